@@ -1,0 +1,21 @@
+"""The errors a caller can mend. Each message says where, what was found, what is allowed, what to do next."""
+
+
+class ShowcasesError(Exception):
+    """Base of every error that the caller of Showcases can act on."""
+
+
+class ArtifactError(ShowcasesError):
+    """An artifact is missing, unfinished, or not of the form that its reader needs."""
+
+
+class CorpusError(ShowcasesError):
+    """A corpus file is not in an official GEST format."""
+
+
+class ConfigError(ShowcasesError):
+    """A configuration is inconsistent with itself or with the data."""
+
+
+class ModelError(ShowcasesError):
+    """A model folder is missing, incomplete, or does not fit the embeddings it is used with."""
