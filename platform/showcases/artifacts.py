@@ -31,9 +31,7 @@ REVIEWS = pa.schema(
         ("split", pa.string()),  # train, val or test, by user
     ]
 )
-PHOTOS = pa.schema(
-    [(name, pa.string()) for name in ("photo_id", "review_id", "user_id", "business_id", "url")]
-)
+PHOTOS = pa.schema([(name, pa.string()) for name in ("photo_id", "review_id", "user_id", "business_id", "url")])
 IMAGES = pa.schema(
     [
         ("photo_id", pa.string()),
@@ -117,9 +115,7 @@ FLOW: tuple[Artifact, ...] = (
     Artifact("gest_s2", "build_gest", "Parquet, one row a review, split by user", GEST_S2),
     Artifact("gest_ft", "build_gest", "Parquet: texts of users with one review", GEST_FT),
     Artifact("selector", "train_selector", "a folder a variant: safetensors + config + metrics"),
-    Artifact(
-        "generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"
-    ),
+    Artifact("generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"),
     Artifact("report", "evaluate", "Markdown, CSV, one HTML page with the gallery"),
     Artifact("catalog", "publish", "LanceDB tables photos and reviews, indexed"),
 )
@@ -272,9 +268,7 @@ class Workspace:
         missing = [name for name in names or () if name not in dataset.schema.names]
         if missing:
             step = ARTIFACTS[artifact].step
-            raise ArtifactError(
-                f"{self.path(artifact)}: no column {missing}; written by jobs.{step}, rerun it"
-            )
+            raise ArtifactError(f"{self.path(artifact)}: no column {missing}; written by jobs.{step}, rerun it")
         return dataset.read(columns=names)
 
     def shards(self, artifact: str) -> list[str]:
@@ -294,3 +288,8 @@ class Workspace:
         destination = self.path(artifact, *parts)
         self.filesystem.create_dir(destination, recursive=True)
         fs.copy_files(str(folder), destination, destination_filesystem=self.filesystem)
+
+
+def variant_folder(variant: str, seed: int) -> str:
+    """Folder of a trained variant in the `selector` and `generator` artifacts, e.g. img_text-seed0."""
+    return f"{variant.replace('+', '_')}-seed{seed}"

@@ -32,11 +32,7 @@ class EmbeddingTable:
         """From columns `id` and `vector` (fixed_size_list<float16>[d])."""
         column = table["vector"].combine_chunks()
         dim = column.type.list_size
-        values = (
-            column.flatten()
-            if isinstance(column, pa.FixedSizeListArray)
-            else pa.chunked_array(column).flatten()
-        )
+        values = column.flatten() if isinstance(column, pa.FixedSizeListArray) else pa.chunked_array(column).flatten()
         vectors = values.to_numpy(zero_copy_only=False).reshape(-1, dim)
         metadata = table.schema.metadata or {}
         return cls(table["id"].to_pylist(), vectors, metadata.get(b"model_id", b"").decode())
@@ -74,9 +70,7 @@ class EmbeddingTable:
         rows = self.rows(ids)
         if len(rows) != len(ids):
             missing = next(name for name in ids if name not in self)
-            raise ArtifactError(
-                f"no embedding for {missing!r}: its photo failed, or jobs.embed must run again"
-            )
+            raise ArtifactError(f"no embedding for {missing!r}: its photo failed, or jobs.embed must run again")
         return self.vectors[rows].astype(np.float32)
 
 

@@ -1,0 +1,56 @@
+"""Ray: connect to a cluster or start a local one, with the runtime environment that workers need."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """Where to run.
+
+    Args:
+        address: of a running Ray cluster, e.g. auto; none starts one on this machine.
+        workers: processes that train together (Ray Train workers).
+        gpu: give every training worker and every encoder a GPU.
+        encoders: actors that encode, classify or generate side by side.
+    """
+
+    address: str | None = None
+    workers: int = 1
+    gpu: bool = False
+    encoders: int = 1
+
+
+def runtime_env() -> dict[str, object]:
+    """What workers need to find `showcases` and `jobs`."""
+    path = os.pathsep.join((str(ROOT / "platform"), str(ROOT)))
+    return {"env_vars": {"PYTHONPATH": path}}
+
+
+@contextlib.contextmanager
+def connected(config: ClusterConfig) -> Iterator[None]:
+    """Be connected to Ray inside the block; ends what it started, never another's cluster."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ  # set by `ray job submit`
+    address = config.address or ("auto" if in_job else None)
+    ray.init(
+        address=address or "local",
+        runtime_env=None if in_job else runtime_env(),
+        include_dashboard=False if address is None else None,
+        log_to_driver=True,
+        logging_level="warning",
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

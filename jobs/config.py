@@ -1,0 +1,102 @@
+"""The configuration of the whole flow: one frozen dataclass a step, read from a YAML file and flags."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from jobs.cluster import ClusterConfig
+from jobs.tracking import TrackingConfig
+from showcases.clip.config import ClipConfig, EmbedConfig, TrainClipConfig
+from showcases.distillation.config import AnnotateConfig, DistillConfig
+from showcases.evaluation.config import EvaluateConfig
+from showcases.generator.config import TrainGeneratorConfig
+from showcases.gest.config import BuildConfig, FetchConfig, IngestConfig
+from showcases.gest.mini import MiniConfig
+from showcases.selector.config import TrainSelectorConfig
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the corpus is.
+
+    Args:
+        reviews: image_review_all.json (GEST-raw's form); none writes and uses the mini corpus.
+        photos: folder of <photo id>.jpg.
+        labels: Label Studio's JSON export of the annotation; none falls back to weak labels by CLIP similarity.
+    """
+
+    reviews: str | None = None
+    photos: str | None = None
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Everything that the pipeline's result depends on, and where it runs.
+
+    Args:
+        root: workspace, a folder or s3://bucket/prefix.
+        seed: of the splits and of every step without a seed of its own.
+        force: make the step's artifacts anew though they stand.
+        corpus: input files.
+        mini: the generated corpus, used where `corpus.reviews` is none.
+        cluster: where Ray runs.
+        tracking: MLflow.
+        ingest: rules for raw reviews.
+        fetch_images: photos.
+        clip: encoder.
+        train_clip: the small encoder.
+        embed: embeddings.
+        annotate: sample of pairs.
+        distill: classifier of pairs.
+        build_gest: datasets.
+        train_selector: image selector.
+        train_generator: explanation generator.
+        evaluate: report.
+    """
+
+    root: str = "workspace"
+    seed: int = 0
+    force: bool = False
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    mini: MiniConfig = field(default_factory=MiniConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    ingest: IngestConfig = field(default_factory=IngestConfig)
+    fetch_images: FetchConfig = field(default_factory=FetchConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    train_clip: TrainClipConfig = field(default_factory=TrainClipConfig)
+    embed: EmbedConfig = field(default_factory=EmbedConfig)
+    annotate: AnnotateConfig = field(default_factory=AnnotateConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    build_gest: BuildConfig = field(default_factory=BuildConfig)
+    train_selector: TrainSelectorConfig = field(default_factory=TrainSelectorConfig)
+    train_generator: TrainGeneratorConfig = field(default_factory=TrainGeneratorConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+def parser(prog: str) -> ArgumentParser:
+    """Flags and `--config FILE` for a PipelineConfig; unknown keys are refused."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=False)
+    result = ArgumentParser(prog=prog, description=PipelineConfig.__doc__, default_env=False)
+    result.add_argument("--config", action="config", help="YAML file with any of the options below")
+    result.add_class_arguments(PipelineConfig)
+    result.add_argument("--reviews", dest="reviews", type=str | None, help="short for --corpus.reviews")
+    result.add_argument("--photos", dest="photos", type=str | None, help="short for --corpus.photos")
+    result.add_argument("--labels", dest="labels", type=str | None, help="short for --corpus.labels")
+    return result
+
+
+def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
+    """Read the command line (and the YAML file it names)."""
+    arguments = parser(prog)
+    values = arguments.parse_args(sys.argv[1:] if argv is None else list(argv))
+    for name in ("reviews", "photos", "labels"):
+        given = values.pop(name, None)
+        if given is not None:
+            values["corpus"][name] = given
+    init = arguments.instantiate_classes(values)
+    init.pop("config", None)
+    return PipelineConfig(**init.as_dict())

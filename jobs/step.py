@@ -1,0 +1,136 @@
+"""One step of the flow: what it reads and writes, when it may be skipped, how it is run alone."""
+
+import datetime
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import showcases
+from jobs import cluster, tracking
+from jobs.config import PipelineConfig, parse
+from showcases.artifacts import Manifest, Workspace
+from showcases.errors import ShowcasesError
+
+
+@dataclass
+class StepContext:
+    """What a running step gets: where, with which options, and where to write down what came of it."""
+
+    workspace: Workspace
+    config: PipelineConfig
+    tracker: tracking.Tracker
+    fingerprint: str  # of config and inputs; names unfinished work, so that only the same work is resumed
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def say(self, message: str) -> None:
+        """Progress, for a person."""
+        print(f"  {message}", flush=True)
+
+    def record(
+        self,
+        artifact: str,
+        rows: dict[str, int] | None = None,
+        failures: dict[str, int] | None = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> None:
+        """Counts and figures for the artifact's manifest."""
+        self.records[artifact] = {"rows": rows or {}, "failures": failures or {}, "metrics": metrics or {}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the pipeline.
+
+    Args:
+        name: as in `python -m jobs.NAME`.
+        reads: artifacts that must be finished before.
+        writes: artifacts that it makes.
+        sections: the parts of PipelineConfig that its result depends on; a change in one makes it run again.
+        run: does the work.
+        inputs: digests of what it reads besides artifacts (files of the corpus).
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    sections: tuple[str, ...]
+    run: Callable[[StepContext], None]
+    inputs: Callable[[PipelineConfig], dict[str, str]] = lambda _: {}
+
+
+def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None) -> bool:
+    """Run the step unless its artifacts stand, made from the same inputs and config.
+
+    Returns:
+        Whether it ran.
+
+    Raises:
+        ArtifactError: an input is not finished.
+    """
+    inputs = {name: workspace.require(name).digest for name in step.reads} | step.inputs(config)
+    used = {name: _plain(getattr(config, name)) for name in step.sections}
+    standing = [workspace.manifest(name) for name in step.writes]
+    if not config.force and all(manifest and manifest.made_from(used, inputs) for manifest in standing):
+        print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
+        return False
+    for name, manifest in zip(step.writes, standing, strict=True):
+        if manifest is not None:
+            workspace.clear(name)
+    print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
+    started = time.perf_counter()
+    with tracking.step_run(step.name, config, used, parent_run) as tracker:
+        context = StepContext(workspace, config, tracker, _fingerprint(used, inputs))
+        step.run(context)
+        seconds = time.perf_counter() - started
+        for name in step.writes:
+            manifest = _manifest(name, step, used, inputs, seconds, context.records.get(name, {}))
+            workspace.finish(manifest)
+            tracker.log_manifest(manifest)
+    print(f"[{step.name}] done in {seconds:.1f} s", flush=True)
+    return True
+
+
+def main(step: Step, argv: Sequence[str] | None = None) -> None:
+    """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
+    config = parse(argv, prog=f"python -m jobs.{step.name}")
+    with exit_on_error(), cluster.connected(config.cluster):
+        execute(step, Workspace(config.root), config)
+
+
+class exit_on_error:  # noqa: N801 - reads as a statement
+    """Print a ShowcasesError as one clear message and exit with 1, without a stack trace."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ShowcasesError):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from error
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def _fingerprint(used: dict[str, Any], inputs: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps([used, inputs], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _manifest(
+    name: str, step: Step, used: dict[str, Any], inputs: dict[str, str], seconds: float, record: dict[str, Any]
+) -> Manifest:
+    return Manifest(
+        artifact=name,
+        step=step.name,
+        config=used,
+        inputs=inputs,
+        code_version=showcases.__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        **record,
+    )

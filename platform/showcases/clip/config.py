@@ -1,0 +1,68 @@
+"""Options of the encoder: which CLIP, how it is trained where no weights can be had, how it embeds."""
+
+from dataclasses import dataclass, field
+
+from showcases.training import LoopConfig
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Which CLIP encodes photos and sentences.
+
+    Args:
+        model: name of an open_clip architecture, e.g. ViT-B-32 (the paper's), or `small`, which train_clip trains.
+        pretrained: open_clip's tag or a local file of weights, e.g. openai; none trains `small` on the corpus.
+    """
+
+    model: str = "small"
+    pretrained: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainClipConfig:
+    """The small CLIP, for where no pretrained weights can be had.
+
+    Args:
+        image_size: px, both sides.
+        embed_dim: of the shared space.
+        width: channels of the first stage of the image tower.
+        text_width: of the text transformer.
+        text_layers: of the text transformer.
+        backbone: timm architecture for the image tower, instead of training one from scratch.
+        backbone_kwargs: more arguments for timm.create_model, e.g. {pad_type: same}.
+        backbone_weights: safetensors file of the backbone's weights, or its folder.
+        freeze_backbone: keep those weights as they are.
+        image_mean: of the pixels that the image tower expects, 0 to 1.
+        image_std: of the pixels that the image tower expects, 0 to 1.
+        loop: training.
+    """
+
+    image_size: int = 64
+    embed_dim: int = 128
+    width: int = 32
+    text_width: int = 128
+    text_layers: int = 2
+    backbone: str | None = None
+    backbone_kwargs: dict[str, str] = field(default_factory=dict)
+    backbone_weights: str | None = None
+    freeze_backbone: bool = False
+    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    image_std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=12, batch_size=128, lr=2e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
+        )
+    )
+
+
+@dataclass(frozen=True)
+class EmbedConfig:
+    """How photos and sentences are embedded.
+
+    Args:
+        batch_size: photos or sentences a forward pass.
+        bf16: encode in bfloat16 instead of float32.
+    """
+
+    batch_size: int = 128
+    bf16: bool = False

@@ -1,0 +1,88 @@
+"""Options of the explanation generator and its losses (paper sections 4.2, 4.3)."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from showcases.training import LoopConfig
+
+Inputs = Literal["img+text", "img", "text"]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The encoder of photos and past reviews, and the GPT-2 that attends to it.
+
+    Args:
+        pretrained: local folder or hub name of GPT-2 weights and tokenizer; none trains a small one from scratch.
+        vocab_size: of the byte-level BPE that is learned where `pretrained` is none.
+        n_layer: decoder blocks, where `pretrained` is none.
+        n_head: heads of a decoder block, likewise.
+        n_embd: width, likewise.
+        dropout: everywhere.
+        mma_layers: self-attention layers over the features of both modalities.
+        mma_heads: their heads.
+        max_images: photos a showcase, at most.
+        max_reviews: past reviews that are read, at most.
+        max_tokens: length of an explanation.
+        beams: of beam search.
+    """
+
+    pretrained: str | None = None
+    vocab_size: int = 2000
+    n_layer: int = 3
+    n_head: int = 4
+    n_embd: int = 128
+    dropout: float = 0.1
+    mma_layers: int = 3
+    mma_heads: int = 4
+    max_images: int = 5
+    max_reviews: int = 10
+    max_tokens: int = 64
+    beams: int = 2
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """The contrastive losses (Eq. 7 to 11).
+
+    Args:
+        image_loss: none, cl (Eq. 7) or ccl (Eq. 8: with a hard negative whose entities are replaced).
+        text_loss: none, cl (Eq. 7) or pcl (Eq. 9: negatives weighted by how far apart the users are).
+        lambda_image: weight of the image loss (paper: lambda_1 = 0.2).
+        lambda_text: weight of the text loss (paper: lambda_2 = 0.2).
+        alpha: base of the weights f(i, j), above 1 (paper: e).
+        tau: temperature (paper: 0.1).
+    """
+
+    image_loss: Literal["none", "cl", "ccl"] = "ccl"
+    text_loss: Literal["none", "cl", "pcl"] = "pcl"
+    lambda_image: float = 0.2
+    lambda_text: float = 0.2
+    alpha: float = math.e
+    tau: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainGeneratorConfig:
+    """Training of the generator.
+
+    Args:
+        variants: inputs to train with, a row of Table 2 each; the first one is served.
+        seeds: every variant is trained once for each; the first one is served.
+        spacy_model: pipeline whose noun chunks are the entities (a name or a folder); none mines a lexicon.
+        model: architecture.
+        contrastive: losses.
+        loop: training; its seed is replaced by each of `seeds`.
+    """
+
+    variants: tuple[Inputs, ...] = ("img+text", "img")
+    seeds: tuple[int, ...] = (0,)
+    spacy_model: str | None = None
+    model: GeneratorConfig = field(default_factory=GeneratorConfig)
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=15, batch_size=32, lr=1e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
+        )
+    )
