@@ -249,7 +249,7 @@ class Workspace:
         if schema is not None:
             try:
                 table = table.select(schema.names).cast(schema)
-            except (KeyError, pa.ArrowInvalid, ValueError) as error:
+            except (KeyError, ValueError, pa.ArrowException) as error:
                 raise ArtifactError(f"{artifact}: {error}; its columns are {schema.names}") from error
         path = self.path(artifact, name)
         if self.is_local:

@@ -1,0 +1,67 @@
+# Every target makes or refreshes .venv by itself; all it needs is Python 3.11+ and make.
+#   make PYTHON=python3.12 ...   another interpreter
+#   make ROOT=folder ...         another workspace
+
+PYTHON ?= python3
+ROOT ?= workspace
+CONFIG ?= jobs/configs/mini.yaml
+PORT ?= 5000
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
+export RAY_USAGE_STATS_ENABLED := 0
+export MLFLOW_DISABLE_TELEMETRY := true
+# Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
+export RAY_AUTH_MODE ?= token
+
+.PHONY: help demo test check format serve mlflow screenshot study clean clean-all
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
+
+demo: $(READY) ## the whole flow on the generated corpus, then one showcase from the service
+	$(PY) -m jobs.demo --config $(CONFIG) --root $(ROOT)
+
+serve: $(READY) ## the service and its page, on what `make demo` made
+	$(PY) -m serve_apps.run --root $(ROOT)
+
+mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
+	@test -f $(ROOT)/mlflow.db || { echo "$(ROOT)/mlflow.db: no runs there yet; run \`make demo\` first" >&2; exit 1; }
+	$(VENV)/bin/mlflow ui --backend-store-uri sqlite:///$(abspath $(ROOT))/mlflow.db --port $(PORT)
+
+screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
+	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png
+
+study: $(READY) ## slow: selector and generator with three seeds each, in $(ROOT)-study
+	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(ROOT)-study \
+	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]'
+
+test: check ## checks, then every test but the slow ones, with the library's coverage
+	$(PY) -m pytest -m "not slow" --cov --cov-report=term --durations=15
+
+check: $(READY) ## lint, format and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(READY) ## mend what lint and format can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## remove the workspace, the generated corpus and caches
+	rm -rf $(ROOT) $(ROOT)-study corpus .mypy_cache .ruff_cache .pytest_cache .coverage
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+clean-all: clean ## the same, and the virtual environment
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; \`$(PYTHON)\` is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11" >&2; \
+	  exit 1; }
+	@echo "installing into $(VENV) (some minutes and gigabytes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,dev]"
+	@touch $@
