@@ -15,12 +15,20 @@ class SelectorConfig:
     Args:
         hidden_dims: widths of the towers' hidden layers.
         out_dim: width of their common output.
-        delta: added to the kernel's diagonal.
+        kernel: deep (q_i g_i.g_j q_j + delta on the diagonal) or rbf (alpha q_i q_j exp(-D_ij / 2 sigma^2)).
+        delta: deep kernel: added to the diagonal, above 0; keeps near-duplicates apart from a zero determinant.
+        alpha: rbf kernel: strength of repulsion, above 0; above 1 the kernel needs its PSD projection.
+        sigma: rbf kernel: how far repulsion reaches, in units of sqrt(1 - cosine).
+        max_log_relevance: |log q| stays below this, so that float32 determinants stay accurate.
     """
 
     hidden_dims: tuple[int, ...] = (512, 512, 256)
     out_dim: int = 128
+    kernel: Literal["deep", "rbf"] = "deep"
     delta: float = 0.01
+    alpha: float = 0.9
+    sigma: float = 0.5
+    max_log_relevance: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -30,11 +38,13 @@ class TrainSelectorConfig:
     Args:
         variants: user profiles to train, a row of Table 3 each; the first one is served.
         seeds: every variant is trained once for each; the first one is served.
+        k: photos selected in validation (Precision@k, Recall@k, F1@k, Div@k).
         model: architecture.
         loop: training; its seed is replaced by each of `seeds`.
     """
 
     variants: tuple[Profile, ...] = ("img+text", "img", "text")
     seeds: tuple[int, ...] = (0,)
+    k: int = 3
     model: SelectorConfig = field(default_factory=SelectorConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=20, batch_size=512, lr=1e-3))

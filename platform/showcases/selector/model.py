@@ -1,0 +1,138 @@
+"""The selector: from a user's profile and a restaurant's photos to a DPP, and from that to the photos to show."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from showcases.errors import ConfigError, ModelError
+from showcases.selector.config import Profile, SelectorConfig
+from showcases.selector.greedy import greedy_map
+from showcases.selector.kernel import deep_kernel, rbf_kernel
+from showcases.selector.profiles import profile_dim
+from showcases.selector.towers import Tower, bounded_exp
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+class Selector(nn.Module):
+    """Two towers and a kernel (paper section 4.1).
+
+    Args:
+        config: architecture.
+        profile: which features make the user's profile.
+        image_dim: Di, of the photos' embeddings.
+        text_dim: Dt, of the reviews' embeddings.
+        embedding_space: `EmbeddingTable.model_id` of the embeddings it is trained on.
+    """
+
+    def __init__(
+        self, config: SelectorConfig, profile: Profile, image_dim: int, text_dim: int, embedding_space: str = ""
+    ) -> None:
+        super().__init__()
+        _check(config)
+        self.config, self.profile, self.embedding_space = config, profile, embedding_space
+        self.image_dim, self.text_dim = image_dim, text_dim
+        self.user_tower = Tower(self.profile_dim, config.hidden_dims, config.out_dim)
+        self.image_tower = Tower(image_dim, config.hidden_dims, config.out_dim)
+        self.bias = nn.Parameter(torch.tensor(-1.0))  # of log q: most photos are not chosen
+
+    @property
+    def profile_dim(self) -> int:
+        """P, the width of a profile."""
+        return profile_dim(self.profile, self.text_dim, self.image_dim)
+
+    def forward(
+        self,
+        profiles: Tensor,
+        images: Tensor,
+        mask: Tensor,
+        candidates: Tensor | None = None,
+        theta: float = 1.0,
+    ) -> Tensor:
+        """The DPP kernel of each user's candidates.
+
+        Args:
+            profiles: (B, P).
+            images: (B, N, D); or (U, D), the batch's distinct photos, with `candidates`. Restaurants share their
+                photos among many users, so the second form runs the image tower far less often.
+            mask: (B, N) bool, True for real photos.
+            candidates: (B, N) long, rows of `images`; any valid row at padding.
+            theta: quality/diversity dial: relevance is q ** theta. 0 looks at diversity alone.
+
+        Returns:
+            (B, N, N), symmetric positive semi-definite, zeros for padding.
+        """
+        if candidates is None:
+            images = images.masked_fill(~mask[:, :, None], 0.0)
+        relevance = self.relevance(profiles, images, candidates) ** theta
+        if candidates is not None:
+            images = images[candidates]  # (B, N, D)
+        if self.config.kernel == "rbf":
+            return rbf_kernel(relevance, images, mask, self.config.alpha, self.config.sigma)
+        return deep_kernel(relevance, images, mask, self.config.delta)
+
+    def relevance(self, profiles: Tensor, images: Tensor, candidates: Tensor | None = None) -> Tensor:
+        """(B, N) q > 0: exp of the bounded dot product of both towers; arguments as in `forward`."""
+        users = self.user_tower(profiles)  # (B, out)
+        items = self.image_tower(images)  # (B, N, out) or (U, out)
+        if candidates is not None:
+            items = items[candidates]  # (B, N, out)
+        logits = torch.einsum("bd,bnd->bn", users, items) + self.bias
+        return bounded_exp(logits, self.config.max_log_relevance)
+
+    @torch.no_grad()
+    def select(
+        self,
+        profiles: Tensor,
+        images: Tensor,
+        mask: Tensor,
+        k: int,
+        candidates: Tensor | None = None,
+        theta: float = 1.0,
+    ) -> Tensor:
+        """The k photos to show by greedy MAP: (B, k) long, candidate numbers, -1 where nothing is left."""
+        return greedy_map(self(profiles, images, mask, candidates, theta), mask, k)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write config.json and model.safetensors."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "profile": self.profile,
+            "image_dim": self.image_dim,
+            "text_dim": self.text_dim,
+            "embedding_space": self.embedding_space,
+            "model": asdict(self.config),
+        }
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True))
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS_FILE)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> "Selector":
+        """Read what `save_pretrained` wrote; in evaluation mode.
+
+        Raises:
+            ModelError: a file is missing, or the weights do not fit the config.
+        """
+        folder = Path(folder)
+        try:
+            values = json.loads((folder / CONFIG_FILE).read_text())
+            weights = load_file(folder / WEIGHTS_FILE)
+            options = values.pop("model")
+            config = SelectorConfig(**{**options, "hidden_dims": tuple(options["hidden_dims"])})
+            model = cls(config, **values)
+            model.load_state_dict(weights)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{folder}: not a selector written by jobs.train_selector: {error}") from error
+        return model.eval()
+
+
+def _check(config: SelectorConfig) -> None:
+    positive = {"max_log_relevance": config.max_log_relevance}
+    positive |= {"delta": config.delta} if config.kernel == "deep" else {"alpha": config.alpha, "sigma": config.sigma}
+    for name, value in positive.items():
+        if not value > 0:
+            raise ConfigError(f"train_selector.model.{name} is {value}; it must be above 0")

@@ -1,0 +1,61 @@
+"""The selector as arrays in, arrays out: the same object works in Ray Data, in a Serve replica and in a plain test."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from showcases.errors import ModelError
+from showcases.selector.model import Selector
+
+
+class SelectorPredictor:
+    """Chooses photos with a trained selector.
+
+    Args:
+        folder: written by `Selector.save_pretrained`.
+        k: photos to choose.
+        theta: quality/diversity dial, see `Selector.forward`.
+    """
+
+    def __init__(self, folder: Path | str, k: int = 3, theta: float = 1.0) -> None:
+        self.model = Selector.from_pretrained(Path(folder))
+        self.k, self.theta = k, theta
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Choose for each row.
+
+        Args:
+            batch: profile (B, P), images (B, N, D) padded, n_images (B,).
+
+        Returns:
+            chosen: (B, k) int64, numbers of images, -1 where there are none left.
+            relevance: (B, N) float32, q > 0; 0 for padding.
+
+        Raises:
+            ModelError: the features' widths are not those that the model was trained on.
+        """
+        profiles, images = _tensor(batch["profile"]), _tensor(batch["images"])
+        self._check(profiles, images)
+        counts = torch.as_tensor(np.asarray(batch["n_images"], dtype=np.int64))
+        mask = torch.arange(images.shape[1])[None, :] < counts[:, None]  # (B, N)
+        with torch.no_grad():
+            images = images.masked_fill(~mask[:, :, None], 0.0)
+            chosen = self.model.select(profiles, images, mask, self.k, theta=self.theta)
+            relevance = self.model.relevance(profiles, images).masked_fill(~mask, 0.0)
+        return {"chosen": chosen.numpy(), "relevance": relevance.numpy()}
+
+    def _check(self, profiles: torch.Tensor, images: torch.Tensor) -> None:
+        found, needed = (profiles.shape[-1], images.shape[-1]), (self.model.profile_dim, self.model.image_dim)
+        if found != needed:
+            space = self.model.embedding_space or "its own encoder"
+            raise ModelError(
+                f"features have widths {found} (profile, image), the selector was trained on {needed}: "
+                f"use embeddings of {space} and a {self.model.profile} profile"
+            )
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    if array.dtype == object:  # Ray Data's ragged columns come as objects
+        array = np.stack(list(array))
+    return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32))
