@@ -61,19 +61,24 @@ class Batches:
     Args:
         examples: how many there are.
         batch_size: over all ranks.
+        drop_last: leave out a last batch that is not full, for losses that compare equal shares of the batch.
     """
 
-    def __init__(self, examples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, examples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, drop_last: bool = False
+    ) -> None:
         if examples < 1:
             raise ConfigError("no training examples: the training split is empty; is the corpus large enough?")
         if batch_size < world_size:
             raise ConfigError(f"batch_size {batch_size} is less than the {world_size} workers; raise it")
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.drop_last = rank, world_size, drop_last and examples >= batch_size
 
     def __len__(self) -> int:
         full, rest = divmod(self.examples, self.batch_size)
-        return full + (rest >= self.world_size)  # a last batch smaller than the world would leave ranks idle
+        return full + (
+            not self.drop_last and rest >= self.world_size
+        )  # a last batch smaller than the world would leave ranks idle
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield (this rank's example numbers, size of the whole batch)."""
@@ -95,6 +100,7 @@ def fit(
     monitor: str,
     larger_is_better: bool,
     resume_from: Path | None = None,
+    drop_last: bool = False,
 ) -> dict[str, float]:
     """Train `model` in place and report after each validation.
 
@@ -105,6 +111,7 @@ def fit(
         save: writes the bare model's folder, loadable by its `from_pretrained`.
         monitor: the validation metric that decides which weights are kept.
         resume_from: a checkpoint that an earlier call reported.
+        drop_last: see Batches.
 
     Returns:
         The metrics of the weights that the model ends with.
@@ -113,7 +120,7 @@ def fit(
         ShowcasesError: the loss is not finite.
     """
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    batches = Batches(examples, config.batch_size, config.seed, rank, world_size)
+    batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
     optimizer = _optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))

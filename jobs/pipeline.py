@@ -1,0 +1,76 @@
+"""The whole flow in order: skips what stands, made from the same inputs and config, and shows progress."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from jobs import (
+    annotate,
+    build_gest,
+    cluster,
+    distill,
+    embed,
+    evaluate,
+    fetch_images,
+    ingest,
+    publish,
+    train_clip,
+    train_generator,
+    train_selector,
+)
+from jobs.config import PipelineConfig, parse
+from jobs.step import execute, exit_on_error
+from jobs.tracking import pipeline_run, tracking_uri
+from showcases.artifacts import Workspace
+
+STEPS = tuple(
+    module.STEP
+    for module in (
+        ingest,
+        fetch_images,
+        train_clip,
+        embed,
+        annotate,
+        distill,
+        build_gest,
+        train_selector,
+        train_generator,
+        evaluate,
+        publish,
+    )
+)
+
+
+def run_pipeline(config: PipelineConfig) -> dict[str, float]:
+    """Run every step that is not made yet.
+
+    Returns:
+        Seconds by step that ran.
+
+    Raises:
+        ShowcasesError: a step failed; what is finished stays, the next call goes on from there.
+    """
+    config = ingest.with_corpus(config)
+    workspace = Workspace(config.root)
+    seconds: dict[str, float] = {}
+    with cluster.connected(config.cluster), pipeline_run(config) as parent:
+        for number, step in enumerate(STEPS, start=1):
+            print(f"({number}/{len(STEPS)}) ", end="", flush=True)
+            started = time.perf_counter()
+            if execute(step, workspace, config, parent):
+                seconds[step.name] = time.perf_counter() - started
+    return seconds
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    config = parse(argv, prog="python -m jobs.pipeline")
+    with exit_on_error():
+        seconds = run_pipeline(config)
+    ran = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items())
+    print(f"\nran: {ran or 'nothing, all was made'} ({sum(seconds.values()):.0f} s)")
+    print(f"report: {Workspace(config.root).path('report', 'report.html')}")
+    print(f"runs and models: mlflow ui --backend-store-uri {tracking_uri(config)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,100 @@
+"""Ray Train for every model: workers, process group, checkpoints in the workspace, resume after any death."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray.train
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from jobs.step import StepContext
+from jobs.tracking import Tracker
+from showcases.artifacts import Workspace
+from showcases.errors import ShowcasesError
+from showcases.training import Report
+
+RUNS = "_runs"  # unfinished training, under the workspace root
+Worker = Callable[[dict[str, Any], Report, Path | None], None]
+
+
+def train(
+    context: StepContext, name: str, worker: Worker, arguments: dict[str, Any], artifact: str, parts: tuple[str, ...]
+) -> dict[str, float]:
+    """Run `worker` on N processes with Ray Train and copy the model it ends with to the artifact.
+
+    A run that was cut off, by a dead worker or a dead driver, goes on from its last checkpoint.
+
+    Args:
+        name: of the run; unique within the step.
+        worker: (arguments, report, resume_from) -> None, called on every rank with the process group set up.
+        arguments: passed to `worker`; must pickle.
+        parts: folder of the model within the artifact.
+
+    Returns:
+        The last metrics reported.
+    """
+    cluster = context.config.cluster
+    workspace = context.workspace
+    trainer = TorchTrainer(
+        run_on_rank,
+        train_loop_config={
+            "worker": worker,
+            "arguments": arguments,
+            "tracking": (context.tracker.uri, context.tracker.run_id),
+            "prefix": f"{name}/",
+        },
+        scaling_config=ScalingConfig(
+            num_workers=cluster.workers,
+            use_gpu=cluster.gpu,
+            resources_per_worker={"CPU": 1, **({"GPU": 1} if cluster.gpu else {})},
+        ),
+        torch_config=TorchConfig(timeout_s=120),
+        run_config=RunConfig(
+            name=f"{name}-{context.fingerprint}",
+            storage_path=workspace.path(RUNS),
+            storage_filesystem=workspace.filesystem,
+            failure_config=FailureConfig(max_failures=2),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    result = trainer.fit()
+    if result.error is not None:
+        raise ShowcasesError(f"training {name} failed: {result.error}") from result.error
+    if result.checkpoint is None:
+        raise ShowcasesError(f"training {name} ended without a checkpoint")
+    metrics = dict(result.metrics or {})
+    with result.checkpoint.as_directory() as folder:
+        keep_model(Path(folder) / "model", workspace, metrics, artifact, *parts)
+    workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{context.fingerprint}"))
+    return metrics
+
+
+def keep_model(folder: Path, workspace: Workspace, metrics: dict[str, float], artifact: str, *parts: str) -> None:
+    """Copy a checkpoint's model folder, with its metrics, to the artifact."""
+    with tempfile.TemporaryDirectory() as temporary:
+        model = Path(temporary) / "model"
+        shutil.copytree(folder, model)
+        (model / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True))
+        workspace.upload(model, artifact, *parts)
+
+
+def run_on_rank(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs: restore, work, report."""
+    tracker = Tracker(*settings["tracking"])
+    prefix = settings["prefix"]
+    is_first = ray.train.get_context().get_world_rank() == 0
+
+    def report(metrics: dict[str, float], checkpoint: Path | None) -> None:
+        if is_first:
+            tracker.log_metrics({prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
+        saved = Checkpoint.from_directory(str(checkpoint)) if checkpoint is not None else None
+        ray.train.report(metrics, checkpoint=saved)
+
+    last = ray.train.get_checkpoint()
+    with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
+        settings["worker"](settings["arguments"], report, Path(folder) if folder else None)

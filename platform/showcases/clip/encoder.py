@@ -1,0 +1,84 @@
+"""The encoder that embed, serving and tests share: bytes and sentences in, unit vectors out."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from showcases.clip import model as clip_model
+from showcases.clip.photos import PhotoError, to_pixels
+
+
+class ClipEncoder:
+    """A CLIP in evaluation mode on one device.
+
+    Attributes:
+        model_id: names architecture and weights; vectors compare only if it agrees.
+        dim: width of the shared space.
+        image_size: px.
+    """
+
+    def __init__(self, model: nn.Module, config: dict, model_id: str, device: str = "cpu", bf16: bool = False) -> None:
+        self.model_id, self.device, self.bf16 = model_id, device, bf16
+        preprocess = config["preprocess_cfg"]
+        size = preprocess["size"]
+        self.image_size = int(size if isinstance(size, int) else size[0])
+        self._mean = torch.tensor(preprocess["mean"], device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocess["std"], device=device).view(1, 3, 1, 1)
+        self.model = model.to(device).eval()
+        if "name" in config:
+            self._tokenizer = open_clip.get_tokenizer(config["name"])
+        else:
+            context = config["model_cfg"]["text_cfg"]["context_length"]
+            self._tokenizer = open_clip.SimpleTokenizer(context_length=context)
+        self.dim = int(self.encode_text(["."]).shape[1])
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, device: str = "cpu", bf16: bool = False) -> "ClipEncoder":
+        """Load a `clip` artifact.
+
+        Raises:
+            ModelError: the folder is not such an artifact, or its weights can't be had.
+        """
+        return cls(*clip_model.load(Path(folder)), device=device, bf16=bf16)
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, d) float32 unit vectors of n texts; a text longer than CLIP's context is cut."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        tokens = self._tokenizer(list(texts)).to(self.device)
+        with torch.inference_mode(), self._autocast():
+            return self._unit(self.model.encode_text(tokens))  # type: ignore[operator]
+
+    def encode_images(self, photos: Sequence[bytes], threads: int = 1) -> tuple[np.ndarray, list[str | None]]:
+        """(n, d) float32 unit vectors of n photos, and an error for each that does not decode (its row is zero)."""
+        with ThreadPoolExecutor(threads) as pool:
+            decoded = list(pool.map(self._decode, photos))
+        vectors = np.zeros((len(photos), self.dim), np.float32)
+        good = [row for row, (pixels, _) in enumerate(decoded) if pixels is not None]
+        if good:
+            vectors[good] = self.encode_pixels(np.stack([decoded[row][0] for row in good]))  # type: ignore[misc]
+        return vectors, [error for _, error in decoded]
+
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, d) float32 unit vectors of (n, size, size, 3) uint8 pixels."""
+        batch = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+        batch = (batch / 255 - self._mean) / self._std  # (n, 3, size, size)
+        with torch.inference_mode(), self._autocast():
+            return self._unit(self.model.encode_image(batch))  # type: ignore[operator]
+
+    def _decode(self, data: bytes) -> tuple[np.ndarray | None, str | None]:
+        try:
+            return to_pixels(data, self.image_size), None
+        except PhotoError as error:
+            return None, str(error)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.bf16)
+
+    def _unit(self, features: Tensor) -> np.ndarray:
+        return nn.functional.normalize(features.float(), dim=-1).cpu().numpy()

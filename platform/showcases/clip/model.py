@@ -1,0 +1,143 @@
+"""Building an open_clip model: a published architecture with its weights, or the small one that train_clip trains."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import timm
+import torch
+from open_clip.model import CLIP
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from showcases.clip.config import ClipConfig, TrainClipConfig
+from showcases.errors import ModelError
+
+CONFIG_FILE = "open_clip_config.json"  # open_clip's own form, with one more key for the backbone
+WEIGHTS_FILE = "open_clip_model.safetensors"
+
+
+def small_config(config: TrainClipConfig) -> dict[str, Any]:
+    """open_clip's model_cfg and preprocess_cfg of the small encoder; timm arguments that open_clip has no key for."""
+    if config.backbone:
+        vision: dict[str, Any] = {
+            "timm_model_name": config.backbone,
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": config.image_size,
+        }
+    else:
+        vision = {"layers": [1, 1, 1, 1], "width": config.width, "head_width": 64, "image_size": config.image_size}
+    text = {
+        "context_length": 32,
+        "vocab_size": 49408,  # open_clip's tokenizer
+        "width": config.text_width,
+        "heads": max(1, config.text_width // 32),
+        "layers": config.text_layers,
+    }
+    return {
+        "model_cfg": {"embed_dim": config.embed_dim, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": {
+            "size": [config.image_size, config.image_size],
+            "mean": list(config.image_mean),
+            "std": list(config.image_std),
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+        },
+        "backbone_kwargs": dict(config.backbone_kwargs) if config.backbone else {},
+    }
+
+
+def build(config: Mapping[str, Any]) -> CLIP:
+    """An untrained model of `small_config`'s form."""
+    model = CLIP(**config["model_cfg"])
+    kwargs = config.get("backbone_kwargs") or {}
+    if kwargs:  # open_clip passes no such arguments to timm: put the trunk that has them in place of its own
+        name = config["model_cfg"]["vision_cfg"]["timm_model_name"]
+        trunk = timm.create_model(name, pretrained=False, **kwargs)
+        trunk.reset_classifier(0, global_pool="avg")
+        model.visual.trunk = trunk
+    return model
+
+
+def load_backbone(model: CLIP, path: Path) -> None:
+    """Load local timm weights into the image tower; only the classifier head may be left over.
+
+    Raises:
+        ModelError: the file is missing, or its weights are of another architecture.
+    """
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(
+            f"{file}: no backbone weights there; give a safetensors file with --train_clip.backbone_weights"
+        )
+    trunk = model.visual.trunk
+    weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
+    head = {name for name in weights if name.startswith(("classifier.", "head.", "fc."))}
+    try:
+        result = trunk.load_state_dict({k: v for k, v in weights.items() if k not in head}, strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"{file}: does not fit {type(trunk).__name__}: {error}") from error
+    missing = [name for name in result.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or result.unexpected_keys:
+        raise ModelError(
+            f"{file}: not this backbone's weights; missing {missing[:3]}, unexpected {result.unexpected_keys[:3]}"
+        )
+
+
+def published(config: ClipConfig) -> tuple[nn.Module, dict[str, Any]]:
+    """A model of open_clip's list with its pretrained weights, and its preprocess_cfg.
+
+    Raises:
+        ModelError: no such model or weights, or they can't be had offline.
+    """
+    try:
+        model = open_clip.create_model(config.model, pretrained=config.pretrained)
+    except (RuntimeError, OSError, KeyError) as error:
+        raise ModelError(
+            f"open_clip can't give {config.model} with weights {config.pretrained!r}: {error}; "
+            "clip.pretrained is one of open_clip's tags or a local file"
+        ) from error
+    return model, dict(open_clip.get_model_preprocess_cfg(model))
+
+
+def save(model: nn.Module, config: Mapping[str, Any], folder: Path) -> None:
+    """Write a folder that `load` reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS_FILE)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2))
+
+
+def load(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
+    """Read a `clip` artifact: the model, its config, its id.
+
+    Raises:
+        ModelError: the folder is not such an artifact.
+    """
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        raise ModelError(f"{folder}: no {CONFIG_FILE}; it is written by jobs.train_clip, rerun it")
+    config = json.loads(file.read_text())
+    if "published" in config:
+        clip = ClipConfig(**config["published"])
+        model, preprocess = published(clip)
+        config = {**config, "preprocess_cfg": preprocess, "name": clip.model}
+        name = f"{clip.model}/{Path(clip.pretrained or '').name}"
+    else:
+        model, name = build(config), "small/corpus"
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    return model.eval(), config, f"{name}#{weights_hash(model.state_dict())}"
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of all weights."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

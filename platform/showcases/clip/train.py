@@ -1,0 +1,145 @@
+"""Training the small CLIP on the corpus' own (photo, sentence) pairs: open_clip's model, loss and tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.loss import ClipLoss
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from showcases.artifacts import Workspace
+from showcases.clip import model as clip_model
+from showcases.clip.config import TrainClipConfig
+from showcases.clip.photos import PhotoError, to_pixels
+from showcases.errors import ConfigError
+from showcases.training import Report, fit
+
+MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
+
+
+class ClipPairs:
+    """Photos of one split with the sentences of their reviews; a photo's sentence is drawn anew each time.
+
+    Attributes:
+        pixels: (n, size, size, 3) uint8.
+        tokens: (m, context) int64, all sentences.
+        spans: (n, 2), the rows of `tokens` that belong to each photo.
+    """
+
+    def __init__(self, workspace: Workspace, split: str, size: int, context: int) -> None:
+        reviews = workspace.read_table("reviews", ["review_id", "sentences", "split"]).to_pylist()
+        said = {row["review_id"]: row["sentences"] for row in reviews if row["split"] == split and row["sentences"]}
+        owner = {row["photo_id"]: row["review_id"] for row in workspace.read_table("photos").to_pylist()}
+        images = workspace.read_table("images", ["photo_id", "bytes", "status"])
+        pixels, owners = [], []
+        for name, data, status in zip(*(images[column] for column in ("photo_id", "bytes", "status")), strict=True):
+            review = owner.get(name.as_py())
+            if status.as_py() != "ok" or review not in said:
+                continue
+            try:
+                pixels.append(to_pixels(data.as_py(), size))
+            except PhotoError:
+                continue  # counted by fetch_images
+            owners.append(review)
+        if not pixels:
+            raise ConfigError(f"no photo of the {split} split has a sentence beside it: nothing to train CLIP on")
+        sentences: list[str] = []
+        start = {}
+        for review in said:
+            start[review] = len(sentences)
+            sentences += said[review]
+        self.pixels = np.stack(pixels)
+        self.tokens = open_clip.SimpleTokenizer(context_length=context)(sentences)
+        self.spans = np.array([(start[name], start[name] + len(said[name])) for name in owners])
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def draw(self, numbers: np.ndarray, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+        """Pixels (b, 3, size, size), 0 to 1, and tokens (b, context); mirrored and cropped at random by a generator."""
+        spans = self.spans[numbers]
+        rows = spans[:, 0] if generator is None else generator.integers(spans[:, 0], spans[:, 1])
+        batch = torch.from_numpy(self.pixels[numbers]).permute(0, 3, 1, 2).float() / 255
+        if generator is not None:
+            batch = _augment(batch, generator)
+        return batch, self.tokens[torch.from_numpy(rows)]
+
+
+def train_clip(
+    workspace: Workspace, config: TrainClipConfig, report: Report, resume_from: Path | None = None, device: str = "cpu"
+) -> None:
+    """Train on the photos and sentences of the training split, validate on those of the validation split."""
+    torch.manual_seed(config.loop.seed)
+    model_config = clip_model.small_config(config)
+    bare = clip_model.build(model_config)
+    if config.backbone_weights:
+        clip_model.load_backbone(bare, Path(config.backbone_weights))
+    if config.freeze_backbone:
+        bare.lock_image_tower(freeze_bn_stats=True)
+    bare.to(device)
+    context = model_config["model_cfg"]["text_cfg"]["context_length"]
+    data = {split: ClipPairs(workspace, split, config.image_size, context) for split in ("train", "val")}
+    many = dist.is_initialized() and dist.get_world_size() > 1
+    model: nn.Module = DistributedDataParallel(bare) if many else bare
+    step_loss = _loss(data["train"], config, device)
+    fit(
+        model,
+        step_loss,
+        lambda trained: _validate(trained, data["val"], config, device),
+        lambda trained, folder: clip_model.save(trained, model_config, folder),
+        len(data["train"]),
+        config.loop,
+        report,
+        monitor="val_loss",
+        larger_is_better=False,
+        resume_from=resume_from,
+        drop_last=True,  # the loss compares equal shares of the batch
+    )
+
+
+def _loss(data: ClipPairs, config: TrainClipConfig, device: str) -> Any:
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    loss = ClipLoss(local_loss=True, gather_with_grad=True, rank=rank, world_size=world)
+    mean, std = _scaling(config, device)
+
+    def step(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        generator = np.random.default_rng([int(torch.randint(2**31, ()).item()), rank])
+        images, tokens = data.draw(numbers, generator)
+        image, text, scale = model((images.to(device) - mean) / std, tokens.to(device))
+        return loss(image, text, scale.clamp(max=np.exp(MAX_LOGIT_SCALE))), {}
+
+    return step
+
+
+def _validate(model: nn.Module, data: ClipPairs, config: TrainClipConfig, device: str) -> dict[str, float]:
+    """Contrastive loss in batches of the training's size, and how often a photo's own sentence is among its top 10%."""
+    mean, std = _scaling(config, device)
+    loss = ClipLoss()
+    order = np.random.default_rng(0).permutation(len(data))
+    losses, hits = [], []
+    for start in range(0, len(order), config.loop.batch_size):
+        images, tokens = data.draw(order[start : start + config.loop.batch_size], None)
+        image, text, scale = model((images.to(device) - mean) / std, tokens.to(device))
+        losses.append(float(loss(image, text, scale)) * len(image))
+        ranks = ((image @ text.T) > (image * text).sum(1, keepdim=True)).float().mean(1)
+        hits.append((ranks < 0.1).float())
+    return {"val_loss": sum(losses) / len(order), "val_recall_top_tenth": float(torch.cat(hits).mean())}
+
+
+def _scaling(config: TrainClipConfig, device: str) -> tuple[Tensor, Tensor]:
+    mean = torch.tensor(config.image_mean, device=device).view(1, 3, 1, 1)
+    return mean, torch.tensor(config.image_std, device=device).view(1, 3, 1, 1)
+
+
+def _augment(batch: Tensor, generator: np.random.Generator) -> Tensor:
+    """Mirror half of the photos; shift each by up to an eighth of its side."""
+    mirrored = torch.from_numpy(generator.random(len(batch)) < 0.5).view(-1, 1, 1, 1)
+    batch = torch.where(mirrored, batch.flip(-1), batch)
+    reach = batch.shape[-1] // 8
+    padded = nn.functional.pad(batch, (reach,) * 4, mode="replicate")
+    x, y = (int(v) for v in generator.integers(0, 2 * reach + 1, 2))
+    return padded[..., y : y + batch.shape[-2], x : x + batch.shape[-1]]
