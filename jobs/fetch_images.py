@@ -106,6 +106,7 @@ STEP = Step(
     writes=("images",),
     sections=("fetch_images",),
     run=fetch_images,
+    corpus=True,
     inputs=_inputs,
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 import showcases
 from jobs import cluster, tracking
 from jobs.config import PipelineConfig, parse
+from jobs.corpus import with_corpus
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ShowcasesError
 
@@ -51,7 +52,9 @@ class Step:
         writes: artifacts that it makes.
         sections: the parts of PipelineConfig that its result depends on; a change in one makes it run again.
         run: does the work.
-        inputs: digests of what it reads besides artifacts (files of the corpus).
+        corpus: it reads files of the corpus.
+        inputs: digests of what it reads besides artifacts.
+        resumes: it goes on with unfinished work of the same fingerprint; for any other step that is cleared away.
     """
 
     name: str
@@ -59,7 +62,9 @@ class Step:
     writes: tuple[str, ...]
     sections: tuple[str, ...]
     run: Callable[[StepContext], None]
+    corpus: bool = False
     inputs: Callable[[PipelineConfig], dict[str, str]] = lambda _: {}
+    resumes: bool = False
 
 
 def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None) -> bool:
@@ -78,7 +83,7 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
     for name, manifest in zip(step.writes, standing, strict=True):
-        if manifest is not None:
+        if manifest is not None or not step.resumes:
             workspace.clear(name)
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
     started = time.perf_counter()
@@ -97,8 +102,11 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
 def main(step: Step, argv: Sequence[str] | None = None) -> None:
     """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
     config = parse(argv, prog=f"python -m jobs.{step.name}")
-    with exit_on_error(), cluster.connected(config.cluster):
-        execute(step, Workspace(config.root), config)
+    with exit_on_error():
+        if step.corpus:
+            config = with_corpus(config)
+        with cluster.connected(config.cluster):
+            execute(step, Workspace(config.root), config)
 
 
 class exit_on_error:  # noqa: N801 - reads as a statement

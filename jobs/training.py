@@ -19,6 +19,7 @@ from showcases.errors import ShowcasesError
 from showcases.training import Report
 
 RUNS = "_runs"  # unfinished training, under the workspace root
+METRICS_FILE = "metrics.json"
 Worker = Callable[[dict[str, Any], Report, Path | None], None]
 
 
@@ -27,7 +28,8 @@ def train(
 ) -> dict[str, float]:
     """Run `worker` on N processes with Ray Train and copy the model it ends with to the artifact.
 
-    A run that was cut off, by a dead worker or a dead driver, goes on from its last checkpoint.
+    A run that was cut off, by a dead worker or a dead driver, goes on from its last checkpoint; a model that stands
+    in the artifact from the same config and inputs is taken as it is.
 
     Args:
         name: of the run; unique within the step.
@@ -40,6 +42,10 @@ def train(
     """
     cluster = context.config.cluster
     workspace = context.workspace
+    standing = finished_model(workspace, context.fingerprint, artifact, *parts)
+    if standing is not None:
+        context.say(f"{name}: trained before")
+        return standing
     trainer = TorchTrainer(
         run_on_rank,
         train_loop_config={
@@ -69,18 +75,30 @@ def train(
         raise ShowcasesError(f"training {name} ended without a checkpoint")
     metrics = dict(result.metrics or {})
     with result.checkpoint.as_directory() as folder:
-        keep_model(Path(folder) / "model", workspace, metrics, artifact, *parts)
+        keep_model(Path(folder) / "model", workspace, metrics, context.fingerprint, artifact, *parts)
     workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{context.fingerprint}"))
     return metrics
 
 
-def keep_model(folder: Path, workspace: Workspace, metrics: dict[str, float], artifact: str, *parts: str) -> None:
-    """Copy a checkpoint's model folder, with its metrics, to the artifact."""
+def finished_model(workspace: Workspace, fingerprint: str, artifact: str, *parts: str) -> dict[str, float] | None:
+    """Metrics of the model in the artifact, if the same config and inputs made it."""
+    try:
+        kept = json.loads(workspace.read_bytes(artifact, *parts, METRICS_FILE))
+    except FileNotFoundError:
+        return None
+    return kept["metrics"] if kept.get("fingerprint") == fingerprint else None
+
+
+def keep_model(
+    folder: Path, workspace: Workspace, metrics: dict[str, float], fingerprint: str, artifact: str, *parts: str
+) -> None:
+    """Copy a checkpoint's model folder to the artifact, its metrics last."""
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary) / "model"
         shutil.copytree(folder, model)
-        (model / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True))
         workspace.upload(model, artifact, *parts)
+    kept = {"fingerprint": fingerprint, "metrics": metrics}
+    workspace.write_bytes(json.dumps(kept, indent=2, sort_keys=True).encode(), artifact, *parts, METRICS_FILE)
 
 
 def run_on_rank(settings: dict[str, Any]) -> None:
