@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Inputs = Literal["img+text", "img", "text"]
@@ -26,6 +27,7 @@ class GeneratorConfig:
         max_reviews: past reviews that are read, at most.
         max_tokens: length of an explanation.
         beams: of beam search.
+        no_repeat_ngram: no n-gram of this many tokens is written twice in an explanation; 0 allows all.
     """
 
     pretrained: str | None = None
@@ -40,6 +42,7 @@ class GeneratorConfig:
     max_reviews: int = 10
     max_tokens: int = 64
     beams: int = 2
+    no_repeat_ngram: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class ContrastiveConfig:
         lambda_image: weight of the image loss (paper: lambda_1 = 0.2).
         lambda_text: weight of the text loss (paper: lambda_2 = 0.2).
         alpha: base of the weights f(i, j), above 1 (paper: e).
-        tau: temperature (paper: 0.1).
+        tau: temperature, above 0 (paper: 0.1).
     """
 
     image_loss: Literal["none", "cl", "ccl"] = "ccl"
@@ -61,6 +64,12 @@ class ContrastiveConfig:
     lambda_text: float = 0.2
     alpha: float = math.e
     tau: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.alpha <= 1:
+            raise ConfigError(f"contrastive.alpha is {self.alpha}; it must be above 1, so that far users weigh more")
+        if self.tau <= 0:
+            raise ConfigError(f"contrastive.tau is {self.tau}; a temperature must be above 0")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""GPT-2 with cross-attention in every block: pretrained weights where they are given, else a small one from scratch.
+
+Paper section 4.2: GPT-2's weights load into everything but the cross-attention, which is new.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from showcases.errors import ModelError
+from showcases.generator.config import GeneratorConfig
+
+NEW = ("crossattention.", "ln_cross_attn.")  # parts of a block that plain GPT-2 has not
+
+
+def new_decoder(config: GeneratorConfig, vocab_size: int) -> GPT2LMHeadModel:
+    """A GPT-2 of the configured size with random weights, that attends to the encoder."""
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=vocab_size,
+            n_positions=config.max_tokens + 1,  # the begin token, too
+            n_embd=config.n_embd,
+            n_layer=config.n_layer,
+            n_head=config.n_head,
+            add_cross_attention=True,
+            bos_token_id=None,
+            eos_token_id=None,
+            **_dropout(config.dropout),
+        )
+    )
+
+
+def pretrained_decoder(source: str | Path, config: GeneratorConfig) -> GPT2LMHeadModel:
+    """GPT-2 from a local folder or hub name; only its cross-attention gets random weights.
+
+    Raises:
+        ModelError: there are no such weights, or they do not fill all the rest.
+    """
+    model: GPT2LMHeadModel
+    found: dict[str, Any]
+    try:
+        model, found = GPT2LMHeadModel.from_pretrained(  # type: ignore[misc]
+            str(source), add_cross_attention=True, output_loading_info=True, **_dropout(config.dropout)
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{source}: no GPT-2 weights could be loaded from there: {error}") from error
+    missing = [key for key in found["missing_keys"] if not any(part in key for part in NEW)]
+    odd = missing + sorted(found["unexpected_keys"]) + [key for key, *_ in found["mismatched_keys"]]
+    if odd:
+        raise ModelError(f"{source}: not the weights of a GPT-2; missing, unknown or of another shape: {odd[:5]}")
+    if model.config.n_positions <= config.max_tokens:
+        raise ModelError(f"{source}: has {model.config.n_positions} positions, max_tokens is {config.max_tokens}")
+    return model
+
+
+def rebuilt_decoder(config: dict[str, Any]) -> GPT2LMHeadModel:
+    """A decoder of a saved GPT2Config, whose weights are loaded after."""
+    return GPT2LMHeadModel(GPT2Config.from_dict(config))
+
+
+def _dropout(rate: float) -> dict[str, Any]:
+    return {"resid_pdrop": rate, "embd_pdrop": rate, "attn_pdrop": rate}

@@ -1,0 +1,171 @@
+"""The generator: photos and past reviews in, an explanation out (paper section 4.2)."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import GenerationConfig, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from showcases.errors import ModelError
+from showcases.generator.config import GeneratorConfig, Inputs
+from showcases.generator.decoder import new_decoder, pretrained_decoder, rebuilt_decoder
+from showcases.generator.mma import Encoded, MultiModalEncoder
+from showcases.generator.tokenizer import decode as decode_text
+from showcases.generator.tokenizer import load_tokenizer
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+TIED = "decoder.lm_head.weight"  # is decoder.transformer.wte.weight; saved once
+
+
+class Generator(nn.Module):
+    """MMA encoder and GPT-2 decoder.
+
+    Args:
+        config: architecture.
+        tokenizer: of the explanations; its end token begins and ends them.
+        image_dim: D, of photo features.
+        text_dim: D', of review features.
+        inputs: modalities that are read; the other one is ignored.
+        embedding_space: model id of the embeddings it is trained on.
+        decoder: weights to start from; none builds what `config` says.
+
+    Raises:
+        ModelError: `config.pretrained` names no GPT-2 weights.
+    """
+
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        tokenizer: PreTrainedTokenizerFast,
+        image_dim: int,
+        text_dim: int,
+        inputs: Inputs = "img+text",
+        embedding_space: str = "",
+        decoder: GPT2LMHeadModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.tokenizer, self.inputs = config, tokenizer, inputs
+        self.image_dim, self.text_dim, self.embedding_space = image_dim, text_dim, embedding_space
+        if decoder is None and config.pretrained is None:
+            decoder = new_decoder(config, len(tokenizer))
+        self.decoder = decoder or pretrained_decoder(str(config.pretrained), config)
+        self.encoder = MultiModalEncoder(
+            self.width,
+            config.mma_layers,
+            config.mma_heads,
+            config.dropout,
+            image_dim if "img" in inputs else None,
+            text_dim if "text" in inputs else None,
+        )
+
+    @property
+    def width(self) -> int:
+        """E, of the decoder and so of everything."""
+        return int(self.decoder.config.n_embd)
+
+    def encode(self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor) -> Encoded:
+        """[H^V; H^R] of (B, I, D) photos and (B, R, D') reviews with their masks (B, I), (B, R)."""
+        return self.encoder(images, image_mask, reviews, review_mask)
+
+    def decode(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Last hidden states (B, T, E) of (B, T) token ids, padded on the right.
+
+        Attention is causal, so padding after a text can't be seen from it: no mask is needed.
+        """
+        states = self.decoder.transformer(
+            tokens, encoder_hidden_states=encoded.hidden, encoder_attention_mask=encoded.mask, use_cache=False
+        )
+        return states.last_hidden_state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over the vocabulary (..., vocabulary) of hidden states (..., E)."""
+        return self.decoder.lm_head(hidden)
+
+    def forward(
+        self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, tokens: Tensor
+    ) -> Tensor:
+        """Scores (B, T, vocabulary) of the token that follows each of `tokens` (B, T)."""
+        return self.logits(self.decode(tokens, self.encode(images, image_mask, reviews, review_mask)))
+
+    @torch.no_grad()
+    def generate(
+        self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, beams: int | None = None
+    ) -> list[str]:
+        """Write an explanation for each example by beam search; the same input gives the same text.
+
+        Args:
+            beams: 1 is greedy; none takes the config's.
+        """
+        encoded = self.encode(images, image_mask, reviews, review_mask)
+        end = self.tokenizer.eos_token_id
+        begin = torch.full((len(encoded.hidden), 1), end, device=encoded.hidden.device)
+        writer: Any = self.decoder
+        written: Tensor = writer.generate(
+            begin,
+            attention_mask=torch.ones_like(begin),
+            encoder_hidden_states=encoded.hidden,
+            encoder_attention_mask=encoded.mask,
+            generation_config=self._generation(self.config.beams if beams is None else beams),
+        )
+        return [decode_text(self.tokenizer, ids[1:]).strip() for ids in written.tolist()]
+
+    def _generation(self, beams: int) -> GenerationConfig:
+        end = self.tokenizer.eos_token_id
+        return GenerationConfig(
+            num_beams=beams,
+            do_sample=False,
+            max_new_tokens=self.config.max_tokens,
+            no_repeat_ngram_size=self.config.no_repeat_ngram,
+            bos_token_id=end,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write config.json, model.safetensors and the tokenizer's files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.contiguous() for name, value in self.state_dict().items() if name != TIED}
+        save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        self.tokenizer.save_pretrained(str(folder))
+        description = {
+            "kind": "showcases.generator",
+            "embedding_space": self.embedding_space,
+            "inputs": self.inputs,
+            "image_dim": self.image_dim,
+            "text_dim": self.text_dim,
+            "generator": asdict(self.config),
+            "decoder": self.decoder.config.to_dict(),
+        }
+        (folder / CONFIG_FILE).write_text(json.dumps(description, indent=2, sort_keys=True))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> "Generator":
+        """Read what `save_pretrained` wrote.
+
+        Raises:
+            ModelError: the folder is not complete, or not a generator's.
+        """
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder}: no {name}; a generator's folder is written by jobs.train_generator")
+        description = json.loads((folder / CONFIG_FILE).read_text())
+        if description.get("kind") != "showcases.generator":
+            raise ModelError(f"{folder / CONFIG_FILE}: of {description.get('kind')!r}, not of a generator")
+        model = cls(
+            GeneratorConfig(**description["generator"]),
+            load_tokenizer(folder),
+            description["image_dim"],
+            description["text_dim"],
+            description["inputs"],
+            description["embedding_space"],
+            rebuilt_decoder(description["decoder"]),
+        )
+        missing, unexpected = model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)
+        if set(missing) - {TIED} or unexpected:
+            raise ModelError(f"{folder / WEIGHTS_FILE}: does not fit its config: {[*missing, *unexpected][:5]}")
+        return model.eval()
