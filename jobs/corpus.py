@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.config import CorpusConfig, PipelineConfig
 from showcases.errors import ConfigError, CorpusError
-from showcases.gest.mini import write_mini
+from showcases.gest import mini
 
 MINI_FILES = ("image_review_all.json", "photos", "labels.json")
 
@@ -21,7 +21,7 @@ def with_corpus(config: PipelineConfig) -> PipelineConfig:
     marker = folder / "config.txt"
     if not marker.is_file() or marker.read_text() != repr(config.mini):
         print(f"[mini] writing the generated corpus to {folder}", flush=True)
-        summary = write_mini(folder, config.mini, progress=lambda text: print(f"  {text}", flush=True))
+        summary = mini.write_mini(folder, config.mini, progress=lambda text: print(f"  {text}", flush=True))
         print(summary.as_table(), flush=True)
         marker.write_text(repr(config.mini))
     reviews, photos, labels = (str(folder / name) for name in MINI_FILES)

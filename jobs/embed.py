@@ -1,41 +1,14 @@
 """embed: every photo and every sentence through the encoder, streamed by Ray Data, out as Parquet shards."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import ray
 
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import Workspace, embeddings_schema
-from showcases.clip import ClipEncoder
+from showcases.artifacts import Workspace
+from showcases.clip.embed import EmbedBatch
 from showcases.errors import ShowcasesError
-
-
-class EmbedActor:
-    """An encoder that stays loaded; a batch of photos or sentences in, a table of unit vectors out."""
-
-    def __init__(self, root: str, device: str, bf16: bool) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            Workspace(root).download("clip", Path(folder))
-            self.encoder = ClipEncoder.from_pretrained(Path(folder), device, bf16)
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> pa.Table:
-        if "text" in batch:
-            vectors, errors = self.encoder.encode_text([str(text) for text in batch["text"]]), None
-        else:
-            vectors, errors = self.encoder.encode_images(list(batch["bytes"]))
-        good = [row for row in range(len(vectors)) if errors is None or errors[row] is None]
-        return self._table([str(batch["id"][row]) for row in good], vectors[good])
-
-    def _table(self, ids: list[str], vectors: np.ndarray) -> pa.Table:
-        flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
-        column = pa.FixedSizeListArray.from_arrays(flat, self.encoder.dim)
-        return pa.table(
-            [pa.array(ids, pa.string()), column], schema=embeddings_schema(self.encoder.dim, self.encoder.model_id)
-        )
 
 
 def embed(context: StepContext) -> None:
@@ -56,7 +29,7 @@ def run_encoder(context: StepContext, data: Any, artifact: str) -> None:
     """Stream `data` (id, and bytes or text) through the encoders into an artifact."""
     config, workspace = context.config, context.workspace
     vectors = data.map_batches(
-        EmbedActor,
+        EmbedBatch,
         fn_constructor_args=(workspace.root, "cuda" if config.cluster.gpu else "cpu", config.embed.bf16),
         compute=ray.data.ActorPoolStrategy(size=config.cluster.encoders),
         num_gpus=1 if config.cluster.gpu else None,

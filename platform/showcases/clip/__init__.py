@@ -1,6 +1,16 @@
-"""One encoder for photos and sentences, one preprocessing path for training, embedding and serving."""
+"""One encoder for photos and sentences, the same for training, embedding and serving."""
 
-from showcases.clip.encoder import ClipEncoder
-from showcases.clip.photos import PhotoError, TakenPhoto, take_in, to_pixels
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ClipEncoder", "PhotoError", "TakenPhoto", "take_in", "to_pixels"]
+if TYPE_CHECKING:
+    from showcases.clip.encoder import ClipEncoder
+
+__all__ = ["ClipEncoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ClipEncoder":  # on first use: open_clip takes seconds to import, and reading a config needs none of it
+        from showcases.clip.encoder import ClipEncoder
+
+        return ClipEncoder
+    raise AttributeError(name)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from showcases.clip import model as clip_model
-from showcases.clip.photos import PhotoError, to_pixels
+from showcases.photos import PhotoError, to_pixels
 
 
 class ClipEncoder:

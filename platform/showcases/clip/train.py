@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from showcases.artifacts import Workspace
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
-from showcases.clip.photos import PhotoError, to_pixels
+from showcases.photos import PhotoError, to_pixels
 from showcases.errors import ConfigError
 from showcases.training import Report, fit
 
