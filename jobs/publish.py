@@ -56,7 +56,8 @@ def _reviews(workspace: Workspace, sentences: EmbeddingTable) -> Iterator[pa.Rec
     features = review_features(sentences, [row["review_id"] for row in rows])
     embedded = np.array([row["review_id"] in features for row in rows], dtype=bool)
     vectors = np.zeros((len(rows), sentences.dim), np.float16)
-    vectors[embedded] = [features[row["review_id"]] for row in rows if row["review_id"] in features]
+    for row in np.flatnonzero(embedded):
+        vectors[row] = features[rows[row]["review_id"]]
     yield _batch(rows, "feature", vectors, embedded, schema)
 
 

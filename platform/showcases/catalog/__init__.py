@@ -1,0 +1,24 @@
+"""The serving store: photos and reviews by business and by user, in LanceDB.
+
+It answers one request's lookups by index, without loading the corpus into memory.
+"""
+
+from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.location import located
+from showcases.catalog.rows import BusinessSummary, Photo, PhotoRows, ReviewRows, UserSummary
+from showcases.catalog.schema import photos_schema, reviews_schema
+from showcases.catalog.store import Catalog
+
+__all__ = [
+    "BusinessSummary",
+    "Catalog",
+    "CatalogError",
+    "NotFoundError",
+    "Photo",
+    "PhotoRows",
+    "ReviewRows",
+    "UserSummary",
+    "located",
+    "photos_schema",
+    "reviews_schema",
+]

@@ -1,0 +1,52 @@
+"""Filters for LanceDB's SQL. It binds no parameters, so every value that goes into a filter goes through here,
+and nothing else writes one.
+"""
+
+from showcases.errors import ShowcasesError
+
+MAX_ID_LENGTH = 256  # characters; the longest of GEST's review ids has 46
+
+
+class CatalogError(ShowcasesError):
+    """The catalog is missing, unfinished, or is asked for something that it cannot hold."""
+
+
+class NotFoundError(CatalogError):
+    """The catalog holds no such user, business or photo."""
+
+
+def literal(value: str) -> str:
+    """A SQL string literal: quotes are doubled, which is all the escaping that standard SQL strings have."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def checked_id(value: str, kind: str) -> str:
+    """The id itself, if it can be one.
+
+    Args:
+        value: 1 to 256 printable characters.
+        kind: for the message, e.g. user.
+
+    Raises:
+        CatalogError: it is empty, too long, or holds control characters.
+    """
+    if not 1 <= len(value) <= MAX_ID_LENGTH or not value.isprintable():
+        raise CatalogError(
+            f"{kind} id of {len(value)} characters: an id has 1 to {MAX_ID_LENGTH}, all of them printable"
+        )
+    return value
+
+
+def equals(column: str, value: str, kind: str) -> str:
+    """Filter for the rows whose `column` is this id.
+
+    Raises:
+        CatalogError: the value cannot be an id.
+    """
+    return f"{column} = {literal(checked_id(value, kind))}"
+
+
+def contains(columns: tuple[str, ...], query: str) -> str:
+    """Filter for the rows where one of the columns contains the query, in any case; wildcards mean themselves."""
+    wanted = literal(query.lower())
+    return " OR ".join(f"strpos(lower({column}), {wanted}) > 0" for column in columns)

@@ -1,0 +1,136 @@
+"""What the catalog hands out: plain values and matrices, nothing of LanceDB."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo with its JPEG; width and height in px."""
+
+    photo_id: str
+    business_id: str
+    bytes: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class PhotoRows:
+    """n photos without their bytes.
+
+    Attributes:
+        ids: n photo ids.
+        business_ids: n.
+        vectors: (n, d) float32, unit rows.
+    """
+
+    ids: list[str]
+    business_ids: list[str]
+    vectors: np.ndarray
+
+    def elsewhere(self, business_id: str) -> "PhotoRows":
+        """Those of other businesses."""
+        keep = _other(self.business_ids, business_id)
+        return PhotoRows(_pick(self.ids, keep), _pick(self.business_ids, keep), self.vectors[keep])
+
+
+@dataclass(frozen=True)
+class ReviewRows:
+    """n reviews.
+
+    Attributes:
+        ids: n review ids.
+        business_ids: n.
+        texts: n, as written.
+        ratings: n, 1 to 5 or None.
+        vectors: (n, d) float32: unit rows, zeros where the review has no feature.
+        embedded: (n,) bool, whether the review has a feature.
+    """
+
+    ids: list[str]
+    business_ids: list[str]
+    texts: list[str]
+    ratings: list[float | None]
+    vectors: np.ndarray
+    embedded: np.ndarray
+
+    @property
+    def features(self) -> np.ndarray:
+        """(m, d) float32, m <= n: features of the reviews that have one."""
+        return self.vectors[self.embedded]
+
+    def elsewhere(self, business_id: str) -> "ReviewRows":
+        """Those of other businesses."""
+        keep = _other(self.business_ids, business_id)
+        return ReviewRows(
+            _pick(self.ids, keep),
+            _pick(self.business_ids, keep),
+            _pick(self.texts, keep),
+            _pick(self.ratings, keep),
+            self.vectors[keep],
+            self.embedded[keep],
+        )
+
+
+@dataclass(frozen=True)
+class BusinessSummary:
+    """A business to choose: counts, the mean rating, a few words about it and a few of its photos."""
+
+    business_id: str
+    photos: int
+    reviews: int
+    rating: float | None
+    snippet: str
+    photo_ids: list[str]
+
+
+@dataclass(frozen=True)
+class UserSummary:
+    """A user to choose: counts, a few words and a few photos of theirs."""
+
+    user_id: str
+    photos: int
+    reviews: int
+    snippet: str
+    photo_ids: list[str]
+
+
+def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """A column of fixed-size lists as (n, d) float32 with zeros for nulls, and (n,) bool where it is not null."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # a column without rows has no chunk to combine
+        array = pa.array([], column.type)
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    vectors = np.zeros((len(array), column.type.list_size), np.float32)
+    values = array.drop_null().flatten().to_numpy(zero_copy_only=False)
+    vectors[valid] = values.reshape(-1, column.type.list_size)
+    return vectors, valid
+
+
+def photo_rows(table: pa.Table) -> PhotoRows:
+    """From the columns photo_id, business_id and vector."""
+    return PhotoRows(table["photo_id"].to_pylist(), table["business_id"].to_pylist(), matrix(table["vector"])[0])
+
+
+def review_rows(table: pa.Table) -> ReviewRows:
+    """From the columns of the table `reviews`."""
+    vectors, embedded = matrix(table["feature"])
+    return ReviewRows(
+        ids=table["review_id"].to_pylist(),
+        business_ids=table["business_id"].to_pylist(),
+        texts=table["text"].to_pylist(),
+        ratings=table["rating"].to_pylist(),
+        vectors=vectors,
+        embedded=embedded,
+    )
+
+
+def _other(business_ids: list[str], business_id: str) -> np.ndarray:
+    return np.array([name != business_id for name in business_ids], dtype=bool)
+
+
+def _pick(values: list, keep: np.ndarray) -> list:
+    return [value for value, kept in zip(values, keep, strict=True) if kept]
