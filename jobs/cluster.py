@@ -1,12 +1,15 @@
 """Ray: connect to a cluster or start a local one, with the runtime environment that workers need."""
 
 import contextlib
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+from ray.data import DataContext
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +53,9 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         log_to_driver=True,
         logging_level="warning",
     )
+    if not sys.stdout.isatty():  # Ray Data's bars become a log line every few seconds; the steps print their own
+        DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     try:
         yield
     finally:
