@@ -1,0 +1,221 @@
+"""Training data of the generator: GEST-s2's rows with their features and token ids, padded into batches of tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from showcases.artifacts import Workspace
+from showcases.embeddings import EmbeddingTable, review_features
+from showcases.errors import ArtifactError
+from showcases.generator.config import GeneratorConfig
+from showcases.generator.tokenizer import decode, encode
+
+IGNORED = -100  # target of a padded position, as in torch's cross entropy
+COLUMNS = ("explanation", "photo_ids", "history_review_ids", "split")
+
+
+@dataclass(frozen=True)
+class GestRows:
+    """Rows of GEST-s2 that can be learned from, with the features that they point to.
+
+    Attributes:
+        texts: (n) explanations, none empty.
+        photos: (n) rows of `image_vectors`, at least one each, at most max_images.
+        history: (n) rows of `review_vectors`, at most max_reviews, maybe none.
+        image_vectors: (P, D) float16.
+        review_vectors: (Q, D') float32, one past review each.
+        embedding_space: model id of both.
+        left_out: rows without an explanation, and without an embedded photo.
+    """
+
+    texts: list[str]
+    photos: list[np.ndarray]
+    history: list[np.ndarray]
+    image_vectors: np.ndarray
+    review_vectors: np.ndarray
+    embedding_space: str
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def users(self) -> np.ndarray:
+        """R̃ (n, D'): the mean feature of each row's past reviews that are read; zeros where there is none."""
+        means = np.zeros((len(self), self.review_vectors.shape[1]), np.float32)
+        for row, history in enumerate(self.history):
+            if len(history):
+                means[row] = self.review_vectors[history].mean(axis=0)
+        return means
+
+
+def read_rows(workspace: Workspace, splits: Sequence[str], config: GeneratorConfig) -> dict[str, GestRows]:
+    """Read splits of GEST-s2 with the photos that the user posted (the ground truth) and past reviews.
+
+    Raises:
+        ArtifactError: an artifact is missing, or photos and sentences were embedded by different models.
+    """
+    images = EmbeddingTable.read(workspace, "image_embeddings")
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings")
+    if images.model_id != sentences.model_id:
+        raise ArtifactError(
+            f"photos were embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; rerun jobs.embed"
+        )
+    rows = [row for row in workspace.read_table("gest_s2", COLUMNS).to_pylist() if row["split"] in splits]
+    history_ids = sorted({name for row in rows for name in row["history_review_ids"]})
+    features = review_features(sentences, history_ids)
+    review_row = {name: number for number, name in enumerate(features)}
+    review_vectors = np.stack(list(features.values())) if features else np.zeros((0, sentences.dim), np.float32)
+    return {
+        split: _select([row for row in rows if row["split"] == split], images, review_row, review_vectors, config)
+        for split in splits
+    }
+
+
+def _select(
+    rows: list[dict[str, Any]],
+    images: EmbeddingTable,
+    review_row: dict[str, int],
+    review_vectors: np.ndarray,
+    config: GeneratorConfig,
+) -> GestRows:
+    left_out = {"no explanation": 0, "no embedded photo": 0}
+    selected = GestRows([], [], [], images.vectors, review_vectors, images.model_id, left_out)
+    for row in rows:
+        text, photos = (row["explanation"] or "").strip(), images.rows(row["photo_ids"])[: config.max_images]
+        if not text:
+            left_out["no explanation"] += 1
+        elif not len(photos):
+            left_out["no embedded photo"] += 1
+        else:
+            known = [review_row[name] for name in row["history_review_ids"] if name in review_row]
+            selected.texts.append(text)
+            selected.photos.append(photos)
+            selected.history.append(np.array(known[: config.max_reviews], np.int64))
+    return selected
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded tensors of B examples.
+
+    Attributes:
+        images, image_mask: (B, I, D), (B, I) bool.
+        reviews, review_mask: (B, R, D'), (B, R) bool.
+        users: (B, D'), R̃.
+        tokens: (B, T), the begin token and the text's, padded on the right.
+        targets: (B, T), the token after each; the end token after a whole text; IGNORED elsewhere.
+        text_mask: (B, T) bool, True on the text's own tokens (not on the begin token).
+        hard_tokens, hard_mask: (B, T) the same of the text with other entities, or of the text itself if it has none.
+        has_hard: (B,) bool.
+    """
+
+    images: Tensor
+    image_mask: Tensor
+    reviews: Tensor
+    review_mask: Tensor
+    users: Tensor
+    tokens: Tensor
+    targets: Tensor
+    text_mask: Tensor
+    hard_tokens: Tensor
+    hard_mask: Tensor
+    has_hard: Tensor
+
+    def to(self, device: str | torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+class GeneratorData:
+    """Tokenised examples of a split.
+
+    Args:
+        rows: of the split.
+        tokenizer: of the explanations.
+        max_tokens: longer explanations are cut.
+        hard: each explanation with other entities, or None (Eq. 8); none at all for losses without hard negatives.
+    """
+
+    def __init__(
+        self,
+        rows: GestRows,
+        tokenizer: PreTrainedTokenizerFast,
+        max_tokens: int,
+        hard: Sequence[str | None] | None = None,
+    ) -> None:
+        self.rows, self.end = rows, int(tokenizer.eos_token_id)
+        encoded = [encode(tokenizer, text, max_tokens) for text in rows.texts]
+        self.ids = [ids for ids, _ in encoded]
+        self.cut = [was_cut for _, was_cut in encoded]
+        others = [
+            None if text is None else encode(tokenizer, text, max_tokens)[0] for text in hard or [None] * len(rows)
+        ]
+        # an entity after the cut makes no difference
+        self.hard = [None if other == own else other for own, other in zip(self.ids, others, strict=True)]
+        # words of what is left of a cut text, so that nats a word compare across tokenizers
+        kept = (
+            decode(tokenizer, ids) if cut else text
+            for text, ids, cut in zip(rows.texts, self.ids, self.cut, strict=True)
+        )
+        self.words = [len(text.split()) for text in kept]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, numbers: Sequence[int] | np.ndarray) -> Batch:
+        """Collate the examples of these numbers."""
+        rows = self.rows
+        images, image_mask = pad_features([rows.image_vectors[rows.photos[n]] for n in numbers])
+        reviews, review_mask = pad_features([rows.review_vectors[rows.history[n]] for n in numbers])
+        ids = [self.ids[n] for n in numbers]
+        hard = [self.hard[n] for n in numbers]
+        others = [own if other is None else other for own, other in zip(ids, hard, strict=True)]
+        length = 1 + max(len(text) for text in ids + others)
+        tokens, text_mask = self._pad_tokens(ids, length)
+        hard_tokens, hard_mask = self._pad_tokens(others, length)
+        return Batch(
+            images=torch.from_numpy(images),
+            image_mask=torch.from_numpy(image_mask),
+            reviews=torch.from_numpy(reviews),
+            review_mask=torch.from_numpy(review_mask),
+            users=torch.from_numpy(rows.users[np.asarray(numbers)]),
+            tokens=tokens,
+            targets=self._targets(ids, [self.cut[n] for n in numbers], length),
+            text_mask=text_mask,
+            hard_tokens=hard_tokens,
+            hard_mask=hard_mask,
+            has_hard=torch.tensor([other is not None for other in hard]),
+        )
+
+    def _pad_tokens(self, texts: list[list[int]], length: int) -> tuple[Tensor, Tensor]:
+        tokens = torch.full((len(texts), length), self.end)
+        mask = torch.zeros(len(texts), length, dtype=torch.bool)
+        for row, ids in enumerate(texts):
+            tokens[row, 1 : 1 + len(ids)] = torch.tensor(ids, dtype=torch.long)
+            mask[row, 1 : 1 + len(ids)] = True
+        return tokens, mask
+
+    def _targets(self, texts: list[list[int]], cut: list[bool], length: int) -> Tensor:
+        targets = torch.full((len(texts), length), IGNORED)
+        for row, (ids, was_cut) in enumerate(zip(texts, cut, strict=True)):
+            following = ids if was_cut else [*ids, self.end]
+            targets[row, : len(following)] = torch.tensor(following, dtype=torch.long)
+        return targets
+
+
+def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Pad B arrays (n_i, D) to (B, N, D) float32 and a mask (B, N) bool, N the largest n_i."""
+    longest = max(len(part) for part in features)
+    padded = np.zeros((len(features), longest, features[0].shape[1]), np.float32)
+    mask = np.zeros((len(features), longest), bool)
+    for row, part in enumerate(features):
+        padded[row, : len(part)] = part
+        mask[row, : len(part)] = True
+    return padded, mask

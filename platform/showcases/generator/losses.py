@@ -1,0 +1,158 @@
+"""PC²L, personalized cross-modal contrastive learning (paper section 4.3, Eq. 7 to 11).
+
+H̃ = φ(H): hidden states of one modality, pooled. s_ij = cos(H̃^X_i, H̃^Y_j) / τ, X photos (V) or reviews (R), Y the text.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from showcases.generator.config import ContrastiveConfig
+from showcases.training.gather import gather_rows
+
+
+class ProjectionHead(nn.Module):
+    """φ: two fully connected layers with ReLU, then the mean over real positions.
+
+    Args:
+        width: E, of the hidden states and of what comes out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """H̃ (B, E) of hidden states (B, N, E), masked by (B, N) bool; a row without real positions gives zeros."""
+        return masked_mean(self.layers(hidden), mask)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean (B, E) of values (B, N, E) where mask (B, N) is True; zeros where it is nowhere."""
+    weights = mask.to(values.dtype)[..., None]  # (B, N, 1)
+    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def cosine(left: Tensor, right: Tensor) -> Tensor:
+    """Cosines (n, m) of rows (n, d) and (m, d); 0 for a row of zeros."""
+    return F.normalize(left, dim=1) @ F.normalize(right, dim=1).T
+
+
+def user_weights(users: Tensor, others: Tensor, alpha: float) -> Tensor:
+    """f(i, j) = α^(1 − cos(R̃_i, R̃_j)) (Eq. 10): the farther apart two users are, the more j counts as a negative.
+
+    Args:
+        users: (n, d), R̃_i: mean CLIP feature of the user's past reviews; zeros for a user without any (cosine 0).
+        others: (N, d).
+        alpha: above 1.
+
+    Returns:
+        (n, N), between 1 and α².
+    """
+    return alpha ** (1 - cosine(users, others))
+
+
+def contrastive(
+    anchors: Tensor,
+    texts: Tensor,
+    first: int,
+    tau: float,
+    weights: Tensor | None = None,
+    hard: Tensor | None = None,
+    has_hard: Tensor | None = None,
+) -> Tensor:
+    """−log exp(s_ii) / (exp(s_ii) + Σ_{j≠i} f_ij exp(s_ij) + exp(s_i,ent)) for each anchor.
+
+    Args:
+        anchors: (n, d), H̃^X of this worker's examples.
+        texts: (N, d), H̃^Y of all workers' examples.
+        first: row in `texts` of the first anchor's own text.
+        tau: temperature.
+        weights: (n, N), f of each negative (Eq. 9); none weighs all 1 (Eq. 7).
+        hard: (n, d), H̃^Y of each example's text with other entities (Eq. 8).
+        has_hard: (n,) bool, which examples have one; none: all.
+
+    Returns:
+        (n,) nats, >= 0.
+
+    Source: Eq. 7 (plain), 8 (with `hard`), 9 (with `weights`).
+    """
+    scores = cosine(anchors, texts) / tau  # (n, N)
+    own = torch.arange(len(anchors), device=anchors.device)
+    positive = scores[own, first + own]  # (n,)
+    if weights is not None:
+        is_own = torch.zeros_like(scores, dtype=torch.bool)
+        is_own[own, first + own] = True
+        scores = scores + weights.log().masked_fill(is_own, 0.0)  # f exp(s) = exp(s + log f)
+    if hard is not None:
+        score = F.cosine_similarity(anchors, hard, dim=1) / tau  # (n,)
+        if has_hard is not None:
+            score = score.masked_fill(~has_hard, -torch.inf)
+        scores = torch.cat([scores, score[:, None]], dim=1)
+    return torch.logsumexp(scores, dim=1) - positive
+
+
+class ContrastiveLosses(nn.Module):
+    """The image and the text loss of a batch, with negatives from all workers.
+
+    Args:
+        config: which losses.
+        width: E, of the model.
+        reads_images: whether there is an H^V; without it there is no image loss.
+        reads_reviews: whether there is an H^R; without it there is no text loss.
+    """
+
+    def __init__(self, config: ContrastiveConfig, width: int, reads_images: bool, reads_reviews: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.image_head = ProjectionHead(width) if reads_images and config.image_loss != "none" else None
+        self.review_head = ProjectionHead(width) if reads_reviews and config.text_loss != "none" else None
+        has_any = self.image_head is not None or self.review_head is not None
+        self.text_head = ProjectionHead(width) if has_any else None
+
+    @property
+    def needs_hard(self) -> bool:
+        """Whether texts with other entities are needed."""
+        return self.image_head is not None and self.config.image_loss == "ccl"
+
+    def forward(
+        self,
+        images: tuple[Tensor, Tensor],
+        reviews: tuple[Tensor, Tensor],
+        texts: tuple[Tensor, Tensor],
+        hard: tuple[Tensor, Tensor] | None,
+        has_hard: Tensor,
+        users: Tensor,
+        has_reviews: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Losses of each of this worker's n examples.
+
+        Args:
+            images: H^V (n, I, E) and its mask.
+            reviews: H^R (n, R, E) and its mask.
+            texts: H^Y (n, T, E), the decoder's last hidden states, and the mask of real tokens.
+            hard: the same of the texts with other entities; needed for ccl.
+            has_hard: (n,) bool, examples whose text has an entity.
+            users: (n, D), R̃: mean feature of the past reviews.
+            has_reviews: (n,) bool; the text loss of an example without a past review is 0.
+
+        Returns:
+            (n,) L_CCL or L_CL of the photos and (n,) L_PCL or L_CL of the reviews; zeros where there is none.
+        """
+        zeros = texts[0].new_zeros(len(users))
+        if self.text_head is None:
+            return zeros, zeros
+        own = self.text_head(*texts)  # (n, E)
+        gathered, first = gather_rows(torch.cat([own, users], dim=1))
+        everyone, all_users = gathered.split([own.shape[1], users.shape[1]], dim=1)  # (N, E), (N, D)
+        image_loss, text_loss = zeros, zeros
+        if self.image_head is not None:
+            other = self.text_head(*hard) if self.needs_hard and hard is not None else None
+            image_loss = contrastive(
+                self.image_head(*images), everyone, first, self.config.tau, hard=other, has_hard=has_hard
+            )
+        if self.review_head is not None:
+            weights = user_weights(users, all_users, self.config.alpha) if self.config.text_loss == "pcl" else None
+            text_loss = contrastive(self.review_head(*reviews), everyone, first, self.config.tau, weights)
+            text_loss = text_loss.where(has_reviews, zeros)
+        return image_loss, text_loss
