@@ -1,0 +1,164 @@
+"""From votes on (sentence, photo) pairs to the table that trains the classifier (paper section 3.3)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from showcases.artifacts import ANNOTATIONS
+from showcases.distillation.agreement import krippendorff_alpha
+from showcases.distillation.labelstudio import LabelledPair, make_task
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ReviewPairs:
+    """What a review has to pair: sentences that are embedded, and photos that are.
+
+    Attributes:
+        sentences: sentence number in the review -> its text.
+        photo_ids: its photos that could be read and embedded.
+    """
+
+    review_id: str
+    business_id: str
+    sentences: Mapping[int, str]
+    photo_ids: Sequence[str]
+
+    def __len__(self) -> int:
+        """How many (sentence, photo) pairs."""
+        return len(self.sentences) * len(self.photo_ids)
+
+
+@dataclass(frozen=True)
+class AnnotationSet:
+    """The annotations table and what there is to say about it.
+
+    Attributes:
+        table: with the schema of `annotations`.
+        dropped: pairs left out, by reason.
+        agreement: Krippendorff's alpha; None where nobody voted or it is undefined.
+        source: people, or weak (nobody labelled anything).
+    """
+
+    table: pa.Table
+    source: str
+    agreement: float | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Pairs in all, and matching ones; pairs by split."""
+        splits = Counter(self.table["split"].to_pylist())
+        return {
+            "pairs": self.table.num_rows,
+            "matching": sum(self.table["label"].to_pylist()),
+            **{split: splits[split] for split in SPLITS},
+        }
+
+
+def review_pairs(reviews: pa.Table, sentences: Iterable[str], photos: Iterable[str]) -> list[ReviewPairs]:
+    """The reviews that have something to pair.
+
+    Args:
+        reviews: columns review_id, business_id, sentences, photo_ids.
+        sentences: ids that can be used (embedded ones).
+        photos: ids that can be used (readable, embedded ones).
+    """
+    known_sentences, known_photos = set(sentences), set(photos)
+    result = []
+    for row in reviews.select(["review_id", "business_id", "sentences", "photo_ids"]).to_pylist():
+        texts = {
+            number: text
+            for number, text in enumerate(row["sentences"] or ())
+            if f"{row['review_id']}:{number}" in known_sentences
+        }
+        photo_ids = [name for name in dict.fromkeys(row["photo_ids"] or ()) if name in known_photos]
+        if texts and photo_ids:
+            result.append(ReviewPairs(row["review_id"], row["business_id"], texts, photo_ids))
+    return result
+
+
+def sample_reviews(reviews: Sequence[ReviewPairs], count: int, seed: int) -> list[ReviewPairs]:
+    """`count` reviews (or all), drawn without replacement, in the order given."""
+    order = np.random.default_rng(seed).permutation(len(reviews))[:count]
+    return [reviews[i] for i in sorted(order)]
+
+
+def make_tasks(reviews: Iterable[ReviewPairs]) -> list[dict[str, Any]]:
+    """Label Studio tasks for every pair of these reviews."""
+    return [
+        make_task(review.review_id, text, number, photo_id)
+        for review in reviews
+        for number, text in review.sentences.items()
+        for photo_id in review.photo_ids
+    ]
+
+
+def split_by_review(review_ids: Iterable[str], seed: int) -> dict[str, str]:
+    """train, val or test, 8:1:1, for each review; from three reviews on no part is empty."""
+    unique = sorted(set(review_ids))
+    order = np.random.default_rng(seed).permutation(len(unique))
+    held_out = max(1, round(len(unique) / 10)) if len(unique) >= 3 else 0
+    parts = ["test"] * held_out + ["val"] * held_out
+    return {unique[i]: parts[place] if place < len(parts) else "train" for place, i in enumerate(order)}
+
+
+def from_votes(
+    labelled: Iterable[LabelledPair],
+    reviews: Iterable[ReviewPairs],
+    seed: int,
+    dropped: Mapping[str, int] | None = None,
+) -> AnnotationSet:
+    """Majority labels of the pairs that this corpus has.
+
+    Args:
+        labelled: pairs with votes, from `read_export`.
+        reviews: what the corpus has, from `review_pairs`.
+        seed: of the 8:1:1 split by review.
+        dropped: counts to add to (from `read_export`).
+
+    Returns:
+        The table. Left out and counted: `ties`, `unknown_review`, `unknown_sentence`, `unknown_photo`. Agreement is
+        over all pairs with votes, ties and unknown ones among them.
+    """
+    by_id = {review.review_id: review for review in reviews}
+    counts = Counter(dict(dropped or {})) + Counter()
+    rows, votes = [], []
+    for pair in labelled:
+        votes.append(pair.votes)
+        sentence_id, problem = _match(pair, by_id)
+        if 2 * sum(pair.votes) == len(pair.votes):
+            problem = problem or "ties"
+        if problem:
+            counts[problem] += 1
+            continue
+        label = int(2 * sum(pair.votes) > len(pair.votes))
+        rows.append((sentence_id, pair.photo_id, pair.review_id, list(pair.votes), label))
+    table = annotation_table(rows, "people", split_by_review((row[2] for row in rows), seed))
+    return AnnotationSet(table, "people", krippendorff_alpha(votes), dict(counts))
+
+
+def annotation_table(rows: Sequence[tuple[Any, ...]], source: str, split: Mapping[str, str]) -> pa.Table:
+    """Rows of (sentence_id, photo_id, review_id, votes, label) in the schema of `annotations`."""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(5)]
+    splits = [split[review_id] for review_id in columns[2]]
+    return pa.table([*columns, [source] * len(rows), splits], schema=ANNOTATIONS)
+
+
+def _match(pair: LabelledPair, reviews: Mapping[str, ReviewPairs]) -> tuple[str, str]:
+    """(sentence id, "") or ("", why the pair is not of this corpus). The text decides, the number breaks ties."""
+    review = reviews.get(pair.review_id)
+    if review is None:
+        return "", "unknown_review"
+    if pair.photo_id not in review.photo_ids:
+        return "", "unknown_photo"
+    same = [number for number, text in review.sentences.items() if text.split() == pair.sentence.split()]
+    if not same:
+        return "", "unknown_sentence"
+    number = pair.sentence_index if pair.sentence_index in same else same[0]
+    return f"{pair.review_id}:{number}", ""

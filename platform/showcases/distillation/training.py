@@ -1,0 +1,97 @@
+"""Fitting Φ to the annotations: 8:1:1 by review, AUC and F1 on the test part (paper section 3.3)."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from showcases.distillation.classifier import PairClassifier
+from showcases.distillation.config import DistillConfig
+from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
+from showcases.embeddings import EmbeddingTable
+from showcases.errors import ArtifactError, ModelError
+from showcases.training import Report, fit
+
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # sentences (n, d), photos (n, d), labels (n,) float32
+
+
+def train_classifier(
+    annotations: pa.Table,
+    sentences: EmbeddingTable,
+    photos: EmbeddingTable,
+    config: DistillConfig,
+    report: Report = lambda metrics, checkpoint: None,
+) -> tuple[PairClassifier, dict[str, float]]:
+    """Train on the `train` split, keep the weights with the best AUC on `val`, measure on `test`.
+
+    Matching and other pairs weigh the same in the loss, however rare matches are; the threshold is the one with the
+    best F1 on `val`.
+
+    Args:
+        annotations: the `annotations` table.
+        report: called after each epoch.
+
+    Returns:
+        The classifier, and on `test`: auc and f1 (0 to 1), n, positives; threshold; val_auc.
+
+    Raises:
+        ModelError: the two tables come from different encoders.
+        ArtifactError: a split has no pair of one of the two labels.
+    """
+    if sentences.model_id != photos.model_id:
+        raise ModelError(f"sentences by {sentences.model_id}, photos by {photos.model_id}; run jobs.embed again")
+    parts = {name: _part(annotations, name, sentences, photos) for name in ("train", "val", "test")}
+    model = PairClassifier(photos.dim, config.features, embedding_space=photos.model_id)
+    train_labels = parts["train"][2]
+    balance = torch.tensor(float((1 - train_labels).sum() / train_labels.sum()))
+    tensors = [torch.from_numpy(array) for array in parts["train"]]
+
+    def loss(module: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        text, image, labels = (tensor[numbers] for tensor in tensors)
+        return binary_cross_entropy_with_logits(module(text, image), labels, pos_weight=balance), {}
+
+    def validate(module: nn.Module) -> dict[str, float]:
+        text, image, labels = parts["val"]
+        return {"val_auc": roc_auc(labels, module.score(text, image))}  # type: ignore[operator]
+
+    best = fit(
+        model,
+        loss,
+        validate,
+        lambda module, folder: module.save_pretrained(Path(folder)),  # type: ignore[operator]
+        len(train_labels),
+        config.loop,
+        report,
+        monitor="val_auc",
+        larger_is_better=True,
+    )
+    model.eval()
+    model.threshold = best_threshold(parts["val"][2], model.score(*parts["val"][:2]))
+    return model, {**_measure(model, parts["test"]), "val_auc": best["val_auc"]}
+
+
+def _measure(model: PairClassifier, part: Part) -> dict[str, float]:
+    text, image, labels = part
+    scores = model.score(text, image)
+    return {
+        "auc": roc_auc(labels, scores),
+        "f1": f1_score(labels, scores >= model.threshold),
+        "threshold": model.threshold,
+        "n": len(labels),
+        "positives": int(labels.sum()),
+    }
+
+
+def _part(annotations: pa.Table, split: str, sentences: EmbeddingTable, photos: EmbeddingTable) -> Part:
+    rows = [row for row in annotations.to_pylist() if row["split"] == split]
+    labels = np.array([row["label"] for row in rows], np.float32)
+    if not 0 < labels.sum() < len(labels):
+        raise ArtifactError(
+            f"annotations: {len(labels)} pairs in the {split} split, {int(labels.sum())} matching; both kinds are "
+            "needed: label more reviews (annotate.reviews) and rerun jobs.annotate"
+        )
+    text = sentences.gather([row["sentence_id"] for row in rows])
+    return text, photos.gather([row["photo_id"] for row in rows]), labels

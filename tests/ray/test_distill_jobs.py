@@ -1,0 +1,160 @@
+"""annotate and distill on a small made-up workspace: with people's labels, with none, and what the files hold."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.distillation import PairClassifier
+from showcases.embeddings import EmbeddingTable
+
+pytestmark = pytest.mark.ray
+D, TOPICS = 8, 4
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def write(workspace: Workspace, artifact: str, table: pa.Table, **rows: int) -> None:
+    workspace.write_table(table, artifact)
+    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "now", 0.0, rows))
+
+
+def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], vectors: np.ndarray) -> None:
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(unit(vectors).ravel()), D)
+    write(workspace, artifact, pa.table([pa.array(ids), flat], schema=embeddings_schema(D, "toy")))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """90 reviews with two sentences and two photos on random topics; one photo is broken."""
+    rng = np.random.default_rng(0)
+    topics = rng.normal(size=(TOPICS, D))
+    said, shown = rng.integers(TOPICS, size=(90, 2)), rng.integers(TOPICS, size=(90, 2))
+    names = [f"u{i}_b{i % 9}" for i in range(90)]
+    photos = [[f"p{i}-{j}" for j in range(2)] for i in range(90)]
+    workspace = Workspace(str(tmp_path / "workspace"))
+    rows = [
+        {
+            "review_id": name,
+            "user_id": f"u{i}",
+            "business_id": f"b{i % 9}",
+            "text": "x",
+            "sentences": [f"On topic {topic}." for topic in said[i]],
+            "photo_ids": photos[i],
+            "split": "train",
+        }
+        for i, name in enumerate(names)
+    ]
+    columns = ["review_id", "user_id", "business_id", "rating", "text", "sentences", "photo_ids", "split"]
+    write(workspace, "reviews", pa.table({c: [row.get(c) for row in rows] for c in columns}), reviews=90)
+    ids = [p for row in photos for p in row]
+    status = ["corrupt" if p == "p0-0" else "ok" for p in ids]
+    write(
+        workspace,
+        "images",
+        pa.table(
+            {"photo_id": ids, "status": status}
+            | dict.fromkeys(("bytes", "width", "height", "error"), [None] * len(ids))
+        ),
+    )
+    noise = rng.normal(0, 0.15, (2, 180, D))
+    keep = [row for row, name in enumerate(ids) if name != "p0-0"]
+    write_embeddings(workspace, "image_embeddings", [ids[r] for r in keep], (topics[shown.ravel()] + noise[0])[keep])
+    sentence_ids = [f"{name}:{j}" for name in names for j in range(2)]
+    write_embeddings(workspace, "sentence_embeddings", sentence_ids, topics[said.ravel()] + noise[1])
+    write_labels(tmp_path / "labels.json", rows, said, shown)
+    return workspace
+
+
+def write_labels(path: Path, rows: list[dict], said: np.ndarray, shown: np.ndarray) -> None:
+    """Three people, of whom the last is wrong now and then."""
+    rng = np.random.default_rng(1)
+    tasks = []
+    for i, row in enumerate(rows):
+        for s, sentence in enumerate(row["sentences"]):
+            for p, photo in enumerate(row["photo_ids"]):
+                truth = said[i, s] == shown[i, p]
+                answers = [truth, truth, truth != (rng.random() < 0.1)]
+                data = {"photo_id": photo, "review_id": row["review_id"], "sentence": sentence, "sentence_index": s}
+                tasks.append(
+                    {
+                        "data": data,
+                        "annotations": [
+                            {
+                                "completed_by": who,
+                                "was_cancelled": False,
+                                "result": [{"type": "choices", "value": {"choices": ["match" if yes else "no match"]}}],
+                            }
+                            for who, yes in enumerate(answers)
+                        ],
+                    }
+                )
+    path.write_text(json.dumps(tasks))
+
+
+@pytest.fixture
+def config(workspace: Workspace, tmp_path: Path):
+    from jobs.config import CorpusConfig, PipelineConfig
+    from showcases.distillation.config import DistillConfig
+    from showcases.training import LoopConfig
+
+    loop = LoopConfig(epochs=12, batch_size=64, lr=2e-2, optimizer="adamw")
+    corpus = CorpusConfig(reviews="unused", labels=str(tmp_path / "labels.json"))
+    return PipelineConfig(root=workspace.root, corpus=corpus, distill=DistillConfig(loop=loop))
+
+
+def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspace, config, capsys) -> None:
+    from jobs import annotate, distill
+    from jobs.step import execute
+
+    assert execute(annotate.STEP, workspace, config) and execute(distill.STEP, workspace, config)
+    annotations = workspace.require("annotations")
+    assert annotations.rows["pairs"] == 358 and annotations.failures == {"unknown_photo": 2}
+    assert annotations.metrics["source"] == "people" and 0.7 < annotations.metrics["krippendorff_alpha"] < 1
+    metrics = workspace.require("classifier").metrics
+    assert metrics["auc"] > 0.9 and metrics["n"] == annotations.rows["test"] and metrics["source"] == "people"
+    assert "labels by people" in capsys.readouterr().out
+
+    table = workspace.read_table("alignments")
+    folder = workspace.download("classifier", Path(workspace.root) / "local")
+    model = PairClassifier.from_pretrained(folder)
+    pairs = set(zip(table["sentence_id"].to_pylist(), table["photo_id"].to_pylist(), strict=True))
+    assert table.num_rows == len(pairs) == 90 * 4 - 2
+    assert all(sentence.split("_")[0][1:] == photo.split("-")[0][1:] for sentence, photo in pairs)
+    text = EmbeddingTable.read(workspace, "sentence_embeddings").gather(table["sentence_id"].to_pylist())
+    image = EmbeddingTable.read(workspace, "image_embeddings").gather(table["photo_id"].to_pylist())
+    np.testing.assert_allclose(table["score"].to_numpy(), model.score(text, image), rtol=1e-5)
+    assert not execute(distill.STEP, workspace, config)  # nothing changed
+
+
+def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, config, capsys) -> None:
+    from jobs import annotate, distill
+    from jobs.step import execute
+
+    config = replace(config, corpus=replace(config.corpus, labels=None))
+    execute(annotate.STEP, workspace, config)
+    execute(distill.STEP, workspace, config)
+    printed = capsys.readouterr().out
+    assert "no person labelled them" in printed and "weak labels that no person made" in printed
+    assert workspace.require("classifier").metrics["source"] == "weak"
+    tasks = json.loads(workspace.read_bytes("annotations", "tasks.json"))
+    assert len(tasks) == 358 and tasks[0]["data"]["sentence"].startswith("On topic")
+    assert b"<Choices" in workspace.read_bytes("annotations", "labelling_config.xml")
+
+
+def test_labels_of_another_corpus_are_refused(ray_cluster, workspace, config, tmp_path: Path) -> None:
+    from jobs import annotate
+    from jobs.step import execute
+    from showcases.errors import CorpusError
+
+    path = Path(config.corpus.labels)
+    path.write_text(path.read_text().replace('"review_id": "u', '"review_id": "other'))
+    with pytest.raises(CorpusError, match="none of its 360 labelled pairs"):
+        execute(annotate.STEP, workspace, config)
+    assert workspace.manifest("annotations") is None
