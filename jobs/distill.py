@@ -1,43 +1,23 @@
 """distill: the classifier from the annotations (paper section 3.3), then its score for every pair, by Ray Data."""
 
-import json
-import tempfile
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pyarrow.dataset
 import ray
 
+from jobs.scoring import ScoringActor
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import Workspace
 from showcases.distillation.annotations import ReviewPairs, review_pairs
-from showcases.distillation.config import DistillConfig
-from showcases.distillation.scoring import PairScorer, pairs_table
-from showcases.distillation.training import train_classifier
+from showcases.distillation.scoring import pairs_table
+from showcases.distillation.training import train_from_workspace
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ShowcasesError
 
 REVIEWS_PER_BATCH = 256
 
 
-class ScoringActor:
-    """A PairScorer on a worker: the model from the workspace, the vectors from Ray's shared memory."""
-
-    def __init__(self, root: str, vectors: dict[str, ray.ObjectRef], embedding_space: str) -> None:
-        sentences, photos = ray.get([vectors["sentences"], vectors["photos"]])
-        with tempfile.TemporaryDirectory() as folder:
-            Workspace(root).download("classifier", Path(folder))
-            self.scorer = PairScorer(folder, sentences, photos, embedding_space)
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return self.scorer(batch)
-
-
 def distill(context: StepContext) -> None:
     workspace = context.workspace
     config = context.config.distill
-    files, metrics, history = ray.get(ray.remote(num_cpus=1)(train_task).remote(workspace.root, config))
+    files, metrics, history = ray.get(ray.remote(num_cpus=1)(train_from_workspace).remote(workspace.root, config))
     for epoch in history:
         context.tracker.log_metrics({f"classifier/{k}": v for k, v in epoch.items()}, step=int(epoch["epoch"]))
     for name, data in files.items():
@@ -48,27 +28,9 @@ def distill(context: StepContext) -> None:
         f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"
     )
-    context.record("classifier", {"parameters": metrics.pop("parameters")}, metrics={**metrics, **agreement})
+    context.record("classifier", {"parameters": int(metrics.pop("parameters"))}, metrics={**metrics, **agreement})
     reviews = score_pairs(context)
     count_pairs(context, reviews)
-
-
-def train_task(root: str, config: DistillConfig) -> tuple[dict[str, bytes], dict[str, Any], list[dict[str, float]]]:
-    """On a worker: train, and return the model's files, the test metrics, the metrics of each epoch."""
-    workspace = Workspace(root)
-    history: list[dict[str, float]] = []
-    model, metrics = train_classifier(
-        workspace.read_table("annotations"),
-        EmbeddingTable.read(workspace, "sentence_embeddings"),
-        EmbeddingTable.read(workspace, "image_embeddings"),
-        config,
-        lambda figures, _: history.append(figures),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(Path(folder))
-        (Path(folder) / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True))
-        files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-    return files, {**metrics, "parameters": sum(p.numel() for p in model.parameters())}, history
 
 
 def score_pairs(context: StepContext) -> list[ReviewPairs]:

@@ -1,5 +1,7 @@
 """Fitting Φ to the annotations: 8:1:1 by review, AUC and F1 on the test part (paper section 3.3)."""
 
+import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from showcases.artifacts import Workspace
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
@@ -95,3 +98,27 @@ def _part(annotations: pa.Table, split: str, sentences: EmbeddingTable, photos: 
         )
     text = sentences.gather([row["sentence_id"] for row in rows])
     return text, photos.gather([row["photo_id"] for row in rows]), labels
+
+
+def train_from_workspace(
+    root: str, config: DistillConfig
+) -> tuple[dict[str, bytes], dict[str, float], list[dict[str, float]]]:
+    """Train on the artifacts of a workspace, wherever this runs.
+
+    Returns:
+        The model folder's files by name; the test figures and the number of parameters; the figures of each epoch.
+    """
+    workspace = Workspace(root)
+    history: list[dict[str, float]] = []
+    model, metrics = train_classifier(
+        workspace.read_table("annotations"),
+        EmbeddingTable.read(workspace, "sentence_embeddings"),
+        EmbeddingTable.read(workspace, "image_embeddings"),
+        config,
+        lambda figures, _: history.append(figures),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(Path(folder))
+        (Path(folder) / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True))
+        files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    return files, {**metrics, "parameters": sum(p.numel() for p in model.parameters())}, history
