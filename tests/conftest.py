@@ -53,11 +53,30 @@ class S3Server:
         return f"s3://{self.create_bucket(bucket)}/{prefix}?{options}"
 
 
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.fixture
+def free_ports() -> list[int]:
+    """Six free ports for servers that a test starts."""
+    return _free_ports(6)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder for Ray: the path of a unix socket has at most 107 characters."""
+    folder = Path(tempfile.mkdtemp(prefix="sc-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +119,7 @@ def ray_cluster() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A moto server in a process of its own, spoken to over HTTP."""
-    port = free_port()
+    [port] = _free_ports(1)
     log = tmp_path_factory.mktemp("moto") / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
