@@ -101,10 +101,10 @@ def _user(rng: np.random.Generator, voices: Sequence[str], seed: int, index: int
 def _tastes(rng: np.random.Generator) -> dict[str, float]:
     """A sharp taste: five favourites far above the rest."""
     order = [str(dish) for dish in rng.permutation(list(DISHES))]
-    weights = [10.0, 8.0, 6.0, 4.0, 3.0] + [0.1] * (len(order) - 5)
+    weights = [16.0, 8.0, 5.0, 3.0, 2.0] + [0.06] * (len(order) - 5)
     return dict(zip(order, weights, strict=True))
 
 
 def _leaning(rng: np.random.Generator, variants: list[str]) -> dict[str, float]:
     favourite = choose(rng, variants)
-    return {name: 0.88 if name == favourite else 0.12 / (len(variants) - 1) for name in variants}
+    return {name: 0.9 if name == favourite else 0.1 / (len(variants) - 1) for name in variants}

@@ -50,7 +50,7 @@ def _visits(
     """`total` distinct (user, restaurant) pairs, shuffled; people go where their favourites are served."""
     pairs = []
     for index, count in enumerate(_review_counts(rng, len(users), len(restaurants), total)):
-        pull = [r.popularity * sum(users[index].tastes[dish] for dish in r.menu) ** 1.5 for r in restaurants]
+        pull = [r.popularity * sum(users[index].tastes[dish] for dish in r.menu) for r in restaurants]
         weights = np.array(pull) / sum(pull)
         for restaurant in rng.choice(len(restaurants), size=count, replace=False, p=weights):
             pairs.append((index, int(restaurant)))
@@ -113,7 +113,7 @@ def _photo(
     if rng.random() < user.scene_share:
         subject = Subject("scene", pick(rng, user.scenes), restaurant.decor.accent)
     else:
-        subject = dishes[min(int(rng.geometric(0.7)) - 1, len(dishes) - 1)]
+        subject = dishes[min(int(rng.geometric(0.8)) - 1, len(dishes) - 1)]
     photo_seed = int.from_bytes(token(seed, "drawing", serial)[:6], "big")
     return Photo(photo_id_of(seed, serial), subject, _vary(rng, user.shot), photo_seed)
 

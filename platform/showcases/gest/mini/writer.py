@@ -40,7 +40,7 @@ def write_mini(
     say(f"mini: {len(world.reviews):,} reviews written")
     files = _write_photos(world, photos_folder, processes, say)
     tasks = label_tasks(world)
-    (folder / LABELS_FILE).write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
+    (folder / LABELS_FILE).write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
     say(f"mini: {len(tasks):,} labelled pairs written")
     return summarize(world, files, len(tasks))
 

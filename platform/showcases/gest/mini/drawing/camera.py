@@ -39,7 +39,7 @@ TILTS: dict[str, tuple[float, float]] = {
     "cocktail": (0.24, 0.42),
     "beer": (0.24, 0.42),
     "coffee": (0.5, 0.95),
-    "tacos": (0.5, 0.8),
+    "tacos": (0.42, 0.62),
     "sandwich": (0.5, 0.8),
 }
 ANY_TILT = (0.55, 0.99)
@@ -48,10 +48,11 @@ FRAMES: dict[str, tuple[float, float]] = {
     "burger": (0.92, 0.2),
     "pancakes": (0.95, 0.13),
     "cake": (1.0, 0.1),
-    "icecream": (0.78, 0.26),
-    "cocktail": (0.66, 0.34),
-    "beer": (0.78, 0.28),
+    "icecream": (0.95, 0.28),
+    "cocktail": (0.8, 0.36),
+    "beer": (0.88, 0.28),
     "coffee": (1.0, 0.06),
+    "tacos": (1.0, 0.1),
 }
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from showcases.gest.mini.drawing.garnish import chives, shrimps, zigzag
-from showcases.gest.mini.drawing.stage import Stage, jitter, scatter, shade, turned
+from showcases.gest.mini.drawing.stage import Color, Stage, jitter, scatter, shade, turned
 from showcases.gest.mini.drawing.tableware import PLATES, board, plate
 from showcases.gest.mini.model import Decor
 
@@ -92,54 +92,44 @@ def sandwich(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor)
 
 
 def tacos(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) -> None:
-    """Three shells standing in a row, filled to the brim."""
-    z = board(stage, 2.1, 1.3)
-    angles = np.linspace(0, math.pi, 14)
-    for x in (-0.62, 0.0, 0.62):
-        arc = np.stack([0.56 * np.cos(angles), np.sin(angles)], axis=1)
-        for dx, back in ((-0.13, True), (0.13, False)):
-            if not back:
-                _fill_taco(stage, rng, variant, x, z)
-            upright = [
-                stage.project([(x + dx + 0.12 * c, 0.62 * c)], z + (0.52 if back else 0.44) * s)[0] for c, s in arc
-            ]
-            stage.paint(np.array(upright), (186, 124, 48) if back else (214, 158, 72))
-            inner = [
-                stage.project([(x + dx + 0.11 * c, 0.57 * c)], z + 0.02 + (0.48 if back else 0.39) * s)[0]
-                for c, s in arc
-            ]
-            stage.paint(np.array(inner), (206, 146, 62) if back else (240, 190, 100))
-            for u, v in scatter(rng, 5, 0.24) if not back else []:
-                px = stage.project([(x + dx + 0.1 * u, 0.7 * u)], z + 0.2 + 0.5 * abs(v))[0]
-                stage.pen.ellipse([px[0] - 3, px[1] - 3, px[0] + 3, px[1] + 3], fill=(190, 130, 52, 200))
+    """Three half-moon shells one behind the other, filled to the brim."""
+    z = board(stage, 2.1, 1.4)
+    for x, y in ((-0.28, -0.42), (0.3, -0.02), (-0.22, 0.4)):
+        stage.disc(x + 0.05, y + 0.06, 0.66, (60, 36, 18), z + 0.001, ry=0.2, alpha=120)
+        _shell(stage, x, y - 0.12, z, 0.62, (196, 132, 54))
+        _fill_taco(stage, rng, variant, x, y, z)
+        _shell(stage, x, y + 0.12, z, 0.5, (230, 174, 82))
+        for u, v in scatter(rng, 9, 0.42):
+            px = stage.project([(x + u, y + 0.12)], z + 0.06 + abs(v) * 0.6)[0]
+            size = stage.unit * float(rng.uniform(0.015, 0.035))
+            stage.pen.ellipse([*(px - size), *(px + size)], fill=(190, 124, 44, 190))
 
 
-def _fill_taco(stage: Stage, rng: np.random.Generator, variant: str, x: float, z: float) -> None:
-    for y in np.linspace(-0.48, 0.48, 8):
-        h = z + 0.5 * math.sqrt(max(0.0, 1 - (y / 0.62) ** 2))
-        stage.leaf(
-            x + float(rng.uniform(-0.1, 0.1)),
-            float(y),
-            0.3,
-            float(rng.uniform(0, 6.28)),
-            (116, 176, 64),
-            h - 0.06,
-            0.45,
-        )
+def _shell(stage: Stage, x: float, y: float, z: float, height: float, color: Color) -> None:
+    """One upright half of a taco, with a lit rim."""
+    angles = np.linspace(0, math.pi, 16)
+    for size, tone in ((1.0, 0.72), (0.95, 1.12), (0.88, 1.0)):
+        arc = [stage.project([(x + 0.64 * size * math.cos(a), y)], z + height * size * math.sin(a))[0] for a in angles]
+        stage.paint(np.array(arc), shade(color, tone))
+
+
+def _fill_taco(stage: Stage, rng: np.random.Generator, variant: str, x: float, y: float, z: float) -> None:
+    spots = [(x + float(u), z + 0.56 * math.sqrt(1 - (float(u) / 0.62) ** 2)) for u in np.linspace(-0.5, 0.5, 9)]
+    for u, h in spots:
+        stage.leaf(u, y, 0.34, float(rng.uniform(0, 6.28)), jitter(rng, (112, 172, 60), 0.2), h - 0.04, 0.45)
+    for k, (u, h) in enumerate(spots):
         if variant == "beef":
             for _ in range(3):
-                stage.ball(
-                    x + float(rng.uniform(-0.12, 0.12)), float(y), 0.075, jitter(rng, (122, 66, 40), 0.2), h - 0.04, 60
-                )
+                v = float(rng.uniform(-0.07, 0.07))
+                stage.ball(u + v, y + v, 0.08, jitter(rng, (122, 66, 40), 0.2), h - 0.04, 60)
         elif variant == "corn":
-            for _ in range(3):
-                stage.ball(x + float(rng.uniform(-0.12, 0.12)), float(y), 0.055, jitter(rng, (252, 206, 52)), h - 0.02)
-        else:
-            stage.ball(x, float(y), 0.06, (250, 160, 126), h - 0.02)
-        stage.ball(x + 0.05, float(y) + 0.03, 0.05, TOMATO, h)
+            for _ in range(5):
+                v = float(rng.uniform(-0.08, 0.08))
+                stage.ball(u + v, y + float(rng.uniform(-0.1, 0.1)), 0.06, jitter(rng, (254, 208, 48)), h - 0.04)
+        if k % 3 == 1:
+            stage.ball(u + 0.05, y + 0.03, 0.065, TOMATO, h + 0.02)
     if variant == "shrimp":
-        top = z + 0.5
-        shrimps(stage, [(x, -0.3), (x, 0.02), (x, 0.3)], top)
+        shrimps(stage, [(x - 0.32, y), (x, y), (x + 0.32, y)], z + 0.56)
 
 
 def fries(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) -> None:

@@ -117,7 +117,7 @@ def front(stage: Stage, rng: np.random.Generator, decor: Decor) -> None:
         flat.oval((x0 + x1) / 2, 0.42, 0.045, 0.03, shade(color, 0.9))
     for x in (0.06, 0.62, 0.93):
         flat.rect(x - 0.035, 0.84, x + 0.035, 0.92, (168, 90, 58))
-        for k in range(7):
+        for _ in range(7):
             flat.oval(
                 x + float(rng.uniform(-0.05, 0.05)),
                 0.8 + float(rng.uniform(-0.05, 0.03)),
@@ -212,33 +212,51 @@ def bar(stage: Stage, rng: np.random.Generator, decor: Decor) -> None:
 
 
 def kitchen(stage: Stage, rng: np.random.Generator, decor: Decor) -> None:
-    """Steel, tiles, a cook in white, pots on the fire."""
+    """Tiles, a hood, a cook in white, pots on the fire."""
     flat, accent = Flat(stage), HUES[decor.accent]
-    flat.rect(-0.5, -0.5, 1.5, 0.7, (236, 238, 236))
+    tile = mix(HUES[decor.wall], (232, 226, 214), 0.6)
+    flat.rect(-0.5, -0.5, 1.5, 0.7, tile)
     for k in range(16):
-        flat.rect(-0.5, 0.07 * k, 1.5, 0.07 * k + 0.005, (198, 204, 204))
-        flat.rect(0.09 * k - 0.2, -0.5, 0.09 * k - 0.195, 0.7, (198, 204, 204))
-    flat.shape([(0.5, 0.16), (0.98, 0.16), (1.1, 0.3), (0.4, 0.3)], (172, 178, 182))
-    flat.rect(0.62, -0.5, 0.86, 0.17, (190, 196, 200))
-    x = 0.22 + float(rng.uniform(-0.04, 0.08))
-    flat.shape([(x - 0.14, 0.78), (x - 0.12, 0.46), (x + 0.12, 0.46), (x + 0.14, 0.78)], (250, 250, 248))
-    flat.shape([(x - 0.05, 0.46), (x + 0.05, 0.46), (x, 0.53)], accent)
-    flat.oval(x, 0.39, 0.065, 0.08, (228, 180, 146))
-    flat.rect(x - 0.062, 0.24, x + 0.062, 0.34, (255, 255, 253))
-    for dx in (-0.05, 0.0, 0.05):
-        flat.oval(x + dx, 0.23, 0.05, 0.05, (255, 255, 253))
-    flat.shape([(x + 0.08, 0.5), (x + 0.3, 0.6), (x + 0.28, 0.65), (x + 0.06, 0.58)], (240, 240, 238))
-    flat.fade(0.7, 1.5, (182, 188, 192), (112, 118, 124))
-    flat.rect(-0.5, 0.69, 1.5, 0.72, (216, 220, 224))
-    for px, tone in ((0.52, (84, 88, 94)), (0.8, (180, 104, 66))):
-        for k in range(5):
-            flat.shape(
-                [(px - 0.09 + 0.04 * k, 0.7), (px - 0.05 + 0.04 * k, 0.7), (px - 0.07 + 0.04 * k, 0.64)], (246, 150, 40)
-            )
-        flat.rect(px - 0.11, 0.52, px + 0.11, 0.66, tone)
-        flat.rect(px - 0.08, 0.52, px - 0.05, 0.66, shade(tone, 1.35))
-        flat.oval(px, 0.52, 0.11, 0.025, shade(tone, 1.2))
+        flat.rect(-0.5, 0.07 * k, 1.5, 0.07 * k + 0.006, shade(tile, 0.82))
+        flat.rect(0.09 * k - 0.2, -0.5, 0.09 * k - 0.194, 0.7, shade(tile, 0.82))
+    flat.shape([(0.52, 0.1), (0.96, 0.1), (1.06, 0.25), (0.42, 0.25)], (118, 126, 134))
+    flat.rect(0.42, 0.25, 1.06, 0.28, (92, 98, 106))
+    flat.rect(0.63, -0.5, 0.85, 0.11, (140, 148, 156))
+    flat.glow(0.74, 0.32, 0.26)
+    for k, hook in enumerate((0.48, 0.6, 0.74, 0.88)):
+        flat.rect(hook, 0.28, hook + 0.01, 0.36, (70, 70, 74))
+        flat.oval(hook + 0.005, 0.385, 0.034, 0.034, ((176, 96, 58), (66, 68, 74))[k % 2])
+    _cook(flat, 0.24 + float(rng.uniform(-0.04, 0.06)), accent)
+    flat.fade(0.7, 1.5, (150, 156, 162), (78, 84, 92))
+    flat.rect(-0.5, 0.69, 1.5, 0.72, (206, 210, 214))
+    for px, tone in ((0.54, (62, 66, 74)), (0.82, (188, 98, 58))):
+        for k in range(6):
+            x = px - 0.1 + 0.035 * k
+            flat.shape([(x, 0.71), (x + 0.035, 0.71), (x + 0.018, 0.65)], ((246, 150, 40), (86, 140, 240))[k % 2])
+        flat.rect(px - 0.11, 0.54, px + 0.11, 0.67, tone)
+        flat.rect(px - 0.085, 0.54, px - 0.055, 0.67, shade(tone, 1.4))
+        flat.rect(px - 0.15, 0.57, px + 0.15, 0.59, shade(tone, 0.7))
+        flat.oval(px, 0.54, 0.11, 0.028, shade(tone, 1.25))
+        flat.oval(px, 0.54, 0.09, 0.02, (206, 122, 50))
         for k in range(4):
-            flat.oval(px + 0.02 * (-1) ** k, 0.46 - 0.06 * k, 0.05, 0.04, (255, 255, 255), 70)
-    for hook in (0.46, 0.56, 0.68, 0.9):
-        flat.rect(hook, 0.33, hook + 0.012, 0.42, (120, 124, 128))
+            flat.oval(px + 0.02 * (-1) ** k, 0.48 - 0.06 * k, 0.05, 0.04, (255, 255, 255), 64)
+
+
+def _cook(flat: Flat, x: float, accent: Color) -> None:
+    white, skin = (250, 250, 246), (226, 172, 134)
+    flat.shape([(x - 0.15, 0.8), (x - 0.13, 0.48), (x + 0.13, 0.48), (x + 0.15, 0.8)], white)
+    flat.shape([(x + 0.07, 0.49), (x + 0.14, 0.5), (x + 0.29, 0.6), (x + 0.25, 0.66)], (232, 232, 228))
+    flat.oval(x + 0.28, 0.635, 0.032, 0.032, skin)
+    flat.rect(x - 0.005, 0.54, x + 0.005, 0.8, (206, 206, 202))
+    for y in (0.58, 0.65):
+        flat.oval(x - 0.045, y, 0.011, 0.011, accent)
+        flat.oval(x + 0.045, y, 0.011, 0.011, accent)
+    flat.oval(x, 0.4, 0.068, 0.088, skin)
+    flat.shape([(x - 0.07, 0.48), (x + 0.07, 0.48), (x, 0.56)], accent)
+    flat.oval(x - 0.026, 0.4, 0.009, 0.011, (50, 34, 28))
+    flat.oval(x + 0.026, 0.4, 0.009, 0.011, (50, 34, 28))
+    flat.shape([(x - 0.03, 0.44), (x + 0.03, 0.44), (x, 0.458)], (150, 70, 60))
+    flat.rect(x - 0.068, 0.24, x + 0.068, 0.345, white)
+    flat.rect(x - 0.068, 0.325, x + 0.068, 0.345, (216, 216, 212))
+    for dx in (-0.055, 0.0, 0.055):
+        flat.oval(x + dx, 0.225, 0.055, 0.055, white)

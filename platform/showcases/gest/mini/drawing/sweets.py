@@ -134,34 +134,40 @@ def donuts(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) -
 
 
 def croissant(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) -> None:
-    """A flaky crescent."""
+    """A flaky crescent, ridge by ridge."""
     z = plate(stage, PLATES[decor.plate])
-    angles = np.linspace(math.pi * 1.06, -0.06 * math.pi, 11)
-    for k, a in enumerate(angles):
-        size = 0.13 + 0.2 * math.sin(math.pi * k / 10)
-        x, y = 0.62 * math.cos(a), 0.28 - 0.58 * math.sin(a)
-        stage.disc(x + 0.04, y + 0.08, size, (60, 34, 14), z + 0.002, alpha=80)
-    order = sorted(range(11), key=lambda k: -abs(k - 5))
-    for k in order:
-        a = float(angles[k])
-        size = 0.13 + 0.2 * math.sin(math.pi * k / 10)
-        x, y = 0.62 * math.cos(a), 0.28 - 0.58 * math.sin(a)
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            stage.disc(
-                x,
-                y,
-                size * (1 - 0.5 * share),
-                shade((206, 128, 52), 0.66 + 0.62 * share),
-                z + size * 0.9 * share,
-                ry=0.13 * (1 - 0.3 * share),
-                angle=-a,
+    ridges = 9
+    angles = np.linspace(math.pi * 1.1, -0.1 * math.pi, ridges + 1)
+    stage.polygon(turned(_crescent(angles, 0.0, ridges, 1.1), 0.04, 0.07, 0), (50, 28, 12), z + 0.002, 120)
+    for k in sorted(range(ridges), key=lambda k: -abs(k - (ridges - 1) / 2)):
+        for step in range(5):
+            share = step / 4
+            tone = shade(jitter(rng, (212, 130, 50), 0.04), 0.62 + 0.62 * share)
+            inset = 0.32 * share
+            stage.polygon(
+                _crescent(angles, k + inset - 0.14, k + 1 - inset + 0.14, 1 - 0.6 * share), tone, z + 0.24 * share
             )
+    for k in range(ridges):
+        middle = _crescent(angles, k + 0.48, k + 0.52, 0.8).mean(axis=0)
+        lean = float(-(angles[k] + angles[k + 1]) / 2)
         if variant == "chocolate":
-            ends = turned([(-size * 0.8, 0.05), (size * 0.8, -0.03)], x, y, -a)
-            stage.tube(ends, 0.055, CHOCOLATE, z + size * 0.9)
-        if variant == "almond":
-            for u, v in scatter(rng, 4, size * 0.6):
-                stage.leaf(x + u, y + v, 0.13, u * 40, (250, 230, 190), z + size * 0.95, 0.45)
+            stage.tube(_crescent(angles, k + 0.25, k + 0.75, 0.75)[[0, -8]], 0.06, CHOCOLATE, z + 0.24)
+        elif variant == "almond":
+            for u, v in scatter(rng, 4, 0.13):
+                stage.leaf(middle[0] + u, middle[1] + v, 0.16, lean + u * 40, (252, 232, 192), z + 0.26, 0.45)
+
+
+def _crescent(angles: np.ndarray, start: float, end: float, plump: float) -> np.ndarray:
+    """(16, 2) outline of the crescent between two ridges, counted from its left tip."""
+    count = len(angles) - 1
+    at = np.linspace(start, end, 8)
+    a = np.interp(at, np.arange(count + 1), angles)
+    half = plump * (0.07 + 0.22 * np.sin(math.pi * np.clip(at / count, 0, 1)))
+    radius = 0.56
+    ring = [
+        np.stack([(radius + s * half) * np.cos(a), 0.22 - (radius + s * half) * np.sin(a)], axis=1) for s in (1, -1)
+    ]
+    return np.concatenate([ring[0], ring[1][::-1]])
 
 
 def coffee(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) -> None:
