@@ -20,7 +20,7 @@ class GeneratorConfig:
         n_layer: decoder blocks, where `pretrained` is none.
         n_head: heads of a decoder block, likewise.
         n_embd: width, likewise.
-        dropout: everywhere.
+        dropout: of hidden states; the decoder's attention weights are kept whole, as fused attention is faster.
         mma_layers: self-attention layers over the features of both modalities.
         mma_heads: their heads.
         max_images: photos a showcase, at most.
@@ -32,7 +32,7 @@ class GeneratorConfig:
 
     pretrained: str | None = None
     vocab_size: int = 2000
-    n_layer: int = 3
+    n_layer: int = 2
     n_head: int = 4
     n_embd: int = 128
     dropout: float = 0.1

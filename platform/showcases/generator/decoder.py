@@ -26,7 +26,7 @@ def new_decoder(config: GeneratorConfig, vocab_size: int) -> GPT2LMHeadModel:
             add_cross_attention=True,
             bos_token_id=None,
             eos_token_id=None,
-            **_dropout(config.dropout),
+            **_common(config),
         )
     )
 
@@ -41,7 +41,7 @@ def pretrained_decoder(source: str | Path, config: GeneratorConfig) -> GPT2LMHea
     found: dict[str, Any]
     try:
         model, found = GPT2LMHeadModel.from_pretrained(  # type: ignore[misc]
-            str(source), add_cross_attention=True, output_loading_info=True, **_dropout(config.dropout)
+            str(source), add_cross_attention=True, output_loading_info=True, **_common(config)
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{source}: no GPT-2 weights could be loaded from there: {error}") from error
@@ -59,5 +59,10 @@ def rebuilt_decoder(config: dict[str, Any]) -> GPT2LMHeadModel:
     return GPT2LMHeadModel(GPT2Config.from_dict(config))
 
 
-def _dropout(rate: float) -> dict[str, Any]:
-    return {"resid_pdrop": rate, "embd_pdrop": rate, "attn_pdrop": rate}
+def _common(config: GeneratorConfig) -> dict[str, Any]:
+    return {
+        "activation_function": "gelu_pytorch_tanh",  # GPT-2's gelu_new, in one kernel
+        "resid_pdrop": config.dropout,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": 0.0,
+    }

@@ -36,9 +36,9 @@ class Encoded:
         """H^R (B, R, E) and its mask (B, R)."""
         return self.hidden[:, self.image_slots :], self.mask[:, self.image_slots :]
 
-    def repeat(self, times: int) -> "Encoded":
-        """The same batch, `times` in a row, for several texts an example."""
-        return Encoded(self.hidden.repeat(times, 1, 1), self.mask.repeat(times, 1), self.image_slots)
+    def take(self, examples: Tensor) -> "Encoded":
+        """The encodings of some examples (k,), in that order, repeats allowed."""
+        return Encoded(self.hidden[examples], self.mask[examples], self.image_slots)
 
 
 class Projection(nn.Module):

@@ -13,6 +13,8 @@ from showcases.generator.mma import Encoded
 from showcases.generator.model import Generator
 from showcases.training.gather import sum_over_workers
 
+GROUPS = 4  # of like length, a decoder batch
+
 
 class Objective(nn.Module):
     """The generator with the heads that only training needs.
@@ -58,12 +60,35 @@ class Objective(nn.Module):
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def _decode(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """H^Y, and H^Y of the hard negatives if they are needed: one decoder batch over one encoder pass."""
+        """H^Y, and H^Y of the hard negatives if they are needed: decoded together over one encoder pass."""
         if not self.contrastive.needs_hard:
-            return self.generator.decode(batch.tokens, encoded), None
-        both = self.generator.decode(torch.cat([batch.tokens, batch.hard_tokens]), encoded.repeat(2))
-        hidden, hard = both.chunk(2)
+            return decode_by_length(self.generator, batch.tokens, batch.text_mask, encoded), None
+        tokens = torch.cat([batch.tokens, batch.hard_tokens])
+        mask = torch.cat([batch.text_mask, batch.hard_mask])
+        hidden, hard = decode_by_length(self.generator, tokens, mask, encoded).chunk(2)
         return hidden, (hard, batch.hard_mask)
+
+
+def decode_by_length(generator: Generator, tokens: Tensor, mask: Tensor, encoded: Encoded) -> Tensor:
+    """Decode texts in groups of like length, so that little is spent on padding; the same as at once.
+
+    Args:
+        tokens: (k B, T): k texts for each of B examples, all first texts first.
+        mask: (k B, T) bool, True on the text's own tokens.
+        encoded: of the B examples.
+
+    Returns:
+        (k B, T, E) hidden states, zeros behind the longest text of a group.
+    """
+    ends = 1 + mask.sum(dim=1)  # the begin token is no text
+    order = ends.argsort(stable=True)
+    parts = []
+    for group in order.tensor_split(GROUPS):
+        if len(group):
+            longest = int(ends[group].max())
+            hidden = generator.decode(tokens[group, :longest], encoded.take(group % len(encoded.hidden)))
+            parts.append(F.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
+    return torch.cat(parts)[order.argsort()]
 
 
 def total_cross_entropy(generator: Generator, hidden: Tensor, targets: Tensor) -> Tensor:
