@@ -65,7 +65,7 @@ def _restaurant(rng: np.random.Generator, cuisine: str, seed: int, index: int) -
     menu = {str(dish): float(rng.lognormal(0.0, 0.4)) for dish in own + extras}
     wall, accent = (str(color) for color in rng.choice(COLORS, 2, replace=False))
     decor = Decor(choose(rng, SIGNS[cuisine]), wall, accent, choose(rng, PLATES), choose(rng, TABLES))
-    popularity, quality = float(rng.lognormal(0.0, 0.55)), float(rng.normal(0.0, 0.45))
+    popularity, quality = float(rng.lognormal(0.0, 0.68)), float(rng.normal(0.0, 0.45))
     return Restaurant(token(seed, "business", index).hex()[:24], cuisine, menu, popularity, quality, decor)
 
 

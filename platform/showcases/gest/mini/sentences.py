@@ -15,6 +15,7 @@ from showcases.gest.mini.phrases import FILLERS_BAD, FILLERS_GOOD, SCENE_TALK, V
 HABIT = 0.75  # chance that a phrase is one of the user's favourites
 FAVOURITES = 2  # phrases of each kind
 EATEN_ONLY = 0.35  # chance of a sentence about each dish that was eaten and not photographed
+SAYS_MORE = 0.3  # chance of a second sentence about each of the first two topics
 NAMES_VARIANT = 0.8  # chance that the sentence says which version of the dish it was
 VAGUE_SHARE = 0.2  # of reviews hold praise that fits any photo of its kind
 
@@ -34,6 +35,7 @@ def write_sentences(
     if not topics:
         topics = (shown or eaten)[:1]
     body = [_about(words, voice, decor, rating, topic) for topic in topics[:4]]
+    body += [_about(words, voice, decor, rating, topic) for topic in topics[:2] if rng.random() < SAYS_MORE]
     for _ in range(int(rng.integers(voice.fillers[0], voice.fillers[1] + 1))):
         body.append(Sentence(_filler(words, rating)))
     if rng.random() < VAGUE_SHARE:

@@ -113,7 +113,7 @@ def _photo(
     if rng.random() < user.scene_share:
         subject = Subject("scene", pick(rng, user.scenes), restaurant.decor.accent)
     else:
-        subject = dishes[min(int(rng.geometric(0.8)) - 1, len(dishes) - 1)]
+        subject = dishes[min(int(rng.geometric(0.86)) - 1, len(dishes) - 1)]
     photo_seed = int.from_bytes(token(seed, "drawing", serial)[:6], "big")
     return Photo(photo_id_of(seed, serial), subject, _vary(rng, user.shot), photo_seed)
 

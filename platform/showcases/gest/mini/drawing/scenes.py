@@ -18,7 +18,7 @@ class Flat:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         side, zoom = max(stage.width, stage.height), stage.unit / (0.40 * min(stage.width, stage.height))
-        self.scale = side * max(1.0, 0.75 + 0.35 * zoom)
+        self.scale = side * max(1.0, 0.9 + 0.14 * zoom)
         self.origin = (stage.center[0] - self.scale / 2, stage.center[1] - self.scale / 2)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
