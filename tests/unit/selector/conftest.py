@@ -8,7 +8,7 @@ import pytest
 
 from showcases.artifacts import PHOTOS, Manifest, Workspace, embeddings_schema
 
-USERS, BUSINESSES, TOPICS, DIM, REVIEWS_PER_USER = 120, 10, 6, 16, 4
+USERS, BUSINESSES, TOPICS, DIM, REVIEWS_PER_USER = 150, 24, 6, 16, 4
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def write_tastes(workspace: Workspace, seed: int = 0) -> None:
 
 @pytest.fixture(scope="session")
 def taste_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """120 users, 10 businesses, 6 topics; photos and sentences embedded in 16 dimensions."""
+    """150 users, 24 businesses, 6 topics; photos and sentences embedded in 16 dimensions."""
     workspace = Workspace(str(tmp_path_factory.mktemp("tastes")))
     write_tastes(workspace)
     return workspace

@@ -1,0 +1,164 @@
+"""The selector as a whole: shapes, padding, the dial, the folder it is saved to, and its predictor."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from showcases.errors import ConfigError, ModelError
+from showcases.selector import Selector, SelectorConfig, SelectorPredictor, user_profile
+from showcases.selector.likelihood import log_likelihood
+
+SMALL = SelectorConfig(hidden_dims=(8,), out_dim=4)
+
+
+def _model(config: SelectorConfig = SMALL, profile: str = "img+text") -> Selector:
+    torch.manual_seed(0)
+    return Selector(config, profile, image_dim=6, text_dim=5, embedding_space="space-1").eval()  # type: ignore[arg-type]
+
+
+def _inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    profiles = torch.randn(3, 11, generator=generator)
+    images = torch.nn.functional.normalize(torch.randn(3, 7, 6, generator=generator), dim=-1)
+    mask = torch.arange(7) < torch.tensor([[7], [4], [2]])
+    return profiles, images, mask
+
+
+def test_relevance_is_the_formula() -> None:
+    model = _model()
+    profiles, images, _ = _inputs()
+    q = model.relevance(profiles, images)
+    for b in range(3):
+        for n in range(7):
+            dot = (model.user_tower(profiles[b]) @ model.image_tower(images[b, n]) + model.bias).item()
+            assert q[b, n].item() == pytest.approx(math.exp(4 * math.tanh(dot / 4)), rel=1e-5)
+
+
+def test_padding_is_not_seen_by_anything() -> None:
+    model = _model()
+    profiles, images, mask = _inputs()
+    spoiled = images.masked_fill(~mask[:, :, None], float("nan"))
+    chosen = torch.zeros_like(mask)
+    chosen[:, 0] = True
+
+    def gradients(images: torch.Tensor, mask: torch.Tensor, chosen: torch.Tensor) -> list[torch.Tensor]:
+        model.zero_grad()
+        log_likelihood(model(profiles, images, mask), chosen, mask).sum().backward()
+        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    wider = torch.cat([images, torch.randn(3, 5, 6)], dim=1), torch.nn.functional.pad(mask, (0, 5))
+    plain = gradients(images, mask, chosen)
+    assert any(gradient.abs().max() > 1e-3 for gradient in plain)
+    for other in (gradients(spoiled, mask, chosen), gradients(*wider, torch.nn.functional.pad(chosen, (0, 5)))):
+        for a, b in zip(plain, other, strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_photos_shared_by_many_users_give_the_same_kernel() -> None:
+    model = _model()
+    profiles, _, mask = _inputs()
+    table = torch.nn.functional.normalize(torch.randn(9, 6), dim=-1)
+    candidates = torch.randint(0, 9, (3, 7))
+    assert torch.allclose(model(profiles, table, mask, candidates), model(profiles, table[candidates], mask), atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", ["deep", "rbf"])
+def test_select_gives_real_photos_each_once(kernel: str) -> None:
+    model = _model(SelectorConfig(hidden_dims=(8,), out_dim=4, kernel=kernel))  # type: ignore[arg-type]
+    profiles, images, mask = _inputs()
+    chosen = model.select(profiles, images, mask, 3)
+    for row, count in zip(chosen.tolist(), (3, 3, 2), strict=True):
+        real = [item for item in row if item >= 0]
+        assert len(set(real)) == len(real) == count
+        assert all(mask[chosen.tolist().index(row), item] for item in real)
+
+
+def test_the_dial_goes_from_diversity_to_relevance() -> None:
+    """Three alike photos that the user likes most, three unlike ones: theta decides."""
+    model = _model()
+    alike = torch.tensor([[1.0, 0.1, 0, 0, 0, 0], [1.0, 0, 0.1, 0, 0, 0], [1.0, -0.1, 0, 0, 0, 0]])
+    unlike = torch.eye(6)[3:]
+    images = torch.cat([alike, unlike])[None]
+    q = torch.tensor([[4.0, 4.0, 4.0, 1.0, 1.0, 1.0]])
+    model.relevance = lambda *_: q  # type: ignore[method-assign]
+    mask = torch.ones(1, 6, dtype=torch.bool)
+    diverse = model.select(torch.zeros(1, 11), images, mask, 3, theta=0.0)[0].tolist()
+    relevant = model.select(torch.zeros(1, 11), images, mask, 3, theta=6.0)[0].tolist()
+    assert len(set(diverse) & {0, 1, 2}) <= 1
+    assert set(relevant) == {0, 1, 2}
+
+
+def test_the_papers_size() -> None:
+    """Towers 1024-512-512-256-128 and 512-512-512-256-128 with biases, and one bias of log q."""
+    model = Selector(SelectorConfig(), "img+text", image_dim=512, text_dim=512)
+    user = 1024 * 512 + 512 + 512 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128
+    image = user - 512 * 512
+    assert sum(p.numel() for p in model.parameters()) == user + image + 1
+
+
+def test_saved_and_read_again_it_is_the_same(tmp_path: Path) -> None:
+    model = _model()
+    model.save_pretrained(tmp_path / "m")
+    again = Selector.from_pretrained(tmp_path / "m")
+    profiles, images, mask = _inputs()
+    assert torch.equal(model(profiles, images, mask), again(profiles, images, mask))
+    assert (again.config, again.profile, again.embedding_space) == (model.config, "img+text", "space-1")
+    assert not again.training
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["embedding_space"] == "space-1"
+
+
+def test_a_broken_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train_selector"):
+        Selector.from_pretrained(tmp_path)
+    _model().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "image_dim": 7}))
+    with pytest.raises(ModelError, match="image_tower"):
+        Selector.from_pretrained(tmp_path)
+
+
+def test_a_useless_config_is_told() -> None:
+    with pytest.raises(ConfigError, match="delta"):
+        _model(SelectorConfig(delta=0.0))
+
+
+@pytest.mark.parametrize(("kind", "width"), [("text", 5), ("img", 6), ("img+text", 11)])
+def test_user_profile(kind: str, width: int) -> None:
+    rng = np.random.default_rng(0)
+    text, images = rng.normal(size=(3, 5)), rng.normal(size=(2, 6))
+    profile = user_profile(text, images, kind)  # type: ignore[arg-type]
+    parts = {"text": [text], "img": [images], "img+text": [text, images]}[kind]
+    assert profile.shape == (width,) and profile.dtype == np.float32
+    assert profile == pytest.approx([sum(column) / len(column) for part in parts for column in part.T], abs=1e-6)
+    assert _model(profile=kind).profile_dim == width
+
+
+def test_user_profile_of_somebody_unknown_is_zeros() -> None:
+    text = np.array([[1.0, 2.0]])
+    assert user_profile(text, np.zeros((0, 3)), "img+text").tolist() == [1.0, 2.0, 0.0, 0.0, 0.0]
+    with pytest.raises(ConfigError, match="shape"):
+        user_profile(text, np.zeros(0), "img+text")
+
+
+def test_predictor_does_what_the_model_does(tmp_path: Path) -> None:
+    model = _model()
+    model.save_pretrained(tmp_path)
+    profiles, images, mask = _inputs()
+    batch = {"profile": profiles.numpy(), "images": images.numpy(), "n_images": mask.sum(1).numpy()}
+    out = SelectorPredictor(tmp_path, k=3)(batch)
+    assert out["chosen"].dtype == np.int64 and out["relevance"].dtype == np.float32
+    assert out["chosen"].tolist() == model.select(profiles, images, mask, 3).tolist()
+    expected = model.relevance(profiles, images).detach().numpy()
+    assert np.allclose(out["relevance"], np.where(mask.numpy(), expected, 0.0), atol=1e-6)
+    assert out["chosen"][2, 2] == -1
+
+
+def test_predictor_refuses_other_embeddings(tmp_path: Path) -> None:
+    _model().save_pretrained(tmp_path)
+    batch = {"profile": np.zeros((1, 12)), "images": np.zeros((1, 2, 6)), "n_images": np.array([2])}
+    with pytest.raises(ModelError, match="space-1"):
+        SelectorPredictor(tmp_path)(batch)
