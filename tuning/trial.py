@@ -1,0 +1,117 @@
+"""One trial: a short Ray Train run of the generator at one point, reported to Ray Tune and to MLflow.
+
+Ray Tune of today takes no trainer: a trial is a function that builds one and forwards its reports by a callback.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from jobs import tracking
+from jobs.config import PipelineConfig
+from jobs.training import RUNS, run_on_rank
+from showcases.artifacts import Workspace
+from showcases.errors import ConfigError
+from showcases.generator.config import TrainGeneratorConfig
+from showcases.generator.train import MONITOR, train_generator_variant
+from showcases.training import Report
+
+OBJECTIVE = f"best_{MONITOR}"  # of the weights that a run would keep
+DRIVER_CPU = 0.1  # of the process that waits for the workers
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """What all trials of a sweep share.
+
+    Args:
+        config: with an absolute root and a tracking URI, for trials run in folders of their own.
+        parent: id of the sweep's MLflow run.
+        name: of the sweep; names its folder of checkpoints.
+    """
+
+    config: PipelineConfig
+    parent: str
+    name: str
+
+
+def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
+    """Train at `point`; every validation is reported to Ray Tune."""
+    config = settings.config
+    trial = tune.get_context().get_trial_name()
+    options = at_point(config.train_generator, point)
+    workspace = Workspace(config.root)
+    with tracking.step_run(trial, config, point, settings.parent) as tracker:
+        TorchTrainer(
+            run_on_rank,
+            train_loop_config={
+                "worker": work,
+                "arguments": {
+                    "root": config.root,
+                    "config": options,
+                    "variant": options.variants[0],
+                    "seed": config.seed + options.seeds[0],
+                    "device": "cuda" if config.cluster.gpu else "cpu",
+                },
+                "tracking": (tracker.uri, tracker.run_id),
+                "prefix": "",
+            },
+            scaling_config=scaling(config),
+            torch_config=TorchConfig(timeout_s=120),
+            run_config=RunConfig(
+                name=f"train-{trial}",
+                storage_path=workspace.path(RUNS, settings.name),
+                storage_filesystem=workspace.filesystem,
+                failure_config=FailureConfig(max_failures=1),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+                callbacks=[TuneReportCallback()],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
+            ),
+        ).fit()
+
+
+def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+    """Runs on every Ray Train worker."""
+    workspace = Workspace(arguments["root"])
+    variant, seed, device = arguments["variant"], arguments["seed"], arguments["device"]
+    train_generator_variant(workspace, arguments["config"], variant, seed, report, resume_from, device)
+
+
+def at_point(config: TrainGeneratorConfig, point: dict[str, Any]) -> TrainGeneratorConfig:
+    """The options with the contrastive losses at a point of the search space."""
+    return replace(config, contrastive=replace(config.contrastive, **point))
+
+
+def scaling(config: PipelineConfig) -> ScalingConfig:
+    """Workers of a trial."""
+    cluster = config.cluster
+    return ScalingConfig(num_workers=cluster.workers, use_gpu=cluster.gpu, resources_per_worker=per_worker(config))
+
+
+def per_worker(config: PipelineConfig) -> dict[str, float]:
+    return {"CPU": 1, "GPU": 1} if config.cluster.gpu else {"CPU": 1}
+
+
+def concurrent_trials(config: PipelineConfig, resources: dict[str, float]) -> int:
+    """How many trials fit side by side: Ray Tune counts a trial's own slice only, not its workers'.
+
+    Args:
+        resources: of the whole cluster, e.g. {"CPU": 16, "GPU": 2}.
+
+    Raises:
+        ConfigError: not even one fits; it would wait for ever.
+    """
+    need = {name: amount * config.cluster.workers for name, amount in per_worker(config).items()}
+    need["CPU"] += DRIVER_CPU
+    fitting = min(int(resources.get(name, 0) / amount + 1e-9) for name, amount in need.items())
+    if fitting < 1:
+        has = {name: resources.get(name, 0) for name in need}
+        raise ConfigError(
+            f"a trial of {config.cluster.workers} workers needs {need}, the cluster has {has}: lower cluster.workers, "
+            "or give --max_concurrent on a cluster that grows when asked"
+        )
+    return fitting
