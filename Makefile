@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 ROOT ?= workspace
+STUDY_ROOT ?= workspace-study
 CONFIG ?= jobs/configs/mini.yaml
 PORT ?= 5000
 VENV := .venv
@@ -34,8 +35,8 @@ mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
 	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png
 
-study: $(READY) ## slow: selector and generator with three seeds each, in $(ROOT)-study
-	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(ROOT)-study \
+study: $(READY) ## slow: selector and generator with three seeds each, in workspace-study
+	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \
 	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]'
 
 test: check ## checks, then every test but the slow ones, with the library's coverage
@@ -50,8 +51,8 @@ format: $(READY) ## mend what lint and format can mend
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-clean: ## remove the workspace, the generated corpus and caches
-	rm -rf $(ROOT) $(ROOT)-study corpus .mypy_cache .ruff_cache .pytest_cache .coverage
+clean: ## remove the default workspaces, the generated corpus and caches (never a ROOT of yours)
+	rm -rf workspace workspace-study corpus .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 clean-all: clean ## the same, and the virtual environment
