@@ -63,6 +63,7 @@ def test_padding_changes_neither_loss_nor_gradient() -> None:
         chosen[0, items] = True
         kernel = deep_kernel(q[None], g[None], torch.ones_like(chosen), 0.01)
         log_likelihood(kernel, chosen).sum().backward()
+        assert q.grad is not None and g.grad is not None
         alone.append((log_likelihood(kernel.detach(), chosen).item(), q.grad, g.grad))
     q = torch.full((3, 11), 7.0, dtype=torch.float64)
     g = torch.randn(3, 11, 3, generator=generator, dtype=torch.float64)  # padding holds rubbish

@@ -1,0 +1,76 @@
+"""Two gloo processes train to the weights that one trains to, also where the last batch does not divide."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, multiprocessing, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from showcases.selector.config import SelectorConfig
+from showcases.selector.likelihood import log_likelihood
+from showcases.selector.model import Selector
+from showcases.training import LoopConfig, fit
+
+EXAMPLES = 21  # batches of 8, 8 and 5: the last one gives 3 examples to one rank and 2 to the other
+
+
+def _train(config: LoopConfig, world_size: int) -> tuple[nn.Module, list[float]]:
+    """A selector on random examples; float32, as in a real run."""
+    generator = torch.Generator().manual_seed(0)
+    profiles, images = torch.randn(EXAMPLES, 10, generator=generator), torch.randn(EXAMPLES, 6, 5, generator=generator)
+    chosen = torch.rand(EXAMPLES, 6, generator=generator) < 0.4
+    mask = torch.ones_like(chosen)
+    torch.manual_seed(0)
+    model = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8), "img+text", image_dim=5, text_dim=5)
+
+    def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        kernel = model(profiles[numbers], images[numbers], mask[numbers])
+        return -log_likelihood(kernel, chosen[numbers], mask[numbers]).mean(), {}
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        value, _ = loss(model, np.arange(EXAMPLES))
+        return {"val_loss": float(value)}
+
+    losses: list[float] = []
+    fit(
+        DistributedDataParallel(model) if world_size > 1 else model,
+        loss,
+        validate,
+        lambda bare, folder: bare.save_pretrained(folder),  # type: ignore[operator]
+        EXAMPLES,
+        config,
+        lambda metrics, _: losses.append(metrics["val_loss"]),
+        monitor="val_loss",
+        larger_is_better=False,
+    )
+    return model, losses
+
+
+def _rank(rank: int, world_size: int, config: LoopConfig, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    try:
+        model, losses = _train(config, world_size)
+        torch.save({"weights": model.state_dict(), "losses": losses}, f"{folder}/rank{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5])
+def test_two_processes_end_where_one_does(tmp_path: Path, clip_norm: float) -> None:
+    config = LoopConfig(epochs=5, batch_size=8, lr=1e-3, clip_norm=clip_norm, select="last")
+    alone, losses = _train(config, 1)
+    multiprocessing.spawn(_rank, args=(2, config, str(tmp_path)), nprocs=2)
+    ranks: list[dict[str, Any]] = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    torch.manual_seed(0)
+    initial = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8), "img+text", 5, 5).state_dict()
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(ranks[0]["weights"][name], ranks[1]["weights"][name]), name
+        assert torch.allclose(ranks[0]["weights"][name], tensor, atol=1e-5), name
+    assert not torch.allclose(initial["user_tower.layers.0.weight"], alone.state_dict()["user_tower.layers.0.weight"])
+    assert ranks[0]["losses"] == pytest.approx(losses, abs=1e-4)
+    assert losses[-1] < losses[0]
