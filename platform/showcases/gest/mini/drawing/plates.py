@@ -225,8 +225,6 @@ def oysters(stage: Stage, rng: np.random.Generator, variant: str, decor: Decor) 
             turned([(-0.09, -0.05), (0.08, -0.07), (0.09, 0.06), (-0.06, 0.08)], x, y, x * 11), tone, z + 0.04
         )
     for k in range(7):
-        a = 0.9 * k
-        x, y = (0.56 * math.cos(a), 0.56 * math.sin(a)) if k < 6 else (0.0, 0.0)
         a = 1.05 * k
         x, y = (0.58 * math.cos(a), 0.58 * math.sin(a)) if k < 6 else (0.0, 0.0)
         stage.leaf(x + 0.01, y + 0.02, 0.62, a, (84, 82, 80), z + 0.05, 0.42)
