@@ -1,0 +1,261 @@
+"""evaluate: Tables 1, 2 and 3, what was left out, and a gallery of test users' showcases, as one report."""
+
+import datetime
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.dataset
+import ray
+
+from jobs.generation import GeneratingActor
+from jobs.step import Step, StepContext, main
+from showcases.artifacts import FLOW, Workspace, variant_folder
+from showcases.clip.embed import EmbedBatch
+from showcases.distillation import PairClassifier
+from showcases.embeddings import EmbeddingTable, review_features
+from showcases.evaluation import results
+from showcases.evaluation.alignment import alignment_figures
+from showcases.evaluation.examples import Example, draw_examples, generator_rows
+from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
+from showcases.evaluation.report import Labels, Report
+from showcases.evaluation.results import GROUND_TRUTH
+from showcases.evaluation.selection import Ranked, rank_test_users
+from showcases.evaluation.tables import Table
+from showcases.evaluation.text_metrics import Figure, MeteorScorer, own_figures, text_figures
+from showcases.gest.sentences import split_sentences
+
+System = tuple[str, int]  # variant of the generator, seed; the ground truth is (GROUND_TRUTH, 0)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one system wrote for each example: texts, their sentences, the sentences' vectors (m, d)."""
+
+    texts: list[str]
+    sentences: list[list[str]]
+    vectors: list[np.ndarray]
+
+
+def evaluate(context: StepContext) -> None:
+    workspace, config = context.workspace, context.config.evaluate
+    selectors = variants(workspace, "selector", "train_selector")
+    ranked = ray.get(
+        ray.remote(num_cpus=1)(rank_test_users).remote(workspace.root, selectors, config.k, config.protocol)
+    )
+    served = next(entry for entry in ranked if (entry.name, entry.seed) == selectors[0])
+    rows = workspace.read_table("gest_s2").to_pylist()
+    examples = draw_examples(rows, served.chosen, config.max_examples, context.config.seed)
+    context.say(f"chose photos for {served.figures.examples} test examples; writing texts for {len(examples)} of them")
+    images = EmbeddingTable.read(workspace, "image_embeddings")
+    written = write_texts(context, examples, images)
+    with tempfile.TemporaryDirectory() as folder:
+        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
+    systems = measure(examples, written, images, classifier)
+    tables = all_tables(context, ranked, systems)
+    gallery = make_gallery(context, examples, served, written, images, classifier)
+    write_report(context, tables, gallery, images.model_id)
+    record(context, tables, len(examples))
+
+
+def variants(workspace: Workspace, artifact: str, section: str) -> list[System]:
+    """(variant, seed) of all models of an artifact, in the order of its config: the first one is served."""
+    options = workspace.require(artifact).config[section]
+    return [(name, int(seed)) for name in options["variants"] for seed in options["seeds"]]
+
+
+def write_texts(context: StepContext, examples: Sequence[Example], images: EmbeddingTable) -> dict[System, Written]:
+    """The ground truth, then what each generator writes for the photos chosen."""
+    workspace = context.workspace
+    options = workspace.require("generator").config["train_generator"]
+    history = sorted({name for example in examples for name in example.history})
+    features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), history)
+    rows = ray.put(generator_rows(examples, images, features, options["model"]["max_reviews"]))
+    texts: dict[System, list[str]] = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
+    for variant, seed in variants(workspace, "generator", "train_generator"):
+        texts[variant, seed] = generate(context, ray.get(rows), variant_folder(variant, seed))
+    sentences = {system: split_sentences(said) for system, said in texts.items()}
+    vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
+    return {
+        system: Written(said, sentences[system], [_stack(part, vectors, images.dim) for part in sentences[system]])
+        for system, said in texts.items()
+    }
+
+
+def generate(context: StepContext, rows: list[dict[str, Any]], folder: str) -> list[str]:
+    """Texts of one trained variant, in the rows' order."""
+    cluster, config = context.config.cluster, context.config.evaluate
+    written = ray.data.from_items(rows).map_batches(
+        GeneratingActor,
+        fn_constructor_args=(context.workspace.root, folder, "cuda" if cluster.gpu else "cpu"),
+        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
+        num_gpus=1 if cluster.gpu else None,
+        batch_size=config.batch_size,
+        batch_format="numpy",
+    )
+    return [row["text"] for row in sorted(written.take_all(), key=lambda row: row["number"])]
+
+
+def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.ndarray]:
+    """CLIP vector (d,) float32 of each sentence."""
+    if not sentences:
+        return {}
+    cluster, config = context.config.cluster, context.config.embed
+    data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences})).map_batches(
+        EmbedBatch,
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", config.bf16),
+        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
+        num_gpus=1 if cluster.gpu else None,
+        batch_size=config.batch_size,
+        batch_format="numpy",
+    )
+    return {row["id"]: np.asarray(row["vector"], np.float32) for row in data.take_all()}
+
+
+def measure(
+    examples: Sequence[Example], written: Mapping[System, Written], images: EmbeddingTable, classifier: PairClassifier
+) -> dict[System, dict[str, Figure]]:
+    """All figures of Table 2; generated texts against the photos shown, the ground truth against the user's own."""
+    truth = written[GROUND_TRUTH, 0]
+    own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
+    shown = [images.gather(example.shown) for example in examples]
+    systems: dict[System, dict[str, Figure]] = {}
+    with MeteorScorer() as meteor:
+        for system, said in written.items():
+            if said is truth:
+                figures = own_figures(said.texts) | alignment_figures(said.vectors, own, classifier)
+            else:
+                figures = text_figures(said.texts, truth.texts, meteor)
+                figures |= alignment_figures(said.vectors, shown, classifier)
+            systems[system] = figures
+    return systems
+
+
+def all_tables(
+    context: StepContext, ranked: Sequence[Ranked], systems: Mapping[System, Mapping[str, Figure]]
+) -> list[Table]:
+    config = context.config.evaluate
+    tables = [
+        results.table_3(ranked, config.k, config.protocol),
+        results.table_2(systems, config.protocol),
+        results.photos_against_none(systems),
+        results.table_1(context.workspace.require("gest_s1").metrics),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def make_gallery(
+    context: StepContext,
+    examples: Sequence[Example],
+    served: Ranked,
+    written: Mapping[System, Written],
+    images: EmbeddingTable,
+    classifier: PairClassifier,
+) -> list[Showcase]:
+    """Entries for some test users, with their photos; texts are those of each variant's first seed."""
+    workspace = context.workspace
+    first: dict[str, Written] = {}
+    for (variant, _), said in written.items():
+        if variant != GROUND_TRUTH:
+            first.setdefault(variant, said)
+    reviews = workspace.read_table("reviews", ["review_id", "text"])
+    past = dict(zip(reviews["review_id"].to_pylist(), reviews["text"].to_pylist(), strict=True))
+    entries = []
+    for number in pick_users(examples, context.config.evaluate.gallery, context.config.seed):
+        example = examples[number]
+        texts = {name: (said.sentences[number], said.vectors[number]) for name, said in first.items()}
+        liked = served.liked_more[example.review_id]
+        entries.append(make_showcase(example, texts, liked, past, images, classifier.score_all))
+    bytes_of = read_photos(
+        workspace, {photo.photo_id for entry in entries for photo in (*entry.photos, *entry.own_photos)}
+    )
+    return [with_photos(entry, bytes_of.get) for entry in entries]
+
+
+def read_photos(workspace: Workspace, photo_ids: set[str]) -> dict[str, bytes]:
+    """JPEG bytes of a few photos."""
+    shards = pyarrow.dataset.dataset(workspace.shards("images"), filesystem=workspace.filesystem)
+    wanted = pyarrow.compute.field("photo_id").isin(sorted(photo_ids))
+    table = shards.to_table(columns=["photo_id", "bytes"], filter=wanted)
+    return {row["photo_id"]: row["bytes"] for row in table.to_pylist() if row["bytes"]}
+
+
+def write_report(context: StepContext, tables: list[Table], gallery: list[Showcase], encoder: str) -> None:
+    workspace = context.workspace
+    manifests = [workspace.manifest(artifact.name) for artifact in FLOW]
+    classifier = workspace.require("classifier").metrics
+    report = Report(
+        title="Personalized Showcases: report",
+        encoder=encoder,
+        created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        tables=tables,
+        labels=Labels(
+            source=classifier["source"],
+            pairs=workspace.require("annotations").rows["pairs"],
+            auc=classifier["auc"],
+            f1=classifier["f1"],
+            threshold=classifier["threshold"],
+            test_pairs=int(classifier["n"]),
+            agreement=classifier.get("krippendorff_alpha"),
+        ),
+        left_out={manifest.artifact: manifest.failures for manifest in manifests if manifest is not None},
+        showcases=gallery,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for path, data in report.files().items():
+            workspace.write_bytes(data, "report", *path.split("/"))
+            local = Path(folder) / path
+            local.parent.mkdir(exist_ok=True)
+            local.write_bytes(data)
+        context.tracker.log_folder(Path(folder), "report")
+    for table in tables:
+        print("\n" + table.to_markdown(), flush=True)
+    context.say(f"report: {workspace.path('report', 'report.html')}")
+
+
+def record(context: StepContext, tables: Sequence[Table], examples: int) -> None:
+    """The tables' values into the manifest, and so into MLflow."""
+    metrics = {
+        f"{table.name}.{row.name.replace('+', '_')}.{column.name}": mean
+        for table in tables
+        if table.name in ("table_2", "table_3")
+        for row in table.rows
+        for column in table.columns
+        if (mean := row.value(column.name)[0]) is not None
+    }
+    context.record("report", {"examples": examples}, metrics=metrics)
+
+
+def _stack(sentences: Sequence[str], vectors: Mapping[str, np.ndarray], dim: int) -> np.ndarray:
+    """(m, d) vectors of the sentences."""
+    return np.stack([vectors[text] for text in sentences]) if sentences else np.zeros((0, dim), np.float32)
+
+
+STEP = Step(
+    name="evaluate",
+    reads=(
+        "reviews",
+        "images",
+        "clip",
+        "image_embeddings",
+        "sentence_embeddings",
+        "annotations",
+        "classifier",
+        "gest_s1",
+        "gest_s2",
+        "photos",
+        "selector",
+        "generator",
+    ),
+    writes=("report",),
+    sections=("seed", "evaluate"),
+    run=evaluate,
+)
+
+if __name__ == "__main__":
+    main(STEP)

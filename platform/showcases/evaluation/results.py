@@ -1,0 +1,118 @@
+"""Tables 1, 2 and 3 from what was measured, with the caveats that a reader must know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from showcases.evaluation import paper
+from showcases.evaluation.ranking import RankingFigures
+from showcases.evaluation.selection import Ranked
+from showcases.evaluation.tables import Column, Row, Table
+from showcases.evaluation.text_metrics import Figure
+
+OTHER_DATA = (
+    "The paper's figures are of GEST; ours are of this workspace's corpus: they compare only where the corpus is GEST."
+)
+GROUND_TRUTH = "ground truth"
+WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
+PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
+
+
+def table_1(statistics: Mapping[str, Mapping[str, float]]) -> Table:
+    """Table 1 and Figure 3's diversities, from build_gest's figures: {raw, s1, s2} -> {images, reviews, …}."""
+    counts = tuple(Column(name, 1.0, 2 if name == "average_words" else 0) for name in paper.TABLE_1_COLUMNS)
+    spread = tuple(Column(name) for name in ("intra_business", "inter_user", "intra_user"))
+    rows = tuple(
+        Row(
+            f"GEST-{name}" if name in paper.TABLE_1 else name,
+            {key: [Figure(float(value), 1, "")] for key, value in values.items()},
+            paper.TABLE_1.get(name, {}),
+        )
+        for name, values in statistics.items()
+    )
+    notes = (
+        "The last three columns are Figure 3's visual diversities, mean 1 - cos over all pairs of photos, in percent; "
+        "they depend on the encoder.",
+    )
+    return Table("table_1", "Table 1: the corpus", counts + spread, rows, notes)
+
+
+def table_2(systems: Mapping[tuple[str, int], Mapping[str, Figure]], protocol: str) -> Table:
+    """Table 2: the ground truth, then each generator variant.
+
+    Args:
+        systems: (variant, seed) -> figures; the ground truth is (GROUND_TRUTH, 0).
+        protocol: of the selector that chose the photos.
+    """
+    columns = tuple(Column(name) for name in PERCENT_TABLE_2)
+    columns += (Column("BERTScore"), Column("length", 1.0, 1))
+    no_model = Figure(None, 0, "", note="n/a (no model)")
+    rows = []
+    for name in dict.fromkeys(variant for variant, _ in systems):
+        seeds = [figures for (variant, _), figures in systems.items() if variant == name]
+        measured = {metric: [figures[metric] for figures in seeds] for metric in seeds[0]}
+        if name != GROUND_TRUTH:
+            measured["BERTScore"] = [no_model]
+        rows.append(Row(name, measured, paper.TABLE_2.get(name, {})))
+    examples = max((f.n for figures in systems.values() for f in figures.values()), default=0)
+    notes = (
+        f"{examples} test examples; ± is the standard deviation over seeds. Values times 100, NIST too, as the paper "
+        "prints them; length is in words.",
+        f"Photos are those that the selector chose (protocol: {protocol}); CLIP-Align and CLIP-Score are against them. "
+        "Ground truth: the user's own text against the user's own photos.",
+        "The paper's CLIP-Align comes from a classifier whose labels were never released, and METEOR and NIST move by "
+        "tens of percent with the library: these columns cannot match the paper's exactly.",
+        "BERTScore needs a pretrained language model, which is not part of this run.",
+        OTHER_DATA,
+    )
+    return Table("table_2", "Table 2: texts", columns, tuple(rows), notes)
+
+
+def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
+    """Table 3: random, most-popular and each selector variant."""
+    names = {"precision": f"Prec@{k}", "recall": f"Recall@{k}", "f1": f"F1@{k}", "diversity": f"Div@{k}"}
+    rows = []
+    for name in dict.fromkeys(entry.name for entry in ranked):
+        seeds = [entry.figures for entry in ranked if entry.name == name]
+        measured = {column: [_figure(figures, part) for figures in seeds] for part, column in names.items()}
+        rows.append(Row(name, measured, paper.TABLE_3.get(name, {}) if k == 3 else {}))
+    notes = (
+        f"{ranked[0].figures.examples} test examples; ± is the standard deviation over seeds. In percent.",
+        f"F1@{k} is the harmonic mean of the averaged precision and recall, as in the paper.",
+        _protocol_note(protocol),
+        "The paper's split of GEST-s1 was never released: its figures can be matched only statistically. " + OTHER_DATA,
+    )
+    return Table("table_3", "Table 3: photos", tuple(Column(name) for name in names.values()), tuple(rows), notes)
+
+
+def _protocol_note(protocol: str) -> str:
+    if protocol == "paper":
+        return "Protocol `paper`: the user's own photos stay among the candidates (the paper's footnote 5)."
+    return "Protocol `deployment`: the user's own photos are not among the candidates, so nothing can be hit."
+
+
+def _figure(figures: RankingFigures, part: str) -> Figure:
+    assert part in {field.name for field in fields(figures)}
+    value = getattr(figures, part)
+    return Figure(value, figures.examples, "showcases", note="n/a (no hits possible)" if value is None else "")
+
+
+def photos_against_none(systems: Mapping[tuple[str, int], Mapping[str, Figure]]) -> Table | None:
+    """The same generator with and without photos, seed by seed; None where one of them was not trained."""
+    variants = {variant for variant, _ in systems}
+    with_photos = next((name for name in WITH_PHOTOS if name in variants), None)
+    if with_photos is None or WITHOUT_PHOTOS not in variants:
+        return None
+    pairs = [
+        (seed, figures, systems[WITHOUT_PHOTOS, seed])
+        for (variant, seed), figures in systems.items()
+        if variant == with_photos and (WITHOUT_PHOTOS, seed) in systems
+    ]
+    columns = ("BLEU-1", "CLIP-Align", "CLIP-Score")
+    rows = []
+    for seed, one, other in pairs:
+        for name, figures in ((with_photos, one), (WITHOUT_PHOTOS, other)):
+            rows.append(Row(f"{name}, seed {seed}", {column: [figures[column]] for column in columns}))
+    wins = {column: sum((o[column].value or 0) > (t[column].value or 0) for _, o, t in pairs) for column in columns}
+    notes = ("Seeds for which photos help: " + ", ".join(f"{c} {w} of {len(pairs)}" for c, w in wins.items()) + ".",)
+    title = f"With photos ({with_photos}) and without ({WITHOUT_PHOTOS})"
+    return Table("photos_or_not", title, tuple(Column(name) for name in columns), tuple(rows), notes)

@@ -1,0 +1,102 @@
+"""Every way to choose photos, run over the test users: Table 3, and the photos that texts are written for."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from showcases.artifacts import Workspace, variant_folder
+from showcases.errors import ConfigError, ModelError
+from showcases.evaluation.ranking import RankingFigures, most_popular, random_ranker, rank_split, selector_ranker
+from showcases.selector.data import Protocol, SelectorData, read_splits
+from showcases.selector.model import Selector
+
+RANDOM_SEEDS = 5
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One ranker's choices for every example of the test split.
+
+    Attributes:
+        name: random, most-popular, or the selector's variant.
+        chosen: photo ids by review id, in the order of choice.
+        liked_more: beside each of them the share of the candidates that are less relevant to the user, 0 to 1; only
+            where it was asked for.
+    """
+
+    name: str
+    seed: int
+    figures: RankingFigures
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    liked_more: dict[str, list[float]] = field(default_factory=dict)
+
+
+def rank_test_users(root: str, variants: Sequence[tuple[str, int]], k: int, protocol: Protocol) -> list[Ranked]:
+    """Random (several seeds), most-popular, then each trained variant, the first one with its relevances.
+
+    Args:
+        root: of the workspace.
+        variants: (variant, seed) of the `selector` artifact.
+        k: photos to choose.
+        protocol: of the candidates; without the user's own photos there is nothing to hit.
+
+    Raises:
+        ConfigError: no test user has a photo.
+        ModelError: a selector belongs to other embeddings.
+    """
+    workspace = Workspace(root)
+    data = read_splits(workspace, ("test",))["test"]
+    if not len(data):
+        raise ConfigError("gest_s1 has no test example with an embedded photo; is the corpus large enough?")
+    result = []
+    for seed in range(RANDOM_SEEDS):
+        figures, _ = rank_split(data, random_ranker(seed), k, protocol=protocol)
+        result.append(Ranked("random", seed, figures))
+    result.append(Ranked("most-popular", 0, rank_split(data, most_popular, k, protocol=protocol)[0]))
+    for number, (variant, seed) in enumerate(variants):
+        model = _load(workspace, variant, seed, data)
+        figures, names = rank_split(data, selector_ranker(model), k, profile=model.profile, protocol=protocol)
+        chosen = dict(zip(data.review_ids, names, strict=True))
+        liked = liked_more(model, data, names, protocol) if number == 0 else []
+        result.append(Ranked(variant, seed, figures, chosen, dict(zip(data.review_ids, liked, strict=False))))
+    return result
+
+
+@torch.no_grad()
+def liked_more(
+    model: Selector, data: SelectorData, names: Sequence[Sequence[str]], protocol: Protocol
+) -> list[list[float]]:
+    """For each photo of `names` the share of the example's other candidates with a lower relevance, 0 to 1.
+
+    Relevance has no unit; its place among what could have been chosen has a meaning.
+    """
+    result: list[list[float]] = []
+    for start in range(0, len(data), BATCH):
+        numbers = np.arange(start, min(start + BATCH, len(data)))
+        batch = data.batch(numbers, model.profile, protocol)
+        relevance = model.relevance(batch.profiles, batch.photos, batch.candidates).numpy()  # (B, N)
+        for row, number in enumerate(numbers.tolist()):
+            ids = data.candidate_ids[data.business[number]]
+            pool = relevance[row][batch.mask[row].numpy()]
+            own = relevance[row]
+            places = [ids.index(name) for name in names[number]]
+            result.append([float((pool < own[place]).sum() / max(1, len(pool) - 1)) for place in places])
+    return result
+
+
+def _load(workspace: Workspace, variant: str, seed: int, data: SelectorData) -> Selector:
+    with tempfile.TemporaryDirectory() as folder:
+        workspace.download("selector", Path(folder), variant_folder(variant, seed))
+        model = Selector.from_pretrained(Path(folder))
+    space = data.pool.images.model_id
+    if model.embedding_space != space:
+        raise ModelError(
+            f"selector {variant}, seed {seed}: trained on embeddings of {model.embedding_space}, those here are of "
+            f"{space}; run jobs.train_selector again"
+        )
+    return model

@@ -1,0 +1,197 @@
+"""evaluate on a small workspace whose models are untrained: every file of the report, and figures worked out again."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from showcases.artifacts import Manifest, Workspace
+
+pytestmark = pytest.mark.ray
+DIM = 32
+
+
+def finish(workspace: Workspace, artifact: str, config=None, rows=None, failures=None, metrics=None) -> None:
+    parts = (config or {}, {}, "0", "2026-01-01", 0.0, rows or {}, failures or {}, metrics or {})
+    workspace.finish(Manifest(artifact, "test", *parts))
+
+
+def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
+    """An untrained classifier, selectors and generators; the generators' texts are noise, but they are texts."""
+    import torch
+
+    from showcases.distillation import PairClassifier
+    from showcases.generator import Generator, GeneratorConfig
+    from showcases.generator.tokenizer import learn_tokenizer
+    from showcases.selector import Selector, SelectorConfig
+
+    torch.manual_seed(0)
+    folder = Path(workspace.root)
+    classifier = PairClassifier(DIM, embedding_space=space)
+    torch.nn.init.normal_(classifier.layer.weight, std=0.3)
+    classifier.save_pretrained(folder / "classifier")
+    labels = {"source": "weak", "auc": 0.75, "f1": 0.5, "threshold": 0.5, "n": 40}
+    finish(workspace, "classifier", metrics=labels)
+    finish(workspace, "annotations", rows={"pairs": 400}, failures={"ties": 3})
+    config = SelectorConfig(hidden_dims=(16,), out_dim=8)
+    for profile in ("img+text", "img"):
+        Selector(config, profile, DIM, DIM, space).save_pretrained(
+            folder / f"selector/{profile.replace('+', '_')}-seed0"
+        )
+    finish(workspace, "selector", {"train_selector": {"variants": ["img+text", "img"], "seeds": [0]}})
+    small = GeneratorConfig(vocab_size=300, n_layer=1, n_head=2, n_embd=32, mma_layers=1, mma_heads=2, max_tokens=16)
+    tokenizer = learn_tokenizer(texts, 320)
+    for inputs in ("img+text", "text"):
+        model = Generator(small, tokenizer, DIM, DIM, inputs, space)
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * 0.2)
+        model.save_pretrained(folder / f"generator/{inputs.replace('+', '_')}-seed0")
+    section = {"variants": ["img+text", "text"], "seeds": [0], "model": {"max_reviews": 10}}
+    finish(workspace, "generator", {"train_generator": section})
+
+
+@pytest.fixture(scope="module")
+def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The tiny corpus with an untrained encoder; every sentence of a review with photos is its explanation."""
+    from showcases.artifacts import IMAGES, embeddings_schema
+    from showcases.clip import ClipEncoder
+    from showcases.clip.config import TrainClipConfig
+    from showcases.clip.model import build, save, small_config
+    from showcases.embeddings import EmbeddingTable
+    from showcases.gest.build import build_gest
+    from showcases.gest.config import BuildConfig, IngestConfig
+    from showcases.gest.official import read_raw
+
+    workspace = Workspace(str(tmp_path_factory.mktemp("evaluate") / "workspace"))
+    corpus = read_raw(tiny_corpus / "image_review_all.json", IngestConfig(), seed=0)
+    workspace.write_table(corpus.reviews, "reviews")
+    workspace.write_table(corpus.photos, "photos")
+    finish(workspace, "reviews", rows={"reviews": corpus.reviews.num_rows}, failures=corpus.left_out)
+    finish(workspace, "photos")
+    config = small_config(TrainClipConfig(image_size=32, embed_dim=DIM, width=8, text_width=32, text_layers=1))
+    save(build(config), config, Path(workspace.root) / "clip")
+    finish(workspace, "clip")
+    encoder = ClipEncoder.from_pretrained(Path(workspace.root) / "clip")
+
+    files = {name: tiny_corpus / "photos" / f"{name}.jpg" for name in corpus.photos["photo_id"].to_pylist()}
+    data = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+    _, errors = encoder.encode_images(list(data.values()))
+    vectors = np.random.default_rng(0).normal(size=(len(data), DIM))  # an untrained encoder sees no difference
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = [
+        {
+            "photo_id": name,
+            "bytes": None if error else data[name],
+            "status": "corrupt" if error else "ok",
+            "error": error,
+        }
+        for name, error in zip(data, errors, strict=True)
+    ]
+    workspace.write_table(pa.Table.from_pylist(rows, schema=IMAGES), "images")
+    finish(workspace, "images", failures={"corrupt": sum(e is not None for e in errors)})
+
+    def embeddings(artifact: str, ids: list[str], unit: np.ndarray) -> None:
+        column = pa.FixedSizeListArray.from_arrays(pa.array(unit.astype(np.float16).ravel()), DIM)
+        table = pa.table([pa.array(ids), column], schema=embeddings_schema(DIM, encoder.model_id))
+        workspace.write_table(table, artifact)
+        finish(workspace, artifact)
+
+    good = [row for row, error in enumerate(errors) if error is None]
+    embeddings("image_embeddings", [list(data)[row] for row in good], vectors[good])
+    reviews = corpus.reviews.to_pylist()
+    said = {f"{row['review_id']}:{i}": text for row in reviews for i, text in enumerate(row["sentences"])}
+    embeddings("sentence_embeddings", list(said), encoder.encode_text(list(said.values())))
+    pairs = [
+        (row["review_id"], f"{row['review_id']}:{i}", row["photo_ids"][0], 1.0)
+        for row in reviews
+        if row["photo_ids"]
+        for i in range(len(row["sentences"]))
+    ]
+    names = ("review_id", "sentence_id", "photo_id", "score")
+    aligned = pa.table({name: [pair[i] for pair in pairs] for i, name in enumerate(names)})
+    gest = build_gest(
+        corpus.reviews, corpus.photos, aligned, EmbeddingTable.read(workspace, "image_embeddings"), BuildConfig()
+    )
+    for artifact, table in (("gest_s1", gest.s1), ("gest_s2", gest.s2)):  # all are test users: there are few
+        split = pa.array(["test"] * table.num_rows)
+        workspace.write_table(table.set_column(table.schema.get_field_index("split"), "split", split), artifact)
+    finish(workspace, "gest_s1", failures=gest.left_out, metrics=gest.statistics)
+    finish(workspace, "gest_s2")
+    write_models(workspace, [row["text"] for row in reviews], encoder.model_id)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def evaluated(workspace: Workspace, ray_cluster) -> Workspace:
+    from jobs import evaluate
+    from jobs.config import PipelineConfig
+    from jobs.step import execute
+    from showcases.evaluation.config import EvaluateConfig
+
+    config = PipelineConfig(root=workspace.root, evaluate=EvaluateConfig(max_examples=12, gallery=4, batch_size=8))
+    assert execute(evaluate.STEP, workspace, config)
+    return workspace
+
+
+def read_csv(workspace: Workspace, name: str) -> dict[tuple[str, str], dict[str, str]]:
+    text = workspace.read_bytes("report", "tables", name).decode()
+    return {(row["row"], row["metric"]): row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_table_3_holds_every_ranker_and_the_papers_figures(evaluated: Workspace) -> None:
+    table = read_csv(evaluated, "table_3.csv")
+    assert list(dict.fromkeys(row for row, _ in table)) == ["random", "most-popular", "img+text", "img"]
+    assert table["random", "Prec@3"]["seeds"] == "5" and float(table["random", "Prec@3"]["std"]) >= 0
+    assert table["img+text", "F1@3"]["paper_as_printed"] == "29.09"
+    p, r, f1 = (float(table["img", name]["value"]) for name in ("Prec@3", "Recall@3", "F1@3"))
+    assert f1 * (p + r) == pytest.approx(2 * p * r) and 0 <= p < 1
+
+
+def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:
+    table = read_csv(evaluated, "table_2.csv")
+    assert list(dict.fromkeys(row for row, _ in table)) == ["ground truth", "img+text", "text"]
+    rows = [row for row in evaluated.read_table("gest_s2").to_pylist() if row["split"] == "test" and row["photo_ids"]]
+    expected = min(12, len(rows))
+    assert {int(cell["n"]) for cell in table.values() if cell["value"]} == {expected}
+    assert table["img+text", "BERTScore"]["note"] == "n/a (no model)"
+    assert ("ground truth", "BLEU-1") not in table or not table["ground truth", "BLEU-1"]["value"]
+    assert "sacrebleu" in table["text", "BLEU-1"]["library"] and "13a" in table["text", "BLEU-1"]["tokenizer"]
+    assert -1 <= float(table["text", "CLIP-Score"]["value"]) <= 1
+    assert (table["img+text", "length"]["value"], table["text", "length"]["value"]) != ("0.0", "0.0")
+
+
+def test_gallery_shows_the_selectors_photos_and_the_users_own(evaluated: Workspace) -> None:
+    gallery = json.loads(evaluated.read_bytes("report", "gallery.json"))
+    assert len(gallery) == 4 and len({entry["user_id"] for entry in gallery}) == 4
+    photos = {row["photo_id"]: row["business_id"] for row in evaluated.read_table("photos").to_pylist()}
+    reviews = {row["review_id"]: row for row in evaluated.read_table("reviews").to_pylist()}
+    for entry in gallery:
+        mine = reviews[f"{entry['user_id']}_{entry['business_id']}"]
+        assert {photos[photo["photo_id"]] for photo in entry["photos"]} == {entry["business_id"]}
+        assert {photo["photo_id"] for photo in entry["own_photos"]} <= set(mine["photo_ids"])
+        assert all(photo["own"] == (photo["photo_id"] in mine["photo_ids"]) for photo in entry["photos"])
+        assert entry["own_text"] == " ".join(mine["sentences"])
+        assert [text["system"] for text in entry["texts"]] == ["img+text", "text"]
+        for text in entry["texts"]:
+            assert all(len(sentence["scores"]) == len(entry["photos"]) for sentence in text["sentences"])
+
+
+def test_the_page_is_one_file_and_says_what_the_labels_are(evaluated: Workspace) -> None:
+    page = evaluated.read_bytes("report", "report.html").decode()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page) and "url(" not in page and "@import" not in page
+    assert page.count("data:image/jpeg;base64,") >= 4 * 3
+    for text in (page, evaluated.read_bytes("report", "report.md").decode()):
+        assert "no person labelled them" in text and "ties" in text
+        assert "never released" in text and "Table 2" in text and "With photos (img+text) and without (text)" in text
+
+
+def test_manifest_carries_the_figures(evaluated: Workspace) -> None:
+    metrics = evaluated.require("report").metrics
+    table = read_csv(evaluated, "table_2.csv")
+    value = float(table["img+text", "CLIP-Align"]["value"])
+    assert metrics["table_2.img_text.CLIP-Align"] == pytest.approx(value)
