@@ -1,7 +1,6 @@
 """Tables 1, 2 and 3 from what was measured, with the caveats that a reader must know."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
 
 from showcases.evaluation import paper
 from showcases.evaluation.ranking import RankingFigures
@@ -14,6 +13,7 @@ OTHER_DATA = (
 )
 GROUND_TRUTH = "ground truth"
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
+ORDER = (GROUND_TRUTH, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
 PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
 
 
@@ -47,7 +47,7 @@ def table_2(systems: Mapping[tuple[str, int], Mapping[str, Figure]], protocol: s
     columns += (Column("BERTScore"), Column("length", 1.0, 1))
     no_model = Figure(None, 0, "", note="n/a (no model)")
     rows = []
-    for name in dict.fromkeys(variant for variant, _ in systems):
+    for name in _ordered(variant for variant, _ in systems):
         seeds = [figures for (variant, _), figures in systems.items() if variant == name]
         measured = {metric: [figures[metric] for figures in seeds] for metric in seeds[0]}
         if name != GROUND_TRUTH:
@@ -71,7 +71,7 @@ def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
     """Table 3: random, most-popular and each selector variant."""
     names = {"precision": f"Prec@{k}", "recall": f"Recall@{k}", "f1": f"F1@{k}", "diversity": f"Div@{k}"}
     rows = []
-    for name in dict.fromkeys(entry.name for entry in ranked):
+    for name in _ordered(entry.name for entry in ranked):
         seeds = [entry.figures for entry in ranked if entry.name == name]
         measured = {column: [_figure(figures, part) for figures in seeds] for part, column in names.items()}
         rows.append(Row(name, measured, paper.TABLE_3.get(name, {}) if k == 3 else {}))
@@ -84,6 +84,11 @@ def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
     return Table("table_3", "Table 3: photos", tuple(Column(name) for name in names.values()), tuple(rows), notes)
 
 
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Each name once, in the order of the paper's tables."""
+    return sorted(dict.fromkeys(names), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 def _protocol_note(protocol: str) -> str:
     if protocol == "paper":
         return "Protocol `paper`: the user's own photos stay among the candidates (the paper's footnote 5)."
@@ -91,7 +96,6 @@ def _protocol_note(protocol: str) -> str:
 
 
 def _figure(figures: RankingFigures, part: str) -> Figure:
-    assert part in {field.name for field in fields(figures)}
     value = getattr(figures, part)
     return Figure(value, figures.examples, "showcases", note="n/a (no hits possible)" if value is None else "")
 
