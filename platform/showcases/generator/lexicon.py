@@ -5,6 +5,7 @@ Entities are what CCL's hard negatives replace (paper section 4.3).
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import spacy
@@ -76,7 +77,7 @@ class Lexicon:
 
     def __init__(self, phrases: Sequence[str]) -> None:
         self.phrases = tuple(phrases)
-        self.pipeline = spacy.blank("en")
+        self.pipeline = _words()
         self.matcher = PhraseMatcher(self.pipeline.vocab, attr="LOWER")
         self.matcher.add("ENTITY", [self.pipeline.make_doc(phrase) for phrase in self.phrases])
 
@@ -102,7 +103,7 @@ def mine_phrases(texts: Iterable[str], min_count: int = 2) -> list[str]:
     """
     counts: Counter[tuple[str, ...]] = Counter()
     begins: Counter[str] = Counter()  # first words after a determiner
-    for doc in spacy.blank("en").pipe(texts):
+    for doc in _words().pipe(texts):
         for phrase in _after_determiners(doc):
             begins[phrase[0]] += 1
             if len(phrase) <= LONGEST:
@@ -115,6 +116,11 @@ def mine_phrases(texts: Iterable[str], min_count: int = 2) -> list[str]:
 
     kept = [(-count, phrase) for phrase, count in counts.items() if count >= min_count and is_entity(phrase)]
     return [" ".join(phrase) for _, phrase in sorted(kept)]
+
+
+@lru_cache(maxsize=1)
+def _words() -> Language:
+    return spacy.blank("en")
 
 
 def _after_determiners(doc: Doc) -> Iterator[tuple[str, ...]]:

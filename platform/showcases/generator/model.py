@@ -92,7 +92,6 @@ class Generator(nn.Module):
         """Scores (B, T, vocabulary) of the token that follows each of `tokens` (B, T)."""
         return self.logits(self.decode(tokens, self.encode(images, image_mask, reviews, review_mask)))
 
-    @torch.no_grad()
     def generate(
         self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, beams: int | None = None
     ) -> list[str]:
@@ -101,6 +100,14 @@ class Generator(nn.Module):
         Args:
             beams: 1 is greedy; none takes the config's.
         """
+        written = self.generate_ids(images, image_mask, reviews, review_mask, beams)
+        return [decode_text(self.tokenizer, ids).strip() for ids in written]
+
+    @torch.no_grad()
+    def generate_ids(
+        self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, beams: int | None = None
+    ) -> list[list[int]]:
+        """Token ids of `generate`'s texts, at most max_tokens each, without the begin and the end token."""
         encoded = self.encode(images, image_mask, reviews, review_mask)
         end = self.tokenizer.eos_token_id
         begin = torch.full((len(encoded.hidden), 1), end, device=encoded.hidden.device)
@@ -112,7 +119,7 @@ class Generator(nn.Module):
             encoder_attention_mask=encoded.mask,
             generation_config=self._generation(self.config.beams if beams is None else beams),
         )
-        return [decode_text(self.tokenizer, ids[1:]).strip() for ids in written.tolist()]
+        return [[token for token in ids if token != end] for ids in written.tolist()]
 
     def _generation(self, beams: int) -> GenerationConfig:
         end = self.tokenizer.eos_token_id
