@@ -72,6 +72,10 @@ class Selector(nn.Module):
         relevance = self.relevance(profiles, images, candidates) ** theta
         if candidates is not None:
             images = images[candidates]  # (B, N, D)
+        return self.kernel(relevance, images, mask)
+
+    def kernel(self, relevance: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, N) of the configured form, from relevance (B, N), images (B, N, D) and mask (B, N)."""
         if self.config.kernel == "rbf":
             return rbf_kernel(relevance, images, mask, self.config.alpha, self.config.sigma)
         return deep_kernel(relevance, images, mask, self.config.delta)

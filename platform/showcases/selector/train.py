@@ -13,7 +13,7 @@ from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.evaluation.ranking import rank_split, selector_ranker
 from showcases.selector.config import Profile, TrainSelectorConfig
-from showcases.selector.data import SelectorData, read_splits
+from showcases.selector.data import SelectorBatch, SelectorData, read_splits
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.training import Report, fit
@@ -65,20 +65,20 @@ def fit_selector(
             raise ConfigError(f"gest_s1 has no {name} examples with an embedded photo; is the corpus large enough?")
     torch.manual_seed(seed)
     images = train.pool.images
-    model = Selector(config.model, variant, images.dim, train.text.shape[1], images.model_id).to(device)
+    selector = Selector(config.model, variant, images.dim, train.text.shape[1], images.model_id)
+    model = SetLikelihood(selector).to(device)
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
-        return negative_log_likelihood(model, train, numbers, variant, device), {}
+        return -model(train.batch(numbers, variant).to(device)).mean(), {}
 
-    def validate(model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, Selector)
+    def validate(_: nn.Module) -> dict[str, float]:
         return validation_figures(model, validation, config.k, device)
 
     metrics = fit(
         _distributed(model),
         loss,
         validate,
-        lambda bare, folder: bare.save_pretrained(folder),  # type: ignore[operator]
+        lambda _, folder: selector.save_pretrained(folder),
         len(train),
         replace(config.loop, seed=seed),
         report,
@@ -86,27 +86,47 @@ def fit_selector(
         larger_is_better=True,
         resume_from=resume_from,
     )
-    return model, metrics
+    return selector, metrics
 
 
-def negative_log_likelihood(
-    model: nn.Module, data: SelectorData, numbers: np.ndarray, variant: Profile, device: str
-) -> Tensor:
-    """Mean of -log P(Y) over the examples of these numbers, in nats."""
-    batch = data.batch(numbers, variant).to(device)
-    kernel = model(batch.profiles, batch.photos, batch.mask, batch.candidates)
-    return -log_likelihood(kernel, batch.chosen, batch.mask).mean()
+class SetLikelihood(nn.Module):
+    """Log-likelihood of the posted photos: the whole batch through the towers, its kernels by size.
+
+    Restaurants differ tenfold in photos, kernels then a hundredfold: kernels of like size share a chunk, padded to
+    the largest of the chunk and not of the batch.
+
+    Args:
+        selector: the model that is trained.
+        chunk: examples whose kernels are padded together.
+    """
+
+    def __init__(self, selector: Selector, chunk: int = 32) -> None:
+        super().__init__()
+        self.selector, self.chunk = selector, chunk
+
+    def forward(self, batch: SelectorBatch) -> Tensor:
+        """(B,) in nats, at most 0; in the order of the batch."""
+        relevance = self.selector.relevance(batch.profiles, batch.photos, batch.candidates)  # (B, N)
+        order = batch.mask.sum(1).argsort()
+        parts = []
+        for rows in order.split(self.chunk):
+            width = int(batch.mask[rows].any(0).nonzero().max()) + 1
+            mask, chosen = batch.mask[rows, :width], batch.chosen[rows, :width]
+            images = batch.photos[batch.candidates[rows, :width]]
+            kernel = self.selector.kernel(relevance[rows, :width], images, mask)
+            parts.append(log_likelihood(kernel, chosen, mask))
+        return torch.cat(parts)[order.argsort()]
 
 
-def validation_figures(model: Selector, data: SelectorData, k: int, device: str = "cpu") -> dict[str, float]:
-    """Loss and Table 3's columns on a split, named val_*."""
-    size = 256
-    parts = [np.arange(start, min(start + size, len(data))) for start in range(0, len(data), size)]
-    losses = [float(negative_log_likelihood(model, data, part, model.profile, device)) * len(part) for part in parts]
-    figures, _ = rank_split(data, selector_ranker(model), k, profile=model.profile, batch_size=size, device=device)
+def validation_figures(model: SetLikelihood, data: SelectorData, k: int, device: str = "cpu") -> dict[str, float]:
+    """Mean loss and Table 3's columns on a split, named val_*."""
+    profile = model.selector.profile
+    parts = [np.arange(start, min(start + 256, len(data))) for start in range(0, len(data), 256)]
+    total = sum(float(-model(data.batch(part, profile).to(device)).sum()) for part in parts)
+    figures, _ = rank_split(data, selector_ranker(model.selector), k, profile=profile, device=device)
     named = {"precision": figures.precision, "recall": figures.recall, "f1": figures.f1, "div": figures.diversity}
     ranked = {f"val_{name}@{k}": float(value) for name, value in named.items() if value is not None}
-    return {"val_loss": sum(losses) / len(data), **ranked}
+    return {"val_loss": total / len(data), **ranked}
 
 
 def _distributed(model: nn.Module) -> nn.Module:
