@@ -1,9 +1,8 @@
 """The catalog: what serving asks for, each answered by one indexed lookup."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lancedb
 import pyarrow as pa
 
 from showcases.catalog import filters
@@ -20,6 +19,9 @@ from showcases.catalog.rows import (
 from showcases.catalog.schema import BUSINESSES, EMBEDDING_SPACE, USERS
 from showcases.catalog.write import write_tables
 
+if TYPE_CHECKING:
+    import lancedb
+
 PHOTO_COLUMNS = ["photo_id", "business_id", "vector"]
 REVIEW_COLUMNS = ["review_id", "business_id", "text", "rating", "feature"]
 
@@ -33,7 +35,7 @@ class Catalog:
         dim: length of the vectors.
     """
 
-    def __init__(self, uri: str, tables: Mapping[str, lancedb.table.Table]) -> None:
+    def __init__(self, uri: str, tables: "Mapping[str, lancedb.table.Table]") -> None:
         self.uri = uri
         self._tables = tables
         schema = tables["photos"].schema
@@ -52,7 +54,7 @@ class Catalog:
             CatalogError: there is no catalog.
         """
         try:
-            database = lancedb.connect(uri, storage_options=dict(storage_options or {}))
+            database = _connect(uri, storage_options)
             return cls(uri, {name: database.open_table(name) for name in ("photos", "reviews", "businesses", "users")})
         except (ValueError, KeyError, OSError) as error:
             raise CatalogError(f"{uri}: no catalog there ({error}); it is written by jobs.publish, run that") from error
@@ -78,7 +80,7 @@ class Catalog:
         Returns:
             Rows by table.
         """
-        database = lancedb.connect(uri, storage_options=dict(storage_options or {}))
+        database = _connect(uri, storage_options)
         return write_tables(database, photos, reviews, embedding_space)
 
     def photos_of_business(self, business_id: str) -> PhotoRows:
@@ -172,3 +174,9 @@ class Catalog:
         if query:
             found = found.where(filters.contains(columns, query))
         return found.limit(limit).to_arrow().to_pylist()
+
+
+def _connect(uri: str, storage_options: Mapping[str, str] | None) -> "lancedb.DBConnection":
+    import lancedb  # here, because its runtime warns at every fork, and Ray forks when it starts
+
+    return lancedb.connect(uri, storage_options=dict(storage_options or {}))

@@ -3,20 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import lancedb
 import pyarrow as pa
-from lancedb.index import BTree
-from lancedb.table import Table
 
 from showcases.catalog.schema import BUSINESSES, EMBEDDING_SPACE, INDEXED, USERS
+
+if TYPE_CHECKING:
+    from lancedb import DBConnection
+    from lancedb.table import Table
 
 SAMPLE_PHOTOS = 4  # photo ids in a summary
 SNIPPET_LENGTH = 140  # characters; the review nearest to it in length stands for the others
 
 
 def write_tables(
-    database: lancedb.DBConnection, photos: Iterable[pa.RecordBatch], reviews: Iterable[pa.RecordBatch], space: str
+    database: "DBConnection", photos: Iterable[pa.RecordBatch], reviews: Iterable[pa.RecordBatch], space: str
 ) -> dict[str, int]:
     """Write and index all tables in place of those that stand.
 
@@ -28,9 +30,11 @@ def write_tables(
     Returns:
         Rows by table.
     """
+    from lancedb.index import BTree  # here for the reason given in store.py
+
     tables = {"photos": _create(database, "photos", photos, space)}
     tables["reviews"] = _create(database, "reviews", reviews, space)
-    posted = tables["photos"].search().select(["photo_id", "business_id", "user_id"]).to_arrow()
+    posted = tables["photos"].search().select(["photo_id", "review_id", "business_id", "user_id"]).to_arrow()
     said = tables["reviews"].search().select(["business_id", "user_id", "text", "rating"]).to_arrow()
     for name, schema in (("businesses", BUSINESSES), ("users", USERS)):
         tables[name] = _create(database, name, [_summary(posted, said, schema)], space)
@@ -40,7 +44,7 @@ def write_tables(
     return {name: table.count_rows() for name, table in tables.items()}
 
 
-def _create(database: lancedb.DBConnection, name: str, batches: Iterable[pa.RecordBatch], space: str) -> Table:
+def _create(database: "DBConnection", name: str, batches: Iterable[pa.RecordBatch], space: str) -> "Table":
     batches = iter(batches)
     first = next(batches)
     schema = first.schema.with_metadata({EMBEDDING_SPACE: space})
@@ -63,12 +67,17 @@ class _Tally:
     reviews: int = 0
     ratings: list[float] = field(default_factory=list)
     snippet: str = ""
-    photo_ids: list[str] = field(default_factory=list)
+    photo_ids: list[str] = field(default_factory=list)  # one a review
+    more_photo_ids: list[str] = field(default_factory=list)  # for those with fewer reviews than samples
+    photographed: set[str] = field(default_factory=set)  # review ids
 
-    def post(self, photo_id: str) -> None:
+    def post(self, photo_id: str, review_id: str) -> None:
         self.photos += 1
-        if len(self.photo_ids) < SAMPLE_PHOTOS:
-            self.photo_ids.append(photo_id)
+        known = review_id in self.photographed
+        samples = self.more_photo_ids if known else self.photo_ids
+        if len(samples) < SAMPLE_PHOTOS:
+            self.photographed.add(review_id)
+            samples.append(photo_id)
 
     def say(self, text: str, rating: float | None) -> None:
         self.reviews += 1
@@ -82,8 +91,9 @@ def _summary(photos: pa.Table, reviews: pa.Table, schema: pa.Schema) -> pa.Recor
     """One row an id, those with most photos first; a business without photos is left out: it can't be shown."""
     key = schema.names[0]
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-    for name, photo_id in zip(photos[key].to_pylist(), photos["photo_id"].to_pylist(), strict=True):
-        tallies[name].post(photo_id)
+    posted = (photos[column].to_pylist() for column in (key, "photo_id", "review_id"))
+    for name, photo_id, review_id in zip(*posted, strict=True):
+        tallies[name].post(photo_id, review_id)
     said = (reviews[column].to_pylist() for column in (key, "text", "rating"))
     for name, text, rating in zip(*said, strict=True):
         tallies[name].say(text, rating)
@@ -95,7 +105,7 @@ def _summary(photos: pa.Table, reviews: pa.Table, schema: pa.Schema) -> pa.Recor
             "reviews": tally.reviews,
             "rating": sum(tally.ratings) / len(tally.ratings) if tally.ratings else None,
             "snippet": tally.snippet,
-            "photo_ids": tally.photo_ids,
+            "photo_ids": (tally.photo_ids + tally.more_photo_ids)[:SAMPLE_PHOTOS],
         }
         for name, tally in ordered
         if tally.photos or key == "user_id"

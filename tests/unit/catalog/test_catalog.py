@@ -145,6 +145,8 @@ def test_summaries_count_what_a_loop_counts(catalog: Catalog) -> None:
         assert (row.photos, row.reviews) == (15, len(reviews))
         assert row.rating == pytest.approx(sum(ratings) / len(ratings))
         assert len(row.photo_ids) == 4 and set(row.photo_ids) <= set(catalog.photos_of_business(name).ids)
+        posted_in = {photo["photo_id"]: photo["review_id"] for photo in PHOTOS}
+        assert len({posted_in[photo_id] for photo_id in row.photo_ids}) == 4  # not four of one plate
         nearest = min(abs(len(review["text"]) - 140) for review in reviews)
         assert abs(len(row.snippet) - 140) == nearest
     users = catalog.users(limit=100)

@@ -1,0 +1,166 @@
+"""The HTTP interface as a plain FastAPI application: it knows what is asked and answered, not where models run."""
+
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+from urllib.parse import quote
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from serve_apps import problems
+from serve_apps.generator import Written
+from serve_apps.models import Bundle
+from serve_apps.schemas import (
+    Business,
+    Identifier,
+    ModelVersion,
+    Ready,
+    Review,
+    Sentence,
+    Showcase,
+    ShowcaseRequest,
+    ShownPhoto,
+    User,
+)
+from serve_apps.selector import Selection, Wish
+from showcases.catalog import Catalog
+
+WEB = Path(__file__).resolve().parent / "web"
+PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
+Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
+
+
+class Backend(Protocol):
+    """What the interface needs behind it."""
+
+    catalog: Catalog
+    bundle: Bundle
+
+    async def select(self, wish: Wish) -> Selection: ...
+
+    async def write(self, selection: Selection) -> list[Written]: ...
+
+    async def models_ready(self) -> bool: ...
+
+
+def create_api(backend: Backend) -> FastAPI:
+    """The application: showcases, what there is to choose from, health, and the page."""
+    api = FastAPI(
+        title="Showcases",
+        version="1",
+        description="Photos of a business that a person will care about, and sentences that describe them their way.",
+        docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
+        redoc_url=None,
+    )
+    problems.install(api)
+    _showcases(api, backend)
+    _choices(api, backend)
+    _health(api, backend)
+    _pages(api)
+    return api
+
+
+def _showcases(api: FastAPI, backend: Backend) -> None:
+    models = _versions(backend.bundle)
+
+    @api.post("/v1/showcases", response_model=Showcase, responses=problems.responses(404, 422), tags=["showcases"])
+    async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase:
+        """Select photos of a business for a person and write about them.
+
+        The person is a user of the catalog, or somebody new with a few past reviews. What a user wrote and posted
+        about this very business is left aside.
+        """
+        await run_in_threadpool(backend.catalog.business, asked.business_id)
+        if asked.user_id is not None:
+            await run_in_threadpool(backend.catalog.user, asked.user_id)
+        selection = await backend.select(Wish(asked.user_id, asked.past_reviews, asked.business_id, asked.k))
+        written = await backend.write(selection)
+        shown = zip(selection.photo_ids, selection.relevance, strict=True)
+        return Showcase(
+            request_id=request.state.request_id,
+            business_id=asked.business_id,
+            photos=[
+                ShownPhoto(photo_id=name, url=f"/v1/photos/{quote(name, safe='')}", relevance=q) for name, q in shown
+            ],
+            sentences=[Sentence(text=row.text, photos=row.photos, score=row.score) for row in written],
+            past_reviews=selection.past_reviews,
+            past_photos=selection.past_photos,
+            models=models,
+        )
+
+
+def _choices(api: FastAPI, backend: Backend) -> None:
+    catalog = backend.catalog
+    jpeg: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The JPEG."}}
+
+    @api.get(
+        "/v1/photos/{photo_id}",
+        response_class=Response,
+        responses={**jpeg, **problems.responses(404, 422)},
+        tags=["catalog"],
+    )
+    def get_photo(photo_id: Identifier) -> Response:
+        """A photo. It never changes under its id."""
+        headers = {"Cache-Control": "public, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+        return Response(catalog.photo(photo_id).bytes, media_type="image/jpeg", headers=headers)
+
+    @api.get("/v1/businesses", response_model=list[Business], responses=problems.responses(422), tags=["catalog"])
+    def list_businesses(limit: Limit = 50, query: Search = "") -> list[Business]:
+        """Businesses that have photos, those with most first."""
+        return [Business(**vars(row)) for row in catalog.businesses(limit, query)]
+
+    @api.get("/v1/users", response_model=list[User], responses=problems.responses(422), tags=["catalog"])
+    def list_users(limit: Limit = 50, query: Search = "") -> list[User]:
+        """Users, those with most photos first."""
+        return [User(**vars(row)) for row in catalog.users(limit, query)]
+
+    @api.get(
+        "/v1/users/{user_id}/reviews",
+        response_model=list[Review],
+        responses=problems.responses(404, 422),
+        tags=["catalog"],
+    )
+    def list_reviews(user_id: Identifier) -> list[Review]:
+        """What a user wrote."""
+        rows = catalog.reviews_of_user(user_id)
+        columns = zip(rows.ids, rows.business_ids, rows.ratings, rows.texts, strict=True)
+        return [Review(review_id=a, business_id=b, rating=c, text=d) for a, b, c, d in columns]
+
+
+def _health(api: FastAPI, backend: Backend) -> None:
+    @api.get("/healthz", tags=["health"])
+    async def alive() -> dict[str, str]:
+        """Whether the gateway is alive."""
+        return {"status": "alive"}
+
+    @api.get("/readyz", response_model=Ready, responses=problems.responses(503), tags=["health"])
+    async def ready(request: Request) -> Ready | JSONResponse:
+        """Whether the models are loaded and the catalog can be reached."""
+        try:
+            counts = await run_in_threadpool(backend.catalog.counts)
+        except Exception as error:
+            return problems.problem(request, 503, f"the catalog can't be reached: {error}")
+        if not await backend.models_ready():
+            return problems.problem(request, 503, "the models do not answer yet")
+        bundle = backend.bundle
+        return Ready(models=_versions(bundle), embedding_space=bundle.embedding_space, catalog=counts)
+
+
+def _pages(api: FastAPI) -> None:
+    files = {"/": "index.html", "/docs": "docs.html"}
+    files |= {f"/web/{path.name}": path.name for path in WEB.iterdir() if path.suffix in (".css", ".js", ".svg")}
+
+    def route(path: str, name: str) -> None:
+        @api.get(path, include_in_schema=False)
+        def page() -> FileResponse:
+            return FileResponse(WEB / name, headers={"Content-Security-Policy": PAGE_POLICY})
+
+    for path, name in files.items():
+        route(path, name)
+
+
+def _versions(bundle: Bundle) -> dict[str, ModelVersion]:
+    pair = {"selector": bundle.selector, "generator": bundle.generator}
+    return {role: ModelVersion(name=model.name, version=model.version) for role, model in pair.items()}

@@ -1,0 +1,62 @@
+"""The composed application: gateway, selector, generator. `build_app` is what `serve deploy` imports."""
+
+import asyncio
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from serve_apps import models
+from serve_apps.api import create_api
+from serve_apps.args import ShowcaseArgs, deployment_options
+from serve_apps.generator import Generator, Written
+from serve_apps.models import Bundle
+from serve_apps.selector import Selection, Selector, Wish
+
+READY_TIMEOUT_S = 5
+
+
+@serve.ingress()
+class Gateway:
+    """Takes HTTP in and asks the two models, one after the other."""
+
+    def __init__(
+        self, args: ShowcaseArgs, bundle: Bundle, selector: DeploymentHandle, generator: DeploymentHandle
+    ) -> None:
+        self.catalog, self.bundle = models.open_catalog(args), bundle
+        self._selector, self._generator = selector, generator
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_api(self)
+
+    async def select(self, wish: Wish) -> Selection:
+        return await self._selector.select.remote(wish)
+
+    async def write(self, selection: Selection) -> list[Written]:
+        return await self._generator.write.remote(selection)
+
+    async def models_ready(self) -> bool:
+        """Whether both models answer within READY_TIMEOUT_S."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                return bool(await self._selector.ready.remote() and await self._generator.ready.remote())
+        except Exception:  # whatever keeps a model from answering, it isn't ready
+            return False
+
+
+def build_app(args: ShowcaseArgs) -> Application:
+    """Bind the application.
+
+    Raises:
+        ModelError: a model is missing, or the parts do not belong together.
+        CatalogError: there is no catalog.
+    """
+    bundle = models.resolve(args)
+    selector = _deployment(Selector).bind(args, bundle.selector)
+    generator = _deployment(Generator).bind(args, bundle.generator)
+    return _deployment(Gateway).bind(args, bundle, selector, generator)
+
+
+def _deployment(kind: type) -> serve.Deployment:
+    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__)(kind)

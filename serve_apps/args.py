@@ -1,0 +1,56 @@
+"""What the service is built from: where the workspace and the registry are, and which versions of the models."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from showcases.artifacts import Workspace
+
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE / "config.yaml"
+
+
+class ShowcaseArgs(BaseModel):
+    """Arguments of `build_app`, the same for `serve deploy` and `python -m serve_apps.run`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: Annotated[str, Field(description="Workspace: a folder, or s3://bucket/prefix.")] = "workspace"
+    tracking_uri: Annotated[str | None, Field(description="Of MLflow; by default jobs' sqlite file.")] = None
+    selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
+    generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
+    alias: Annotated[str, Field(description="Which version of both is served.")] = "champion"
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root)
+
+    @property
+    def registry_uri(self) -> str:
+        """MLflow's URI; by default where jobs.tracking keeps its sqlite file."""
+        if self.tracking_uri:
+            return self.tracking_uri
+        folder = Path.cwd() if "://" in self.root else Path(self.root).expanduser().resolve()
+        return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def deployment_options(name: str) -> dict[str, Any]:
+    """Options of one deployment as `config.yaml` has them, so that every way to start the service reads one file."""
+    (application,) = yaml.safe_load(CONFIG.read_text())["applications"]
+    found = next(options for options in application["deployments"] if options["name"] == name)
+    return {key: value for key, value in found.items() if key != "name"}
+
+
+def runtime_env() -> dict[str, Any]:
+    """What Serve's processes need to find `showcases` and `serve_apps`, and not to talk to anybody."""
+    root = HERE.parent
+    return {
+        "env_vars": {
+            "PYTHONPATH": os.pathsep.join((str(root / "platform"), str(root))),
+            "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "0"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+    }

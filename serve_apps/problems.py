@@ -1,0 +1,78 @@
+"""Refusals as RFC 9457 problems: one form for every error, a message that says what to do, never a stack trace."""
+
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from serve_apps.schemas import Problem
+from showcases.catalog import CatalogError, NotFoundError
+
+logger = logging.getLogger("ray.serve")
+REQUEST_ID = "X-Request-ID"
+
+
+def install(api: FastAPI) -> None:
+    """Give every request an id and every error the form of a `Problem`."""
+    api.middleware("http")(_identified)
+    api.exception_handler(NotFoundError)(_answer(404))
+    api.exception_handler(CatalogError)(_answer(422))  # an id that can't be one
+    api.exception_handler(RequestValidationError)(_invalid)
+    api.exception_handler(HTTPException)(_http)
+
+
+def problem(request: Request, status: int, detail: str) -> JSONResponse:
+    """An application/problem+json answer."""
+    title = HTTPStatus(status).phrase
+    body = Problem(title=title, status=status, detail=detail, request_id=request.state.request_id)
+    return JSONResponse(body.model_dump(), status, media_type="application/problem+json")
+
+
+def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: the errors that a route may answer with."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {code: {"description": HTTPStatus(code).phrase, "model": Problem, "content": content} for code in codes}
+
+
+async def _identified(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    given = request.headers.get(REQUEST_ID, "")
+    request.state.request_id = given if re.fullmatch(r"[\w-]{1,64}", given) else uuid.uuid4().hex
+    try:
+        response = await call_next(request)
+    except Exception:
+        logger.exception("request %s failed", request.state.request_id)
+        response = problem(request, 500, "something failed here; the service's log has more under this request id")
+    return response  # Serve's proxy puts the same id into the answer's head
+
+
+def _answer(status: int) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        return problem(request, status, str(error))
+
+    return answer
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """One readable line for each thing that is wrong, with the place it is at."""
+    assert isinstance(error, RequestValidationError)
+    lines = []
+    for found in error.errors():
+        place = ".".join(str(part) for part in found["loc"][1:])
+        message = str(found["msg"]).removeprefix("Value error, ")
+        if found["type"] == "json_invalid":
+            place, message = "", f"the body is not JSON, at character {place}"
+        lines.append(f"{place}: {message}" if place else message)
+    return problem(request, 422, "; ".join(lines))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    unknown_path = error.status_code == 404 and error.detail == "Not Found"
+    return problem(request, error.status_code, "no such path; /docs lists them" if unknown_path else str(error.detail))

@@ -1,0 +1,112 @@
+"""`python -m serve_apps.run --root WORKSPACE`: a local Ray and the service in the foreground, until Ctrl-C."""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+
+import ray
+from ray import serve
+
+from serve_apps.app import build_app
+from serve_apps.args import ShowcaseArgs, runtime_env
+from showcases.errors import ConfigError, ShowcasesError
+
+APP = "showcases"
+
+
+@contextlib.contextmanager
+def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000) -> Iterator[str]:
+    """Serve inside the block; yields the base URL once the service is ready.
+
+    Starts Ray unless this process is connected already, and ends only what it started.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        ConfigError: the port is taken, or Serve runs on this cluster already.
+        ArtifactError: the workspace has no catalog.
+        ModelError: a model is missing, or the parts do not belong together.
+    """
+    port = _free(host, port)
+    args.workspace.require("catalog")  # before anything slow is started
+    with _ray():
+        if serve.status().proxies:
+            raise ConfigError("Ray Serve runs on this cluster already, on a port of its own: use `serve deploy` there")
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        application = build_app(args)
+        quiet = {"log_level": "WARNING", "enable_access_log": False}
+        serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
+        try:
+            serve.run(application, name=APP, route_prefix="/", logging_config=quiet)
+            url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+            _require_ready(url)
+            yield url
+        finally:
+            serve.shutdown()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m serve_apps.run", description=__doc__)
+    parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
+    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
+    options = parser.parse_args(argv)
+    args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
+    try:
+        with serving(args, options.host, options.port) as url:
+            ended = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: ended.set())
+            print(f"showcases at {url}  (interface: {url}/docs; Ctrl-C ends)", flush=True)
+            ended.wait()
+            print("ending", flush=True)
+    except ShowcasesError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from error
+
+
+@contextlib.contextmanager
+def _ray() -> Iterator[None]:
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address="local", include_dashboard=False, runtime_env=runtime_env(), logging_level=logging.WARNING)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _free(host: str, port: int) -> int:
+    """The port, if it can be listened on; a free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(f"{host}:{port} can't be listened on ({error}); choose another --port") from error
+        return int(probe.getsockname()[1])
+
+
+def _require_ready(url: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=30):
+            return
+    except (urllib.error.URLError, OSError) as error:
+        raise ConfigError(f"{url}/readyz: the service was started, but is not ready: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

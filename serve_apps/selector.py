@@ -1,0 +1,137 @@
+"""The deployment that knows people and photos: who is asking, and which photos of a business they will care about."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ray import serve
+
+from serve_apps import models
+from serve_apps.args import ShowcaseArgs
+from serve_apps.schemas import MAX_PHOTOS
+from showcases.clip import ClipEncoder
+from showcases.embeddings import EmbeddingTable, review_features
+from showcases.gest.sentences import split_sentences
+from showcases.selector import SelectorPredictor, user_profile
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whom to select for, of which business; exactly one of user_id and past_reviews is given."""
+
+    user_id: str | None
+    past_reviews: list[str] | None
+    business_id: str
+    k: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photos selected, and what the generator needs; small, so it travels well.
+
+    Attributes:
+        photo_ids: at most k, in the order chosen.
+        relevance: q > 0 of each.
+        vectors: (len(photo_ids), d) float32.
+        features: (R, d) float32, of past reviews.
+        past_reviews: read.
+        past_photos: looked at.
+    """
+
+    photo_ids: list[str]
+    relevance: list[float]
+    vectors: np.ndarray
+    features: np.ndarray
+    past_reviews: int
+    past_photos: int
+
+
+class Selector:
+    """Looks up, embeds what is new, and selects in batches off the event loop."""
+
+    def __init__(self, args: ShowcaseArgs, model: models.ModelRef) -> None:
+        self.catalog = models.open_catalog(args)
+        self.encoder = models.load_encoder(args)
+        self.predictor = SelectorPredictor(model.download(), k=MAX_PHOTOS)
+
+    def reconfigure(self, options: dict[str, Any]) -> None:
+        """Batch sizes, from config.yaml."""
+        self._choose.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
+        self._choose.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
+
+    async def select(self, wish: Wish) -> Selection:
+        """Select photos; the wish's ids are in the catalog (the gateway has looked)."""
+        return (await self._choose(wish)).shown(wish.k)
+
+    async def ready(self) -> bool:
+        """Answers once the models are loaded."""
+        return True
+
+    @serve.batch
+    async def _choose(self, wishes: list[Wish]) -> "list[Choice]":
+        return await asyncio.to_thread(self.choose, wishes)
+
+    def choose(self, wishes: list[Wish]) -> "list[Choice]":
+        """Choose MAX_PHOTOS photos for each; greedy choices are nested, so the first k of them are the choice of k."""
+        choices = [self._look_up(wish) for wish in wishes]
+        counts = np.array([len(choice.photo_ids) for choice in choices])
+        images = np.zeros((len(choices), counts.max(), self.catalog.dim), np.float32)
+        for row, choice in enumerate(choices):
+            images[row, : counts[row]] = choice.vectors
+        profiles = np.stack([choice.profile for choice in choices])
+        result = self.predictor({"profile": profiles, "images": images, "n_images": counts})
+        for row, choice in enumerate(choices):
+            choice.chosen = [int(number) for number in result["chosen"][row] if number >= 0]
+            choice.relevance = result["relevance"][row]
+        return choices
+
+    def _look_up(self, wish: Wish) -> "Choice":
+        """What is known, without what this person said and posted about this business: it is what we recommend."""
+        candidates = self.catalog.photos_of_business(wish.business_id)
+        posted = np.zeros((0, self.catalog.dim), np.float32)
+        if wish.user_id is not None:
+            features = self.catalog.reviews_of_user(wish.user_id).elsewhere(wish.business_id).features
+            posted = self.catalog.photos_of_user(wish.user_id).elsewhere(wish.business_id).vectors
+        else:
+            features = encode_reviews(self.encoder, wish.past_reviews or [])
+        profile = user_profile(features, posted, self.predictor.model.profile)
+        return Choice(candidates.ids, candidates.vectors, profile, features, len(posted))
+
+
+@dataclass
+class Choice:
+    """One row of a batch: candidates (N, d) and a profile (P,) in, candidate numbers and their relevance (N,) out."""
+
+    photo_ids: list[str]
+    vectors: np.ndarray
+    profile: np.ndarray
+    features: np.ndarray
+    past_photos: int
+    chosen: list[int] | None = None
+    relevance: np.ndarray | None = None
+
+    def shown(self, k: int) -> Selection:
+        assert self.chosen is not None and self.relevance is not None
+        rows = self.chosen[:k]
+        return Selection(
+            [self.photo_ids[row] for row in rows],
+            [float(self.relevance[row]) for row in rows],
+            self.vectors[rows],
+            self.features,
+            len(self.features),
+            self.past_photos,
+        )
+
+
+def encode_reviews(encoder: ClipEncoder, texts: list[str]) -> np.ndarray:
+    """(R, d) float32 features of R texts, by the same `review_features` as the catalog's reviews.
+
+    Texts without a letter or digit have none and are left out.
+    """
+    said = split_sentences(texts)
+    ids = [f"{review}:{number}" for review, sentences in enumerate(said) for number in range(len(sentences))]
+    vectors = encoder.encode_text([sentence for sentences in said for sentence in sentences])
+    table = EmbeddingTable(ids, vectors, encoder.model_id)
+    features = review_features(table, [str(review) for review in range(len(texts))])
+    return np.array(list(features.values()), np.float32).reshape(-1, encoder.dim)

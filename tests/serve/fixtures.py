@@ -1,0 +1,25 @@
+"""One workspace for all tests of the service, one running service for the tests of a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from showcases.artifacts import Workspace
+from tests.serve.tiny_service import shared_workspace
+
+
+@pytest.fixture(scope="session")
+def tiny_workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with all that serving reads."""
+    return shared_workspace(tmp_path_factory.mktemp("served"), tiny_corpus)
+
+
+@pytest.fixture(scope="module")
+def service(ray_cluster: str, tiny_workspace: Workspace) -> Iterator[str]:
+    """The URL of the service, running on the shared cluster."""
+    from serve_apps.args import ShowcaseArgs
+    from serve_apps.run import serving
+
+    with serving(ShowcaseArgs(root=tiny_workspace.root), port=0) as url:
+        yield url

@@ -1,0 +1,142 @@
+"""A whole workspace in seconds: a tiny corpus, real models with random weights, a real registry, a real catalog."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from jobs import publish, tracking
+from jobs.config import CorpusConfig, PipelineConfig
+from jobs.step import execute
+from showcases.artifacts import Manifest, Workspace, variant_folder
+from showcases.clip import ClipEncoder
+from showcases.clip import model as clip_model
+from showcases.clip.config import TrainClipConfig
+from showcases.clip.embed import EmbedBatch
+from showcases.distillation import PairClassifier
+from showcases.embeddings import EmbeddingTable
+from showcases.generator import Generator, GeneratorConfig
+from showcases.generator.tokenizer import learn_tokenizer
+from showcases.gest.config import IngestConfig
+from showcases.gest.fetch import PhotoReader
+from showcases.gest.official import read_raw
+from showcases.selector import Selector, SelectorConfig
+
+DIM = 16
+SAID = "The soup was lovely. We would go again!"  # what the tiny generator says of everything
+_made: dict[Path, Workspace] = {}
+
+
+def shared_workspace(root: Path, corpus: Path) -> Workspace:
+    """The workspace that all tests of one session share; made at the first call."""
+    if corpus not in _made:
+        _made[corpus] = make_workspace(root, corpus)
+    return _made[corpus]
+
+
+def make_workspace(root: Path, corpus: Path) -> Workspace:
+    """All that serving reads, from a folder with image_review_all.json and photos/; nothing is trained."""
+    torch.manual_seed(0)
+    workspace = Workspace(str(root))
+    config = PipelineConfig(root=str(root), corpus=CorpusConfig(str(corpus / "image_review_all.json")))
+    rows = read_raw(corpus / "image_review_all.json", IngestConfig(), seed=0)
+    images = PhotoReader(str(corpus / "photos"), max_side=256)({"photo_id": _unique(rows.photos["photo_id"])})
+    for name, table in (("reviews", rows.reviews), ("photos", rows.photos), ("images", images)):
+        workspace.write_table(table, name)
+        _finish(workspace, name)
+    encoder = _encoder(workspace)
+    _embed(workspace, rows.reviews, images)
+    _classifier(workspace, encoder.model_id).save_pretrained(root / "classifier")
+    _finish(workspace, "classifier")
+    register_pair(config, encoder.model_id, rows.reviews["text"].to_pylist())
+    execute(publish.STEP, workspace, config)
+    return workspace
+
+
+def register_pair(config: PipelineConfig, space: str, texts: list[str], prefix: str = "showcases") -> None:
+    """Save a selector and a generator with random weights and register both as champions."""
+    root = Path(config.root)
+    selector = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8), "img+text", DIM, DIM, space)
+    small = GeneratorConfig(n_layer=1, n_head=2, n_embd=32, mma_layers=1, mma_heads=2, max_tokens=24)
+    generator = Generator(small, learn_tokenizer([*texts, SAID], 400), DIM, DIM, "img+text", space)
+    _teach(generator, SAID)
+    for name, model in (("selector", selector), ("generator", generator)):
+        folder = root / name / variant_folder(f"{prefix}-img+text", 0)
+        model.save_pretrained(folder)
+        with tracking.step_run(f"train_{name}", config, {}, None) as tracker:
+            tracking.register(
+                tracker,
+                f"{prefix}-{name}",
+                folder,
+                {"accuracy": 0.5},
+                monitor="accuracy",
+                larger_is_better=True,
+                tags={"embedding_space": space, "validation_data": "tiny"},
+            )
+
+
+def _teach(generator: Generator, text: str) -> None:
+    """Fit one text, so that something is said: random weights may well stay silent."""
+    end = generator.tokenizer.eos_token_id
+    tokens = torch.tensor([[end, *generator.tokenizer.encode(text), end]])
+    images, reviews, seen = torch.randn(1, 3, DIM), torch.randn(1, 2, DIM), torch.ones(1, 3, dtype=torch.bool)
+    optimizer = torch.optim.AdamW(generator.parameters(), lr=1e-2)
+    generator.train()
+    for _ in range(60):
+        logits = generator(images, seen, reviews, seen[:, :2], tokens[:, :-1])
+        loss = torch.nn.functional.cross_entropy(logits[0], tokens[0, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    generator.eval()
+
+
+def _encoder(workspace: Workspace) -> ClipEncoder:
+    small = TrainClipConfig(image_size=32, embed_dim=DIM, width=8, text_width=32, text_layers=1)
+    config = clip_model.small_config(small)
+    folder = Path(workspace.path("clip"))
+    clip_model.save(clip_model.build(config), config, folder)
+    _finish(workspace, "clip")
+    return ClipEncoder.from_pretrained(folder)
+
+
+def _classifier(workspace: Workspace, space: str) -> PairClassifier:
+    """Random, but decided: about half of the photos match a sentence, which half is mostly the photo's doing."""
+    images = EmbeddingTable.read(workspace, "image_embeddings").vectors.astype(np.float32)
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings").vectors.astype(np.float32)
+    classifier = PairClassifier(DIM, "interaction", 0.5, space)
+    with torch.no_grad():
+        weight = classifier.layer.weight  # (1, 3 * DIM): photo, sentence, product
+        weight[:, :DIM].normal_()
+        weight[:, 2 * DIM :].normal_(std=0.1)
+        pairs = torch.from_numpy(np.repeat(sentences[:20], len(images), 0)), torch.from_numpy(np.tile(images, (20, 1)))
+        logits = classifier(*pairs)
+        weight *= 3 / logits.std()
+        classifier.layer.bias -= classifier(*pairs).median()
+    return classifier
+
+
+def _embed(workspace: Workspace, reviews: pa.Table, images: pa.Table) -> None:
+    embed = EmbedBatch(workspace.root, "cpu", bf16=False)
+    said = {
+        f"{review}:{number}": sentence
+        for review, sentences in zip(reviews["review_id"].to_pylist(), reviews["sentences"].to_pylist(), strict=True)
+        for number, sentence in enumerate(sentences)
+    }
+    good = images.filter(pa.compute.equal(images["status"], "ok"))
+    photos = {"id": np.array(good["photo_id"].to_pylist()), "bytes": np.array(good["bytes"].to_pylist(), dtype=object)}
+    workspace.write_table(embed(photos), "image_embeddings")
+    workspace.write_table(
+        embed({"id": np.array(list(said)), "text": np.array(list(said.values()))}), "sentence_embeddings"
+    )
+    _finish(workspace, "image_embeddings")
+    _finish(workspace, "sentence_embeddings")
+
+
+def _unique(column: pa.ChunkedArray) -> np.ndarray:
+    return np.array(column.unique().to_pylist())
+
+
+def _finish(workspace: Workspace, name: str) -> None:
+    workspace.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))

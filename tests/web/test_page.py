@@ -1,0 +1,213 @@
+"""The page in a real Chromium against the real service: pick, look, hover, fail, by mouse, by keyboard, on a phone."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+    pytest.skip("no chromium is installed", allow_module_level=True)
+
+from playwright.sync_api import Browser, Page, Route, expect
+
+from serve_apps.screenshot import browser
+
+pytestmark = pytest.mark.ray
+DESKTOP, PHONE = {"width": 1320, "height": 900}, {"width": 390, "height": 844}
+RICH = "#showcase figure"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(chromium: Browser, service: str) -> Iterator[Page]:
+    """The page at desktop size; it fails the test if anything was asked of another host, or a script failed."""
+    opened = chromium.new_page(viewport=DESKTOP)
+    asked: list[str] = []
+    failed: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("pageerror", lambda error: failed.append(str(error)))
+    opened.goto(service)
+    expect(opened.locator("#users .pick").first).to_be_visible()
+    yield opened
+    opened.close()
+    assert failed == []
+    assert [url for url in asked if not url.startswith((f"{service}/", "data:"))] == []
+    assert any("/v1/photos/" in url for url in asked)
+
+
+@pytest.fixture(scope="module")
+def partly_cited(service: str) -> dict[str, str]:
+    """A user and a business whose showcase has a sentence that cites some of the photos, not all."""
+    places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()]
+    users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()]
+    for place in places:
+        for user in users:
+            wish = {"user_id": user, "business_id": place, "k": 5}
+            answer = httpx.post(f"{service}/v1/showcases", json=wish, timeout=60).json()
+            if any(0 < len(row["photos"]) < len(answer["photos"]) for row in answer["sentences"]):
+                return wish
+    raise AssertionError("no showcase of the tiny world cites some of its photos")
+
+
+def open_showcase(page: Page, service: str, wish: dict) -> dict:
+    """Open the page on one showcase; returns what the service answered."""
+    query = urlencode({"user": wish["user_id"], "business": wish["business_id"], "k": wish["k"]})
+    with page.expect_response("**/v1/showcases") as answered:
+        page.goto(f"{service}/?{query}")
+    expect(page.locator(RICH).first).to_be_visible()
+    return answered.value.json()
+
+
+def photos_are_drawn(page: Page) -> bool:
+    return page.evaluate("[...document.querySelectorAll('#showcase img')].every(i => i.complete && i.naturalWidth > 0)")
+
+
+def lit(page: Page) -> set[str]:
+    return set(page.eval_on_selector_all(f"{RICH}.on", "found => found.map(e => e.dataset.id)"))
+
+
+def test_pick_somebody_and_a_place_and_see_the_showcase(page: Page) -> None:
+    page.locator("#users .pick").nth(1).click()
+    page.locator("#businesses .pick").nth(2).click()
+    with page.expect_response("**/v1/showcases") as answered:
+        page.get_by_role("button", name="Make the showcase").click()
+    answer = answered.value.json()
+    expect(page.locator(RICH)).to_have_count(3)
+    page.wait_for_load_state("networkidle")
+    assert photos_are_drawn(page)
+    assert page.eval_on_selector_all(RICH, "all => all.map(e => e.dataset.id)") == [
+        photo["photo_id"] for photo in answer["photos"]
+    ]
+    shown = page.locator(".sentences li")
+    expect(shown).to_have_count(len(answer["sentences"]))
+    for number, sentence in enumerate(answer["sentences"]):
+        expect(shown.nth(number)).to_contain_text(sentence["text"])
+    chosen = page.locator('input[name="user"]:checked').get_attribute("value")
+    assert chosen is not None and chosen in page.url  # the address can be shared
+    assert chosen not in page.locator("#showcase").inner_text()  # ids are shortened
+
+
+def test_hovering_a_sentence_lights_up_its_photos(page: Page, service: str, partly_cited: dict) -> None:
+    answer = open_showcase(page, service, partly_cited)
+    page.wait_for_timeout(900)  # the entrance moves things under the mouse
+    for number, sentence in enumerate(answer["sentences"]):
+        page.locator(".sentences li").nth(number).hover()
+        assert lit(page) == set(sentence["photos"])
+    page.mouse.move(2, 2)
+    assert lit(page) == set()
+    first = answer["photos"][0]["photo_id"]
+    page.locator(RICH).first.hover()
+    speaking = page.locator(".sentences li.on")
+    expect(speaking).to_have_count(sum(first in sentence["photos"] for sentence in answer["sentences"]))
+
+
+def test_keyboard_alone_is_enough(page: Page, partly_cited: dict) -> None:
+    page.locator('input[name="user"]').first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator('input[name="user"]').nth(1)).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.locator("#find-business")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator('input[name="business"]').first).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.locator("#k")).to_be_focused()
+    page.keyboard.press("Tab")
+    with page.expect_response("**/v1/showcases") as answered:
+        page.keyboard.press("Enter")
+    answer = answered.value.json()
+    expect(page.locator(RICH)).to_have_count(3)
+    page.keyboard.press("Tab")
+    expect(page.locator(".sentences li").first).to_be_focused()
+    assert lit(page) == set(answer["sentences"][0]["photos"])
+    expect(page.get_by_role("status")).to_contain_text("Showcase ready: 3 photos")
+
+
+def test_somebody_new_types_a_few_sentences(page: Page) -> None:
+    page.get_by_text("Somebody new").click()
+    expect(page.locator("#users")).to_be_hidden()
+    page.locator("#past").fill("The ramen was rich.\n\nBest pizza in town!!!")
+    page.locator("#businesses .pick").first.click()
+    with page.expect_request("**/v1/showcases") as asked:
+        page.get_by_role("button", name="Make the showcase").click()
+    assert asked.value.post_data_json["past_reviews"] == ["The ramen was rich.", "Best pizza in town!!!"]
+    assert "user_id" not in asked.value.post_data_json
+    expect(page.locator(RICH)).to_have_count(3)
+    expect(page.locator("#showcase")).to_contain_text("a new guest")
+
+
+def test_what_is_missing_is_said(page: Page) -> None:
+    make = page.get_by_role("button", name="Make the showcase")
+    make.click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose a guest first.")
+    page.locator("#users .pick").first.click()
+    make.click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose a restaurant first.")
+    page.get_by_text("Somebody new").click()
+    make.click()
+    expect(page.get_by_role("alert")).to_contain_text("Write a sentence or two first")
+
+
+def test_the_services_refusal_is_shown(page: Page, service: str) -> None:
+    page.goto(f"{service}/?user=nobody&business=nowhere")
+    expect(page.get_by_role("alert")).to_contain_text("no business 'nowhere' in the catalog")
+    expect(page.locator("#showcase")).to_be_hidden()
+
+
+def test_a_service_that_is_gone_is_said_and_can_be_asked_again(page: Page) -> None:
+    page.locator("#users .pick").first.click()
+    page.locator("#businesses .pick").first.click()
+
+    def gone(route: Route) -> None:
+        route.abort("connectionrefused")
+
+    page.route("**/v1/showcases", gone)
+    make = page.get_by_role("button", name="Make the showcase")
+    make.click()
+    expect(page.get_by_role("alert")).to_contain_text("The service can't be reached")
+    page.unroute("**/v1/showcases", gone)
+    make.click()
+    expect(page.locator(RICH)).to_have_count(3)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -> None:
+    wanted = httpx.get(f"{service}/v1/users", params={"limit": 40}).json()[17]["user_id"]
+    page.locator("#find-user").fill(wanted)
+    expect(page.locator("#users .pick")).to_have_count(1)
+    assert page.locator('input[name="user"]').get_attribute("value") == wanted
+    page.locator("#find-user").fill("<img src=x onerror=alert(1)>")
+    expect(page.locator("#users")).to_contain_text("Nothing found for “<img src=x onerror=alert(1)>”")
+    assert page.locator("#users img").count() == 0
+
+
+def test_it_fits_a_phone(page: Page, service: str, partly_cited: dict) -> None:
+    page.set_viewport_size(PHONE)
+    open_showcase(page, service, partly_cited)
+    page.wait_for_timeout(900)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect(page.locator("#showcase h1")).to_be_in_viewport()  # it scrolled down to the result
+    for box in page.locator(RICH).all():
+        edges = box.bounding_box()
+        assert edges is not None and edges["x"] >= 0 and edges["x"] + edges["width"] <= PHONE["width"]
+
+
+def test_the_interface_can_be_tried_in_docs(page: Page, service: str) -> None:
+    page.goto(f"{service}/docs")
+    route = page.locator(".route").filter(has_text=re.compile("GET/v1/users(?!/)")).first
+    route.get_by_label("limit").fill("1")
+    route.get_by_role("button", name="Send").click()
+    expect(route.locator("pre")).to_contain_text("200 /v1/users?limit=1")
+    refused = page.locator(".route").filter(has_text="POST/v1/showcases")
+    refused.get_by_role("button", name="Send").click()
+    expect(refused.locator("pre")).to_contain_text("404 /v1/showcases")
