@@ -51,7 +51,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         runtime_env=None if in_job else runtime_env(),
         include_dashboard=False if address is None else None,
         log_to_driver=True,
-        logging_level="warning",
+        logging_level=logging.WARNING,
     )
     if not sys.stdout.isatty():  # Ray Data's bars become a log line every few seconds; the steps print their own
         DataContext.get_current().enable_progress_bars = False

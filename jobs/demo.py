@@ -53,9 +53,11 @@ def _wait_ready(address: str, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ShowcasesError(f"the service ended with exit code {process.returncode} before it was ready")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5):
-                return
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(f"{address}/readyz", timeout=5),
+        ):
+            return
         time.sleep(0.5)
     raise ShowcasesError(f"the service was not ready after {START_SECONDS:.0f} s")
 

@@ -26,6 +26,7 @@ class TrainClipConfig:
         image_size: px, both sides.
         embed_dim: of the shared space.
         width: channels of the first stage of the image tower.
+        context_length: of a text, in tokens; the rest is cut.
         text_width: of the text transformer.
         text_layers: of the text transformer.
         backbone: timm architecture for the image tower, instead of training one from scratch.
@@ -40,6 +41,7 @@ class TrainClipConfig:
     image_size: int = 64
     embed_dim: int = 128
     width: int = 32
+    context_length: int = 48
     text_width: int = 128
     text_layers: int = 2
     backbone: str | None = None

@@ -33,7 +33,7 @@ def small_config(config: TrainClipConfig) -> dict[str, Any]:
     else:
         vision = {"layers": [1, 1, 1, 1], "width": config.width, "head_width": 64, "image_size": config.image_size}
     text = {
-        "context_length": 32,
+        "context_length": config.context_length,
         "vocab_size": 49408,  # open_clip's tokenizer
         "width": config.text_width,
         "heads": max(1, config.text_width // 32),

@@ -14,20 +14,23 @@ from torch.nn.parallel import DistributedDataParallel
 from showcases.artifacts import Workspace
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
-from showcases.photos import PhotoError, to_pixels
 from showcases.errors import ConfigError
+from showcases.photos import PhotoError, to_pixels
 from showcases.training import Report, fit
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
 
 
 class ClipPairs:
-    """Photos of one split with the sentences of their reviews; a photo's sentence is drawn anew each time.
+    """Photos of one split with the sentences of their reviews.
+
+    Which sentence describes the photo is not known yet, so a photo's text is some of its review's sentences, drawn
+    anew each time: one alone often describes another photo, or none.
 
     Attributes:
         pixels: (n, size, size, 3) uint8.
-        tokens: (m, context) int64, all sentences.
-        spans: (n, 2), the rows of `tokens` that belong to each photo.
+        said: for each photo, the tokens of each sentence of its review.
+        context: length of a text, in tokens.
     """
 
     def __init__(self, workspace: Workspace, split: str, size: int, context: int) -> None:
@@ -47,26 +50,36 @@ class ClipPairs:
             owners.append(review)
         if not pixels:
             raise ConfigError(f"no photo of the {split} split has a sentence beside it: nothing to train CLIP on")
-        sentences: list[str] = []
-        start = {}
-        for review in said:
-            start[review] = len(sentences)
-            sentences += said[review]
+        tokenizer = open_clip.SimpleTokenizer(context_length=context)
+        tokens = {review: [tokenizer.encode(sentence) for sentence in said[review]] for review in set(owners)}
         self.pixels = np.stack(pixels)
-        self.tokens = open_clip.SimpleTokenizer(context_length=context)(sentences)
-        self.spans = np.array([(start[name], start[name] + len(said[name])) for name in owners])
+        self.said = [tokens[review] for review in owners]
+        self.context, self._start, self._end = context, tokenizer.sot_token_id, tokenizer.eot_token_id
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def draw(self, numbers: np.ndarray, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        """Pixels (b, 3, size, size), 0 to 1, and tokens (b, context); mirrored and cropped at random by a generator."""
-        spans = self.spans[numbers]
-        rows = spans[:, 0] if generator is None else generator.integers(spans[:, 0], spans[:, 1])
+        """Pixels (b, 3, size, size), 0 to 1, and tokens (b, context).
+
+        With a generator, photos are mirrored and moved at random and their texts drawn at random; without one, the
+        text is the whole review.
+        """
         batch = torch.from_numpy(self.pixels[numbers]).permute(0, 3, 1, 2).float() / 255
         if generator is not None:
             batch = _augment(batch, generator)
-        return batch, self.tokens[torch.from_numpy(rows)]
+        texts = torch.zeros(len(numbers), self.context, dtype=torch.long)
+        for row, number in enumerate(numbers):
+            tokens = self._text(self.said[number], generator)
+            texts[row, : len(tokens)] = torch.tensor(tokens)
+        return batch, texts
+
+    def _text(self, sentences: list[list[int]], generator: np.random.Generator | None) -> list[int]:
+        if generator is not None:
+            some = generator.permutation(len(sentences))[: generator.integers(1, len(sentences) + 1)]
+            sentences = [sentences[i] for i in some]
+        body = [token for sentence in sentences for token in sentence][: self.context - 2]
+        return [self._start, *body, self._end]
 
 
 def train_clip(
