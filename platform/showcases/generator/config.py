@@ -95,3 +95,7 @@ class TrainGeneratorConfig:
             epochs=15, batch_size=32, lr=1e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
         )
     )
+
+    def __post_init__(self) -> None:
+        if not self.variants or not self.seeds:
+            raise ConfigError("train_generator.variants and train_generator.seeds need one entry each at least")
