@@ -58,9 +58,9 @@ def read_export(path: Path) -> tuple[list[LabelledPair], dict[str, int]]:
     """Read a Label Studio JSON export, by any number of annotators.
 
     Returns:
-        The pairs, each (review, sentence, photo) once, in the file's order; and counts of what was left out:
-        `cancelled` (skipped by the annotator), `unanswered` (no choice made), `repeated` (the same annotator labelled
-        the pair twice; the last answer counts).
+        The pairs, each (review, sentence, photo) once, in the file's order; and counts of answers that are no votes:
+        `answers_cancelled` (skipped by the annotator), `answers_missing` (no choice made), `answers_repeated` (the
+        same annotator labelled the pair before; the last answer counts).
 
     Raises:
         CorpusError: the file is missing or is no such export; the message says at which task.
@@ -71,14 +71,14 @@ def read_export(path: Path) -> tuple[list[LabelledPair], dict[str, int]]:
         raise CorpusError(f"{path}: not a Label Studio JSON export ({error})") from error
     if not isinstance(tasks, list):
         raise CorpusError(f"{path}: a {type(tasks).__name__} at the top; a Label Studio JSON export is a list of tasks")
-    dropped: Counter[str] = Counter(cancelled=0, unanswered=0, repeated=0)
+    dropped: Counter[str] = Counter(answers_cancelled=0, answers_missing=0, answers_repeated=0)
     answers: dict[tuple[str, str, int | None, str], dict[str, int]] = {}
     for number, task in enumerate(tasks):
         where = f"{path}, task {number}"
         pair = _pair(task, where)
         given = answers.setdefault(pair, {})
         for who, vote in _votes(task, where, dropped):
-            dropped["repeated"] += who in given
+            dropped["answers_repeated"] += who in given
             given[who] = vote
     pairs = [LabelledPair(*pair, votes=tuple(given.values())) for pair, given in answers.items() if given]
     return pairs, dict(dropped)
@@ -116,9 +116,9 @@ def _votes(task: Mapping[str, Any], where: str, dropped: Counter[str]) -> Iterab
             raise CorpusError(f"{here}: no list `result`; export as JSON from Label Studio")
         choice = _choice(annotation["result"], here)
         if annotation.get("was_cancelled"):
-            dropped["cancelled"] += 1
+            dropped["answers_cancelled"] += 1
         elif choice is None:
-            dropped["unanswered"] += 1
+            dropped["answers_missing"] += 1
         else:
             yield _annotator(annotation, number), CHOICES[choice]
 

@@ -38,7 +38,7 @@ def test_reads_votes_and_counts_what_is_no_vote(tmp_path: Path) -> None:
         LabelledPair("u_b", "Good ramen.", 0, "p1", (1, 1, 1, 1)),
         LabelledPair("u_b", "Good ramen.", 0, "p2", (0,)),
     ]
-    assert dropped == {"cancelled": 2, "unanswered": 1, "repeated": 1}
+    assert dropped == {"answers_cancelled": 2, "answers_missing": 1, "answers_repeated": 1}
 
 
 @pytest.mark.parametrize("image", ["/data/local-files/?d=photos/AF1Qip-x_1.jpg", "https://h/some/AF1Qip-x_1.jpg?w=1"])
