@@ -3,7 +3,6 @@
 import datetime
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,14 @@ from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.evaluation import results
-from showcases.evaluation.alignment import alignment_figures
 from showcases.evaluation.examples import Example, draw_examples, generator_rows
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.report import Labels, Report
-from showcases.evaluation.results import GROUND_TRUTH
 from showcases.evaluation.selection import Ranked, rank_test_users
+from showcases.evaluation.systems import GROUND_TRUTH, System, Written, first_seeds, measure, stack_vectors
 from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import Figure, MeteorScorer, own_figures, text_figures
+from showcases.evaluation.text_metrics import Figure
 from showcases.gest.sentences import split_sentences
-
-System = tuple[str, int]  # variant of the generator, seed; the ground truth is (GROUND_TRUTH, 0)
-
-
-@dataclass(frozen=True)
-class Written:
-    """What one system wrote for each example: texts, their sentences, the sentences' vectors (m, d)."""
-
-    texts: list[str]
-    sentences: list[list[str]]
-    vectors: list[np.ndarray]
 
 
 def evaluate(context: StepContext) -> None:
@@ -82,7 +69,7 @@ def write_texts(context: StepContext, examples: Sequence[Example], images: Embed
     sentences = {system: split_sentences(said) for system, said in texts.items()}
     vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
     return {
-        system: Written(said, sentences[system], [_stack(part, vectors, images.dim) for part in sentences[system]])
+        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, images.dim))
         for system, said in texts.items()
     }
 
@@ -117,25 +104,6 @@ def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.
     return {row["id"]: np.asarray(row["vector"], np.float32) for row in data.take_all()}
 
 
-def measure(
-    examples: Sequence[Example], written: Mapping[System, Written], images: EmbeddingTable, classifier: PairClassifier
-) -> dict[System, dict[str, Figure]]:
-    """All figures of Table 2; generated texts against the photos shown, the ground truth against the user's own."""
-    truth = written[GROUND_TRUTH, 0]
-    own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
-    shown = [images.gather(example.shown) for example in examples]
-    systems: dict[System, dict[str, Figure]] = {}
-    with MeteorScorer() as meteor:
-        for system, said in written.items():
-            if said is truth:
-                figures = own_figures(said.texts) | alignment_figures(said.vectors, own, classifier)
-            else:
-                figures = text_figures(said.texts, truth.texts, meteor)
-                figures |= alignment_figures(said.vectors, shown, classifier)
-            systems[system] = figures
-    return systems
-
-
 def all_tables(
     context: StepContext, ranked: Sequence[Ranked], systems: Mapping[System, Mapping[str, Figure]]
 ) -> list[Table]:
@@ -159,10 +127,7 @@ def make_gallery(
 ) -> list[Showcase]:
     """Entries for some test users, with their photos; texts are those of each variant's first seed."""
     workspace = context.workspace
-    first: dict[str, Written] = {}
-    for (variant, _), said in written.items():
-        if variant != GROUND_TRUTH:
-            first.setdefault(variant, said)
+    first = first_seeds(written)
     reviews = workspace.read_table("reviews", ["review_id", "text"])
     past = dict(zip(reviews["review_id"].to_pylist(), reviews["text"].to_pylist(), strict=True))
     entries = []
@@ -229,11 +194,6 @@ def record(context: StepContext, tables: Sequence[Table], examples: int) -> None
         if (mean := row.value(column.name)[0]) is not None
     }
     context.record("report", {"examples": examples}, metrics=metrics)
-
-
-def _stack(sentences: Sequence[str], vectors: Mapping[str, np.ndarray], dim: int) -> np.ndarray:
-    """(m, d) vectors of the sentences."""
-    return np.stack([vectors[text] for text in sentences]) if sentences else np.zeros((0, dim), np.float32)
 
 
 STEP = Step(

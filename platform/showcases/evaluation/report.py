@@ -50,7 +50,6 @@ class Report:
     Attributes:
         encoder: model id of the CLIP.
         left_out: what was left out, by artifact and reason.
-        systems: names of the texts in the gallery; the first one is the one served.
     """
 
     title: str

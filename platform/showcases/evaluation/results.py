@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from showcases.evaluation import paper
 from showcases.evaluation.ranking import RankingFigures
 from showcases.evaluation.selection import Ranked
+from showcases.evaluation.systems import GROUND_TRUTH, System
 from showcases.evaluation.tables import Column, Row, Table
 from showcases.evaluation.text_metrics import Figure
 
 OTHER_DATA = (
     "The paper's figures are of GEST; ours are of this workspace's corpus: they compare only where the corpus is GEST."
 )
-GROUND_TRUTH = "ground truth"
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
 ORDER = (GROUND_TRUTH, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
 PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
@@ -36,7 +36,7 @@ def table_1(statistics: Mapping[str, Mapping[str, float]]) -> Table:
     return Table("table_1", "Table 1: the corpus", counts + spread, rows, notes)
 
 
-def table_2(systems: Mapping[tuple[str, int], Mapping[str, Figure]], protocol: str) -> Table:
+def table_2(systems: Mapping[System, Mapping[str, Figure]], protocol: str) -> Table:
     """Table 2: the ground truth, then each generator variant.
 
     Args:
@@ -100,7 +100,7 @@ def _figure(figures: RankingFigures, part: str) -> Figure:
     return Figure(value, figures.examples, "showcases", note="n/a (no hits possible)" if value is None else "")
 
 
-def photos_against_none(systems: Mapping[tuple[str, int], Mapping[str, Figure]]) -> Table | None:
+def photos_against_none(systems: Mapping[System, Mapping[str, Figure]]) -> Table | None:
     """The same generator with and without photos, seed by seed; None where one of them was not trained."""
     variants = {variant for variant, _ in systems}
     with_photos = next((name for name in WITH_PHOTOS if name in variants), None)

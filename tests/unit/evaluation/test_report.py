@@ -17,8 +17,8 @@ from showcases.evaluation.examples import Example, draw_examples, generator_rows
 from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
 from showcases.evaluation.ranking import RankingFigures, harmonic_mean
 from showcases.evaluation.report import Labels, Report
-from showcases.evaluation.results import GROUND_TRUTH
 from showcases.evaluation.selection import Ranked
+from showcases.evaluation.systems import GROUND_TRUTH
 from showcases.evaluation.tables import Column, Row, Table
 from showcases.evaluation.text_metrics import Figure
 
