@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def _ray() -> Iterator[None]:
+    """Be connected to Ray inside the block."""
     if ray.is_initialized():
         yield
         return
