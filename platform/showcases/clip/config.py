@@ -25,13 +25,13 @@ class TrainClipConfig:
     Args:
         image_size: px, both sides.
         embed_dim: of the shared space.
-        width: channels of the first stage of the image tower.
+        width: channels of the first stage of open_clip's ResNet.
         context_length: of a text, in tokens; the rest is cut.
         text_width: of the text transformer.
         text_layers: of the text transformer.
-        backbone: timm architecture for the image tower, instead of training one from scratch.
+        backbone: timm architecture of the image tower; none takes open_clip's own ResNet of `width`.
         backbone_kwargs: more arguments for timm.create_model, e.g. {pad_type: same}.
-        backbone_weights: safetensors file of the backbone's weights, or its folder.
+        backbone_weights: safetensors file of the backbone's weights, or its folder; none starts from scratch.
         freeze_backbone: keep those weights as they are.
         image_mean: of the pixels that the image tower expects, 0 to 1.
         image_std: of the pixels that the image tower expects, 0 to 1.
@@ -44,7 +44,7 @@ class TrainClipConfig:
     context_length: int = 48
     text_width: int = 128
     text_layers: int = 2
-    backbone: str | None = None
+    backbone: str | None = "test_resnet"  # timm's smallest ResNet, 0.4M parameters
     backbone_kwargs: dict[str, str] = field(default_factory=dict)
     backbone_weights: str | None = None
     freeze_backbone: bool = False
@@ -52,7 +52,7 @@ class TrainClipConfig:
     image_std: tuple[float, float, float] = (0.25, 0.25, 0.25)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            epochs=12, batch_size=128, lr=2e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
+            epochs=9, batch_size=64, lr=2e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
         )
     )
 
