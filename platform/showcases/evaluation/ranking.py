@@ -126,8 +126,7 @@ def most_typical_ranker(centroid: Tensor) -> Ranker:
 
 def photo_centroid(data: SelectorData) -> Tensor:
     """(D,) mean of the photos that the users of a split posted."""
-    rows = data.pool.rows[data.pool.starts[data.business[data.targets[:, 0]]] + data.targets[:, 1]]
-    return torch.from_numpy(data.pool.images.vectors[rows].astype(np.float32).mean(0))
+    return torch.from_numpy(data.posted_photos().mean(0))
 
 
 def selector_ranker(model: Selector, theta: float = 1.0) -> Ranker:

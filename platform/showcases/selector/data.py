@@ -152,6 +152,12 @@ class SelectorData:
         ids = self.candidate_ids[self.business[number]]
         return [ids[place] for place in places if place >= 0]
 
+    def posted_photos(self) -> np.ndarray:
+        """(m, Di) float32 vectors of the photos that the users of this split posted."""
+        rows = self.pool.rows[self.pool.starts[self.business[self.targets[:, 0]]] + self.targets[:, 1]]
+        vectors: np.ndarray = self.pool.images.vectors[rows].astype(np.float32)
+        return vectors
+
     def _chosen(self, numbers: np.ndarray, size: int) -> np.ndarray:
         first = self.target_starts[numbers]
         counts = self.target_starts[numbers + 1] - first

@@ -14,7 +14,7 @@ from showcases.selector.config import Profile, SelectorConfig
 from showcases.selector.greedy import greedy_map
 from showcases.selector.kernel import deep_kernel, rbf_kernel
 from showcases.selector.profiles import profile_dim
-from showcases.selector.towers import Tower, bounded_exp
+from showcases.selector.towers import Tower, bounded_exp, start_alike
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -45,6 +45,27 @@ class Selector(nn.Module):
     def profile_dim(self) -> int:
         """P, the width of a profile."""
         return profile_dim(self.profile, self.text_dim, self.image_dim)
+
+    @torch.no_grad()
+    def start_from_likeness(self, profiles: Tensor, photos: Tensor, pairs: int = 256) -> None:
+        """Initial weights from training data: relevance rises with the likeness of profile and photo.
+
+        log q over pairs of users and photos gets mean -1.5 and standard deviation 1, for most photos are not chosen.
+
+        Args:
+            profiles: (m, P) training profiles.
+            photos: (n, Di) training photos.
+            pairs: rows of each that are compared.
+        """
+        widths = {"text": [self.text_dim], "img": [self.image_dim], "img+text": [self.text_dim, self.image_dim]}
+        start_alike(self.user_tower, self.image_tower, profiles.split(widths[self.profile], dim=1), photos)
+        users = self.user_tower(profiles[torch.randperm(len(profiles))[:pairs]])
+        logits = users @ self.image_tower(photos[torch.randperm(len(photos))[:pairs]]).T
+        scale = 1 / max(float(logits.std(correction=0)), 1e-6)
+        for tower in (self.user_tower, self.image_tower):
+            for parameter in tower.linears[-1].parameters():
+                parameter.mul_(scale**0.5)
+        self.bias.fill_(-1.5 - scale * float(logits.mean()))
 
     def forward(
         self,

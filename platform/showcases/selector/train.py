@@ -16,6 +16,7 @@ from showcases.selector.config import Profile, TrainSelectorConfig
 from showcases.selector.data import SelectorBatch, SelectorData, read_splits
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
+from showcases.selector.profiles import join_profile
 from showcases.training import Report, fit
 
 
@@ -66,6 +67,9 @@ def fit_selector(
     torch.manual_seed(seed)
     images = train.pool.images
     selector = Selector(config.model, variant, images.dim, train.text.shape[1], images.model_id)
+    selector.start_from_likeness(
+        torch.from_numpy(join_profile(train.text, train.photos, variant)), torch.from_numpy(train.posted_photos())
+    )
     model = SetLikelihood(selector).to(device)
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
