@@ -46,9 +46,13 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ  # set by `ray job submit`
     address = config.address or ("auto" if in_job else None)
+    environment = None if in_job else runtime_env()
+    if address is None:
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
+        environment = {**runtime_env(), "worker_process_setup_hook": "jobs.quiet.setup"}
     ray.init(
         address=address or "local",
-        runtime_env=None if in_job else runtime_env(),
+        runtime_env=environment,
         include_dashboard=False if address is None else None,
         log_to_driver=True,
         logging_level=logging.WARNING,

@@ -12,6 +12,7 @@ import ray.train
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from jobs.cluster import ClusterConfig
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
@@ -19,6 +20,7 @@ from showcases.errors import ShowcasesError
 from showcases.training import Report
 
 RUNS = "_runs"  # unfinished training, under the workspace root
+COLLECTIVE_TIMEOUT_SECONDS = 120  # Ray's default would hide a lost node for half an hour
 METRICS_FILE = "metrics.json"
 Worker = Callable[[dict[str, Any], Report, Path | None], None]
 
@@ -40,7 +42,6 @@ def train(
     Returns:
         The last metrics reported.
     """
-    cluster = context.config.cluster
     workspace = context.workspace
     standing = finished_model(workspace, context.fingerprint, artifact, *parts)
     if standing is not None:
@@ -54,12 +55,8 @@ def train(
             "tracking": (context.tracker.uri, context.tracker.run_id),
             "prefix": f"{name}/",
         },
-        scaling_config=ScalingConfig(
-            num_workers=cluster.workers,
-            use_gpu=cluster.gpu,
-            resources_per_worker={"CPU": 1, **({"GPU": 1} if cluster.gpu else {})},
-        ),
-        torch_config=TorchConfig(timeout_s=120),
+        scaling_config=scaling(context.config.cluster),
+        torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
         run_config=RunConfig(
             name=f"{name}-{context.fingerprint}",
             storage_path=workspace.path(RUNS),
@@ -78,6 +75,16 @@ def train(
         keep_model(Path(folder) / "model", workspace, metrics, context.fingerprint, artifact, *parts)
     workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{context.fingerprint}"))
     return metrics
+
+
+def scaling(cluster: ClusterConfig) -> ScalingConfig:
+    """The workers that train together."""
+    return ScalingConfig(num_workers=cluster.workers, use_gpu=cluster.gpu, resources_per_worker=per_worker(cluster))
+
+
+def per_worker(cluster: ClusterConfig) -> dict[str, float]:
+    """What a training worker holds."""
+    return {"CPU": 1, "GPU": 1} if cluster.gpu else {"CPU": 1}
 
 
 def finished_model(workspace: Workspace, fingerprint: str, artifact: str, *parts: str) -> dict[str, float] | None:
@@ -109,6 +116,7 @@ def run_on_rank(settings: dict[str, Any]) -> None:
 
     def report(metrics: dict[str, float], checkpoint: Path | None) -> None:
         if is_first:
+            print(_progress(settings["prefix"].rstrip("/"), metrics), flush=True)
             tracker.log_metrics({prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
         saved = Checkpoint.from_directory(str(checkpoint)) if checkpoint is not None else None
         ray.train.report(metrics, checkpoint=saved)
@@ -116,3 +124,8 @@ def run_on_rank(settings: dict[str, Any]) -> None:
     last = ray.train.get_checkpoint()
     with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
         settings["worker"](settings["arguments"], report, Path(folder) if folder else None)
+
+
+def _progress(name: str, metrics: dict[str, float]) -> str:
+    shown = {key: value for key, value in metrics.items() if key.startswith(("train_loss", "val_"))}
+    return f"{name}: epoch {metrics.get('epoch', 0):.0f}  " + "  ".join(f"{k} {v:.3f}" for k, v in shown.items())

@@ -4,22 +4,21 @@ Ray Tune of today takes no trainer: a trial is a function that builds one and fo
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, RunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from jobs import tracking
 from jobs.config import PipelineConfig
-from jobs.training import RUNS, run_on_rank
+from jobs.train_generator import work
+from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, per_worker, run_on_rank, scaling
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.generator.config import TrainGeneratorConfig
-from showcases.generator.train import MONITOR, train_generator_variant
-from showcases.training import Report
+from showcases.generator.train import MONITOR
 
 OBJECTIVE = f"best_{MONITOR}"  # of the weights that a run would keep
 DRIVER_CPU = 0.1  # of the process that waits for the workers
@@ -56,13 +55,12 @@ def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
                     "config": options,
                     "variant": options.variants[0],
                     "seed": config.seed + options.seeds[0],
-                    "device": "cuda" if config.cluster.gpu else "cpu",
                 },
                 "tracking": (tracker.uri, tracker.run_id),
                 "prefix": "",
             },
-            scaling_config=scaling(config),
-            torch_config=TorchConfig(timeout_s=120),
+            scaling_config=scaling(config.cluster),
+            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
             run_config=RunConfig(
                 name=f"train-{trial}",
                 storage_path=workspace.path(RUNS, settings.name),
@@ -74,26 +72,9 @@ def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
         ).fit()
 
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
-    """Runs on every Ray Train worker."""
-    workspace = Workspace(arguments["root"])
-    variant, seed, device = arguments["variant"], arguments["seed"], arguments["device"]
-    train_generator_variant(workspace, arguments["config"], variant, seed, report, resume_from, device)
-
-
 def at_point(config: TrainGeneratorConfig, point: dict[str, Any]) -> TrainGeneratorConfig:
     """The options with the contrastive losses at a point of the search space."""
     return replace(config, contrastive=replace(config.contrastive, **point))
-
-
-def scaling(config: PipelineConfig) -> ScalingConfig:
-    """Workers of a trial."""
-    cluster = config.cluster
-    return ScalingConfig(num_workers=cluster.workers, use_gpu=cluster.gpu, resources_per_worker=per_worker(config))
-
-
-def per_worker(config: PipelineConfig) -> dict[str, float]:
-    return {"CPU": 1, "GPU": 1} if config.cluster.gpu else {"CPU": 1}
 
 
 def concurrent_trials(config: PipelineConfig, resources: dict[str, float]) -> int:
@@ -105,7 +86,7 @@ def concurrent_trials(config: PipelineConfig, resources: dict[str, float]) -> in
     Raises:
         ConfigError: not even one fits; it would wait for ever.
     """
-    need = {name: amount * config.cluster.workers for name, amount in per_worker(config).items()}
+    need = {name: amount * config.cluster.workers for name, amount in per_worker(config.cluster).items()}
     need["CPU"] += DRIVER_CPU
     fitting = min(int(resources.get(name, 0) / amount + 1e-9) for name, amount in need.items())
     if fitting < 1:
