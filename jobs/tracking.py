@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -24,7 +25,8 @@ class TrackingConfig:
     """Where runs and models are tracked.
 
     Args:
-        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts.
+        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts, in the working
+            folder where the workspace is on S3.
         experiment: name of the MLflow experiment.
     """
 
@@ -90,6 +92,7 @@ def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent
 @contextlib.contextmanager
 def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tracker]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _point_at_endpoint(config.root)
     uri = tracking_uri(config)
     client = MlflowClient(uri, uri)
     experiment = client.get_experiment_by_name(config.tracking.experiment)
@@ -110,12 +113,20 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
 
 
 def _artifact_location(config: "PipelineConfig") -> str | None:
-    """Beside the sqlite file, or under an S3 root; a tracking server decides for itself."""
-    if config.tracking.uri:
+    """Beside the workspace's artifacts; a tracking server decides for itself."""
+    if tracking_uri(config).startswith(("http://", "https://")):
         return None
     if "://" in config.root:
         return config.root.split("?")[0].rstrip("/") + "/mlflow"
     return str(Path(config.root).expanduser().resolve() / "mlflow")
+
+
+def _point_at_endpoint(root: str) -> None:
+    """MLflow reaches S3 by boto3, which knows nothing of the endpoint in the root: tell it."""
+    endpoint = parse_qs(urlsplit(root).query).get("endpoint_override")
+    if endpoint:
+        url = endpoint[0] if "://" in endpoint[0] else f"https://{endpoint[0]}"
+        os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", url)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""The whole flow on a tiny corpus: in a folder and on S3, skipped when nothing changed, redone when something did."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from jobs.config import CorpusConfig, PipelineConfig
+from jobs.pipeline import STEPS, run_pipeline
+from jobs.tracking import TrackingConfig
+from showcases.artifacts import FLOW, Workspace
+from showcases.embeddings import EmbeddingTable
+from showcases.errors import ShowcasesError
+
+pytestmark = pytest.mark.ray
+
+
+def quick(config: PipelineConfig) -> PipelineConfig:
+    """Every model trained for a moment: the flow is tested here, not what is learnt."""
+    clip, phi = config.train_clip, config.distill
+    selector, generator = config.train_selector, config.train_generator
+    return replace(
+        config,
+        train_clip=replace(clip, image_size=32, embed_dim=32, text_width=32, text_layers=1, loop=replace(clip.loop, epochs=2)),
+        distill=replace(phi, loop=replace(phi.loop, epochs=3)),
+        train_selector=replace(selector, variants=("img+text",), loop=replace(selector.loop, epochs=1, batch_size=32)),
+        train_generator=replace(
+            generator,
+            variants=("img+text",),
+            model=replace(generator.model, n_layer=1, n_embd=32, n_head=2, mma_layers=1, mma_heads=2, vocab_size=400, max_tokens=12),
+            loop=replace(generator.loop, epochs=1),
+        ),
+        evaluate=replace(config.evaluate, max_examples=10, gallery=3),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tiny_corpus: Path) -> CorpusConfig:
+    names = ("image_review_all.json", "photos", "labels.json")
+    return CorpusConfig(*(str(tiny_corpus / name) for name in names))
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, corpus: CorpusConfig, ray_cluster: str) -> PipelineConfig:
+    config = quick(PipelineConfig(root=str(tmp_path_factory.mktemp("ws")), corpus=corpus))
+    run_pipeline(config)
+    return config
+
+
+def test_every_artifact_is_finished_and_says_what_made_it(local: PipelineConfig) -> None:
+    workspace = Workspace(local.root)
+    for artifact in FLOW:
+        manifest = workspace.require(artifact.name)
+        assert manifest.step == artifact.step
+        for name, digest in manifest.inputs.items():
+            if name in {a.name for a in FLOW}:
+                assert workspace.require(name).digest == digest
+
+
+def test_no_photo_vanishes(local: PipelineConfig) -> None:
+    workspace = Workspace(local.root)
+    named = set(workspace.read_table("photos")["photo_id"].to_pylist())
+    images = workspace.read_table("images", ["photo_id", "status"]).to_pylist()
+    assert {row["photo_id"] for row in images} == named and len(images) == len(named)
+    ok = {row["photo_id"] for row in images if row["status"] == "ok"}
+    assert set(EmbeddingTable.read(workspace, "image_embeddings").ids) == ok
+    assert {"expired", "corrupt"} <= {row["status"] for row in images}  # planted
+    manifest = workspace.require("images")
+    assert manifest.rows["ok"] + sum(manifest.failures.values()) == len(named)
+
+
+def test_vectors_carry_their_encoders_id(local: PipelineConfig) -> None:
+    workspace = Workspace(local.root)
+    tables = [EmbeddingTable.read(workspace, name) for name in ("image_embeddings", "sentence_embeddings")]
+    assert tables[0].model_id == tables[1].model_id and tables[0].model_id.startswith("small/corpus#")
+
+
+def test_a_second_run_skips_everything(local: PipelineConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {artifact.name: Workspace(local.root).require(artifact.name).digest for artifact in FLOW}
+    assert run_pipeline(local) == {}
+    assert capsys.readouterr().out.count("skipped:") == len(STEPS)
+    assert before == {artifact.name: Workspace(local.root).require(artifact.name).digest for artifact in FLOW}
+
+
+def test_runs_are_nested_and_models_registered(local: PipelineConfig) -> None:
+    client = MlflowClient(f"sqlite:///{local.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("showcases")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = {run.info.run_id for run in runs if run.info.run_name == "pipeline"}
+    children = {run.info.run_name for run in runs if run.data.tags.get("mlflow.parentRunId") in parents}
+    assert children == {step.name for step in STEPS}
+    for model in ("showcases-selector", "showcases-generator"):
+        champion = client.get_model_version_by_alias(model, "champion")
+        assert champion.version == client.get_model_version_by_alias(model, "candidate").version
+        assert (Path(str(champion.source)) / "model.safetensors").is_file() or "models:" in str(champion.source)
+
+
+def test_a_changed_option_redoes_its_step_and_what_follows(local: PipelineConfig) -> None:
+    changed = replace(local, evaluate=replace(local.evaluate, gallery=2))
+    assert set(run_pipeline(changed)) == {"evaluate"}
+    gallery = json.loads(Workspace(local.root).read_bytes("report", "gallery.json"))
+    assert len(gallery if isinstance(gallery, list) else gallery["examples"]) == 2
+
+
+def test_the_same_on_s3(
+    corpus: CorpusConfig, ray_cluster: str, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_S3_ENDPOINT_URL", raising=False)
+    root = s3_server.root("pipeline")
+    tracking = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db")
+    config = quick(PipelineConfig(root=root, corpus=corpus, tracking=tracking))
+    run_pipeline(config)
+    workspace = Workspace(root)
+    assert not workspace.is_local
+    for artifact in FLOW:
+        workspace.require(artifact.name)
+    assert run_pipeline(config) == {}
+    assert not list(tmp_path.glob("*/manifest.json"))
+
+
+def test_a_step_whose_input_is_missing_names_the_step_to_run(tmp_path: Path, corpus: CorpusConfig) -> None:
+    from jobs import embed
+    from jobs.step import execute
+
+    config = PipelineConfig(root=str(tmp_path), corpus=corpus)
+    with pytest.raises(ShowcasesError, match=r"jobs\.fetch_images"):
+        execute(embed.STEP, Workspace(config.root), config)
