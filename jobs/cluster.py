@@ -47,6 +47,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ  # set by `ray job submit`
     address = config.address or ("auto" if in_job else None)
     environment = None if in_job else runtime_env()
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it prints every line of a worker twice
     if address is None:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
         environment = {**runtime_env(), "worker_process_setup_hook": "jobs.quiet.setup"}
