@@ -43,6 +43,11 @@ def tracking_uri(config: "PipelineConfig") -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
+def key_of(name: str) -> str:
+    """A name that MLflow takes: f1@3 becomes f1_at_3."""
+    return name.replace("@", "_at_")
+
+
 class Tracker:
     """Logs to one MLflow run, by explicit URI and run id, so that it also works on a worker."""
 
@@ -55,7 +60,7 @@ class Tracker:
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         for name, value in metrics.items():
-            self.client.log_metric(self.run_id, name.replace("@", "_at_"), float(value), step=step)
+            self.client.log_metric(self.run_id, key_of(name), float(value), step=step)
 
     def log_params(self, params: dict[str, Any]) -> None:
         for name, value in _flat(params).items():
@@ -165,7 +170,7 @@ def register(
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         client.create_registered_model(name)
     run = client.get_run(tracker.run_id)
-    all_tags = {**tags, f"metric.{monitor}": repr(float(metrics[monitor]))}
+    all_tags = {**tags, f"metric.{key_of(monitor)}": repr(float(metrics[monitor]))}
     made = client.create_model_version(name, f"{run.info.artifact_uri}/model", tracker.run_id, tags=all_tags)
     client.set_registered_model_alias(name, "candidate", made.version)
     champion = None
@@ -173,7 +178,7 @@ def register(
         champion = client.get_model_version_by_alias(name, "champion")
     wins = True
     if champion is not None and all(champion.tags.get(tag) == tags.get(tag) for tag in comparable):
-        old, new = float(champion.tags[f"metric.{monitor}"]), float(metrics[monitor])
+        old, new = float(champion.tags[f"metric.{key_of(monitor)}"]), float(metrics[monitor])
         wins = new > old if larger_is_better else new < old
     if wins:
         client.set_registered_model_alias(name, "champion", made.version)
