@@ -21,12 +21,14 @@ class ClusterConfig:
     Args:
         address: of a running Ray cluster, e.g. auto; none starts one on this machine.
         workers: processes that train together (Ray Train workers).
+        cpus_per_worker: cores of each; torch computes with as many threads.
         gpu: give every training worker and every encoder a GPU.
         encoders: actors that encode, classify or generate side by side.
     """
 
     address: str | None = None
     workers: int = 1
+    cpus_per_worker: int = 1
     gpu: bool = False
     encoders: int = 1
 

@@ -25,7 +25,7 @@ from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import GROUND_TRUTH, System, Written, first_seeds, measure, stack_vectors
 from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.evaluation.text_metrics import Figure, MeteorScorer
 from showcases.gest.sentences import split_sentences
 
 
@@ -40,10 +40,11 @@ def evaluate(context: StepContext) -> None:
     examples = draw_examples(rows, served.chosen, config.max_examples, context.config.seed)
     context.say(f"chose photos for {served.figures.examples} test examples; writing texts for {len(examples)} of them")
     images = EmbeddingTable.read(workspace, "image_embeddings")
-    written = write_texts(context, examples, images)
     with tempfile.TemporaryDirectory() as folder:
         classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
-    systems = measure(examples, written, images, classifier)
+    with MeteorScorer() as meteor:  # Java reads its paraphrases while the texts are written
+        written = write_texts(context, examples, images)
+        systems = measure(examples, written, images, classifier, meteor)
     tables = all_tables(context, ranked, systems)
     gallery = make_gallery(context, examples, served, written, images, classifier)
     write_report(context, tables, gallery, images.model_id)
@@ -62,10 +63,9 @@ def write_texts(context: StepContext, examples: Sequence[Example], images: Embed
     options = workspace.require("generator").config["train_generator"]
     history = sorted({name for example in examples for name in example.history})
     features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), history)
-    rows = ray.put(generator_rows(examples, images, features, options["model"]["max_reviews"]))
-    texts: dict[System, list[str]] = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
-    for variant, seed in variants(workspace, "generator", "train_generator"):
-        texts[variant, seed] = generate(context, ray.get(rows), variant_folder(variant, seed))
+    rows = generator_rows(examples, images, features, options["model"]["max_reviews"])
+    texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
+    texts |= generate(context, rows, variants(workspace, "generator", "train_generator"))
     sentences = {system: split_sentences(said) for system, said in texts.items()}
     vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
     return {
@@ -74,18 +74,24 @@ def write_texts(context: StepContext, examples: Sequence[Example], images: Embed
     }
 
 
-def generate(context: StepContext, rows: list[dict[str, Any]], folder: str) -> list[str]:
-    """Texts of one trained variant, in the rows' order."""
+def generate(
+    context: StepContext, rows: Sequence[Mapping[str, Any]], systems: Sequence[System]
+) -> dict[System, list[str]]:
+    """Texts of all trained variants, each in the rows' order."""
     cluster, config = context.config.cluster, context.config.evaluate
-    written = ray.data.from_items(rows).map_batches(
+    folders = {variant_folder(*system): system for system in systems}
+    written = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows]).map_batches(
         GeneratingActor,
-        fn_constructor_args=(context.workspace.root, folder, "cuda" if cluster.gpu else "cpu"),
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu"),
         compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
         num_gpus=1 if cluster.gpu else None,
         batch_size=config.batch_size,
         batch_format="numpy",
     )
-    return [row["text"] for row in sorted(written.take_all(), key=lambda row: row["number"])]
+    texts = {system: [""] * len(rows) for system in systems}
+    for row in written.take_all():
+        texts[folders[row["folder"]]][row["number"]] = row["text"]
+    return texts
 
 
 def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.ndarray]:

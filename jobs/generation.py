@@ -1,4 +1,4 @@
-"""The generator as a Ray Data actor: apart from `jobs.evaluate`, so that a worker need not import MLflow with it."""
+"""The generators as a Ray Data actor: apart from `jobs.evaluate`, so that a worker need not import MLflow with it."""
 
 import tempfile
 from pathlib import Path
@@ -10,12 +10,23 @@ from showcases.generator import GeneratorPredictor
 
 
 class GeneratingActor:
-    """A trained variant of a workspace that stays loaded; keeps each row's number beside its text."""
+    """Writes with any trained variant of a workspace, named by each row's `folder`; the last one stays loaded."""
 
-    def __init__(self, root: str, folder: str, device: str) -> None:
-        with tempfile.TemporaryDirectory() as local:
-            Workspace(root).download("generator", Path(local), folder)
-            self.predictor = GeneratorPredictor(local, device=device)
+    def __init__(self, root: str, device: str) -> None:
+        self.workspace, self.device = Workspace(root), device
+        self.folder, self.predictor = "", None
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"number": batch["number"], "text": self.predictor(batch)["text"]}
+        texts = np.empty(len(batch["folder"]), object)
+        for folder in dict.fromkeys(batch["folder"].tolist()):
+            rows = batch["folder"] == folder
+            part = {name: column[rows] for name, column in batch.items()}
+            texts[rows] = self._load(folder)(part)["text"]
+        return {"folder": batch["folder"], "number": batch["number"], "text": texts}
+
+    def _load(self, folder: str) -> GeneratorPredictor:
+        if self.predictor is None or folder != self.folder:
+            with tempfile.TemporaryDirectory() as local:
+                self.workspace.download("generator", Path(local), folder)
+                self.predictor, self.folder = GeneratorPredictor(local, device=self.device), folder
+        return self.predictor

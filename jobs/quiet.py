@@ -2,11 +2,10 @@
 
 import logging
 
-RAY_TRAIN = "ray.train.v2._internal.execution"
-
 
 def setup() -> None:
-    """Quieten Ray Train: a line a checkpoint, and warnings that a local cluster has no dashboard to ask."""
-    for name in ("storage", "context"):
-        logging.getLogger(f"{RAY_TRAIN}.{name}").setLevel(logging.WARNING)
-    logging.getLogger(f"{RAY_TRAIN}.controller.placement_group_cleaner").setLevel(logging.ERROR)
+    """Quieten Ray Train: lines about workers and checkpoints, and warnings that there is no dashboard to ask."""
+    for name in ("ray.train.v2", "ray.train.torch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    cleaner = "ray.train.v2._internal.execution.controller.placement_group_cleaner"
+    logging.getLogger(cleaner).setLevel(logging.ERROR)

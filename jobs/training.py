@@ -84,7 +84,7 @@ def scaling(cluster: ClusterConfig) -> ScalingConfig:
 
 def per_worker(cluster: ClusterConfig) -> dict[str, float]:
     """What a training worker holds."""
-    return {"CPU": 1, "GPU": 1} if cluster.gpu else {"CPU": 1}
+    return {"CPU": cluster.cpus_per_worker, **({"GPU": 1} if cluster.gpu else {})}
 
 
 def finished_model(workspace: Workspace, fingerprint: str, artifact: str, *parts: str) -> dict[str, float] | None:

@@ -92,7 +92,7 @@ def concurrent_trials(config: PipelineConfig, resources: dict[str, float]) -> in
     if fitting < 1:
         has = {name: resources.get(name, 0) for name in need}
         raise ConfigError(
-            f"a trial of {config.cluster.workers} workers needs {need}, the cluster has {has}: lower cluster.workers, "
-            "or give --max_concurrent on a cluster that grows when asked"
+            f"a trial of {config.cluster.workers} workers needs {need}, the cluster has {has}: lower cluster.workers "
+            "or cluster.cpus_per_worker, or give --max_concurrent on a cluster that grows when asked"
         )
     return fitting
