@@ -33,6 +33,8 @@ os.environ.update(
 os.environ.pop("AWS_PROFILE", None)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import showcases  # noqa: E402, F401 - declares torchvision's ops before a test imports open_clip or timm itself
+
 
 @dataclass(frozen=True)
 class S3Server:
