@@ -14,7 +14,8 @@ class GeneratingActor:
 
     def __init__(self, root: str, device: str) -> None:
         self.workspace, self.device = Workspace(root), device
-        self.folder, self.predictor = "", None
+        self.folder = ""
+        self.predictor: GeneratorPredictor | None = None
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         texts = np.empty(len(batch["folder"]), object)

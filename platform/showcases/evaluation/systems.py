@@ -40,19 +40,22 @@ def first_seeds(written: Mapping[System, Written]) -> dict[str, Written]:
 
 
 def measure(
-    examples: Sequence[Example], written: Mapping[System, Written], images: EmbeddingTable, classifier: PairClassifier
+    examples: Sequence[Example],
+    written: Mapping[System, Written],
+    images: EmbeddingTable,
+    classifier: PairClassifier,
+    meteor: MeteorScorer,
 ) -> dict[System, dict[str, Figure]]:
     """All figures of Table 2; generated texts against the photos shown, the ground truth against the user's own."""
     truth = written[GROUND_TRUTH, 0]
     own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
     shown = [images.gather(example.shown) for example in examples]
     systems: dict[System, dict[str, Figure]] = {}
-    with MeteorScorer() as meteor:
-        for system, said in written.items():
-            if said is truth:
-                figures = own_figures(said.texts) | alignment_figures(said.vectors, own, classifier)
-            else:
-                figures = text_figures(said.texts, truth.texts, meteor)
-                figures |= alignment_figures(said.vectors, shown, classifier)
-            systems[system] = figures
+    for system, said in written.items():
+        if said is truth:
+            figures = own_figures(said.texts) | alignment_figures(said.vectors, own, classifier)
+        else:
+            figures = text_figures(said.texts, truth.texts, meteor)
+            figures |= alignment_figures(said.vectors, shown, classifier)
+        systems[system] = figures
     return systems

@@ -178,6 +178,7 @@ def test_page_escapes_what_people_wrote_and_asks_the_network_for_nothing(report:
     assert "&lt;b&gt;Only&lt;/b&gt;" in page and "<b>Only" not in page
     assert "http" not in page.replace("http-equiv", "") and page.count("data:image/jpeg;base64,") >= 2
     assert "no file" in page  # p0 and p2 have no bytes
+    assert "from photos and past reviews" in page and "from past reviews alone" in page
     assert "the user posted it" in page and "ahead of 90% of the photos" in page and "nothing was written" in page
 
 

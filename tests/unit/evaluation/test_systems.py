@@ -5,10 +5,11 @@ import pytest
 
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
-from showcases.evaluation import text_metrics
 from showcases.evaluation.examples import Example
 from showcases.evaluation.systems import GROUND_TRUTH, Written, first_seeds, measure, stack_vectors
+from showcases.evaluation.text_metrics import MeteorScorer
 
+METEOR = MeteorScorer()  # not entered: no Java program is started, it has tests of its own
 X, Y = np.eye(2, dtype=np.float32)
 
 
@@ -16,8 +17,7 @@ def written(text: str, *vectors: np.ndarray) -> Written:
     return Written([text], [["s"] * len(vectors)], [np.array(vectors, np.float32).reshape(-1, 2)])
 
 
-def test_generated_texts_face_the_photos_shown_and_the_truth_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_metrics.shutil, "which", lambda name: None)  # METEOR has tests of its own
+def test_generated_texts_face_the_photos_shown_and_the_truth_the_users_own() -> None:
     images = EmbeddingTable(["x", "y"], np.eye(2, dtype=np.float16), "toy")
     example = Example("u_b", "u", "b", "Good soup.", own_photos=["y", "lost"], shown=["x"], history=[])
     systems = {
@@ -25,7 +25,7 @@ def test_generated_texts_face_the_photos_shown_and_the_truth_the_users_own(monke
         ("img", 0): written("good soup .", X),
         ("text", 0): written("", *()),
     }
-    figures = measure([example], systems, images, PairClassifier(2, embedding_space="toy"))
+    figures = measure([example], systems, images, PairClassifier(2, embedding_space="toy"), METEOR)
     assert [figures[system]["CLIP-Score"].value for system in systems] == [1.0, 1.0, 0.0]
     assert figures["img", 0]["BLEU-1"].value == pytest.approx(1.0) and "BLEU-1" not in figures[GROUND_TRUTH, 0]
     assert figures["text", 0]["BLEU-1"].value == 0.0 and figures["text", 0]["length"].value == 0.0
