@@ -102,14 +102,14 @@ def build_generator(rows: GestRows, config: TrainGeneratorConfig, variant: Input
     """A generator with pretrained or new weights and its tokenizer, for features as wide as the rows'."""
     source = config.model.pretrained
     tokenizer = load_tokenizer(source) if source else learn_tokenizer(rows.texts, config.model.vocab_size)
-    return Generator(
-        config.model,
-        tokenizer,
-        rows.image_vectors.shape[1],
-        rows.review_vectors.shape[1],
-        variant,
-        rows.embedding_space,
+    image_dim, text_dim = rows.image_vectors.shape[1], rows.review_vectors.shape[1]
+    generator = Generator(config.model, tokenizer, image_dim, text_dim, variant, rows.embedding_space)
+    photos = np.unique(np.concatenate(rows.photos))
+    history = np.unique(np.concatenate(rows.history))
+    generator.encoder.standardise(
+        torch.from_numpy(rows.image_vectors[photos].astype(np.float32)), torch.from_numpy(rows.review_vectors[history])
     )
+    return generator
 
 
 def distributed(model: nn.Module, device: str | torch.device) -> nn.Module:

@@ -104,3 +104,16 @@ def test_refuses_heads_that_do_not_divide_the_width_and_no_modality():
         MultiModalEncoder(WIDTH, 1, 5, 0.0, 6, 5)
     with pytest.raises(ConfigError, match="photos or reviews"):
         MultiModalEncoder(WIDTH, 1, 3, 0.0, None, None)
+
+
+def test_standardised_features_lie_around_zero_and_padding_stays_without_effect(encoder, batch):
+    cone = torch.nn.functional.normalize(torch.ones(50, 6) + 0.1 * torch.randn(50, 6), dim=1)  # as CLIP's are
+    encoder.standardise(cone, batch["reviews"].flatten(0, 1))
+    seen = []
+    hook = encoder.images.linear.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    encoder(cone[None], torch.ones(1, 50, dtype=torch.bool), batch["reviews"][:1], batch["review_mask"][:1])
+    hook.remove()
+    torch.testing.assert_close(seen[0][0].mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[0].square().mean(), torch.tensor(1.0))
+    test_padding_has_no_effect_on_states_or_gradients(encoder, batch, float("nan"))
+    assert encoder.reviews.scale != encoder.images.scale
