@@ -129,8 +129,8 @@ def photo_centroid(data: SelectorData) -> Tensor:
     return torch.from_numpy(data.posted_photos().mean(0))
 
 
-def selector_ranker(model: Selector, theta: float = 1.0) -> Ranker:
-    """A trained selector's greedy MAP; theta is its quality/diversity dial."""
+def selector_ranker(model: Selector, theta: float | None = None) -> Ranker:
+    """A trained selector's greedy MAP; theta is its quality/diversity dial, by default the model's own."""
 
     def rank(batch: SelectorBatch, k: int) -> Tensor:
         return model.select(batch.profiles, batch.photos, batch.mask, k, batch.candidates, theta)

@@ -16,18 +16,22 @@ class SelectorConfig:
         hidden_dims: widths of the towers' hidden layers.
         out_dim: width of their common output.
         kernel: deep (q_i g_i.g_j q_j + delta on the diagonal) or rbf (alpha q_i q_j exp(-D_ij / 2 sigma^2)).
-        delta: deep kernel: added to the diagonal, above 0; keeps near-duplicates apart from a zero determinant.
+        delta: deep kernel: added to the diagonal, above 0. It lets every photo in with probability delta / (1 + delta)
+            whatever its relevance, so delta times the photos of a business must stay far below those that a user posts.
         alpha: rbf kernel: strength of repulsion, above 0; above 1 the kernel needs its PSD projection.
         sigma: rbf kernel: how far repulsion reaches, in units of sqrt(1 - cosine).
+        theta: quality/diversity dial when photos are chosen: relevance counts as q ** theta. 1 is the DPP as trained;
+            users post alike photos, so more relevance and less diversity finds more of them.
         max_log_relevance: |log q| stays below this, so that float32 determinants stay accurate.
     """
 
     hidden_dims: tuple[int, ...] = (512, 512, 256)
     out_dim: int = 128
     kernel: Literal["deep", "rbf"] = "deep"
-    delta: float = 0.01
+    delta: float = 0.001
     alpha: float = 0.9
     sigma: float = 0.5
+    theta: float = 3.0
     max_log_relevance: float = 4.0
 
 
@@ -47,4 +51,4 @@ class TrainSelectorConfig:
     seeds: tuple[int, ...] = (0,)
     k: int = 3
     model: SelectorConfig = field(default_factory=SelectorConfig)
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=20, batch_size=512, lr=1e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=8, batch_size=512, lr=3e-4))

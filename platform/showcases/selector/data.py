@@ -152,10 +152,11 @@ class SelectorData:
         ids = self.candidate_ids[self.business[number]]
         return [ids[place] for place in places if place >= 0]
 
-    def posted_photos(self) -> np.ndarray:
-        """(m, Di) float32 vectors of the photos that the users of this split posted."""
-        rows = self.pool.rows[self.pool.starts[self.business[self.targets[:, 0]]] + self.targets[:, 1]]
-        vectors: np.ndarray = self.pool.images.vectors[rows].astype(np.float32)
+    def posted_photos(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """(m, Di) float32 vectors of the photos that the users of this split posted: of `rows` of `targets`, or all."""
+        targets = self.targets if rows is None else self.targets[rows]
+        found = self.pool.rows[self.pool.starts[self.business[targets[:, 0]]] + targets[:, 1]]
+        vectors: np.ndarray = self.pool.images.vectors[found].astype(np.float32)
         return vectors
 
     def _chosen(self, numbers: np.ndarray, size: int) -> np.ndarray:

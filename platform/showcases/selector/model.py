@@ -52,13 +52,16 @@ class Selector(nn.Module):
 
         log q over pairs of users and photos gets mean -1.5 and standard deviation 1, for most photos are not chosen.
 
+        Past photos count twice as much as past texts, whose likeness to a photo crosses from one modality to another.
+
         Args:
             profiles: (m, P) training profiles.
             photos: (n, Di) training photos.
-            pairs: rows of each that are compared.
+            pairs: rows of each that are compared with all others.
         """
-        widths = {"text": [self.text_dim], "img": [self.image_dim], "img+text": [self.text_dim, self.image_dim]}
-        start_alike(self.user_tower, self.image_tower, profiles.split(widths[self.profile], dim=1), photos)
+        parts = {"text": [self.text_dim], "img": [self.image_dim], "img+text": [self.text_dim, self.image_dim]}
+        weights = (0.5, 1.0) if self.profile == "img+text" else (1.0,)
+        start_alike(self.user_tower, self.image_tower, profiles.split(parts[self.profile], dim=1), weights, photos)
         users = self.user_tower(profiles[torch.randperm(len(profiles))[:pairs]])
         logits = users @ self.image_tower(photos[torch.randperm(len(photos))[:pairs]]).T
         scale = 1 / max(float(logits.std(correction=0)), 1e-6)
@@ -118,9 +121,13 @@ class Selector(nn.Module):
         mask: Tensor,
         k: int,
         candidates: Tensor | None = None,
-        theta: float = 1.0,
+        theta: float | None = None,
     ) -> Tensor:
-        """The k photos to show by greedy MAP: (B, k) long, candidate numbers, -1 where nothing is left."""
+        """The k photos to show by greedy MAP: (B, k) long, candidate numbers, -1 where nothing is left.
+
+        Arguments as in `forward`; theta is by default the config's.
+        """
+        theta = self.config.theta if theta is None else theta
         return greedy_map(self(profiles, images, mask, candidates, theta), mask, k)
 
     def save_pretrained(self, folder: Path) -> None:

@@ -15,10 +15,10 @@ class SelectorPredictor:
     Args:
         folder: written by `Selector.save_pretrained`.
         k: photos to choose.
-        theta: quality/diversity dial, see `Selector.forward`.
+        theta: quality/diversity dial; by default the model's own, see SelectorConfig.
     """
 
-    def __init__(self, folder: Path | str, k: int = 3, theta: float = 1.0) -> None:
+    def __init__(self, folder: Path | str, k: int = 3, theta: float | None = None) -> None:
         self.model = Selector.from_pretrained(Path(folder))
         self.k, self.theta = k, theta
 

@@ -1,7 +1,6 @@
 """The two towers: a user's profile and a photo, mapped to one space where their dot product is relevance."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import torch
@@ -34,45 +33,64 @@ def bounded_exp(logits: Tensor, bound: float) -> Tensor:
 
 
 @torch.no_grad()
-def start_alike(user: Tower, image: Tower, profiles: Sequence[Tensor], photos: Tensor) -> None:
-    """Initial weights under which a user's and a photo's outputs are close where profile and photo are.
+def start_alike(
+    user: Tower, image: Tower, profiles: Sequence[Tensor], weights: Sequence[float], photos: Tensor
+) -> None:
+    """Initial weights under which the product of both towers' outputs is the likeness of profile and photo.
 
-    Both towers get the same orthogonal weights. For random ReLU layers the product of two outputs then rises with the
-    cosine of their inputs (the arc-cosine kernel, Cho & Saul 2009), so training starts from what the encoder knows
-    already instead of from noise. The first layer also takes away the mean of each input, which in a CLIP space is
-    most of every vector, and divides by the usual distance from it.
+    Each hidden layer is mirrored, [M; -M] and then [M, -M], so that its ReLUs cancel out and the whole tower starts
+    as one linear map: the same for profile and photo, onto the photos' main directions, after their mean was taken
+    away (in a CLIP space it is most of every vector). Training so starts from what the encoder knows already, which
+    a few thousand examples cannot teach to random weights, and is free to leave it.
 
     Args:
         user: tower of the profiles.
         image: tower of the photos; the same widths but for the input.
         profiles: (m, d) training profiles, a tensor for each part that they are made of (text, images).
+        weights: how much each part counts.
         photos: (n, d) training photos.
+
+    Source: "looks linear" initialisation, Balduzzi et al. 2017, section 4.
     """
-    for layer, twin in zip(image.linears, user.linears, strict=True):
-        widening = math.sqrt(max(1.0, layer.in_features / layer.out_features))
-        last = layer is image.linears[-1]
-        nn.init.orthogonal_(layer.weight, gain=widening * (1.0 if last else math.sqrt(2.0)))
-        layer.bias.zero_()
-        if layer is not image.linears[0]:
-            twin.load_state_dict(layer.state_dict())
-    first, user_first = image.linears[0], user.linears[0]
-    pieces = []
-    user_first.bias.zero_()
-    for part in profiles:
-        weight = first.weight.clone()
-        if part.shape[1] != weight.shape[1]:  # not the photos' space: nothing to begin with but noise
-            weight = nn.init.orthogonal_(weight.new_empty(len(weight), part.shape[1]))
-        mean, spread = _centre(part)
-        pieces.append(weight / (spread * math.sqrt(len(profiles))))
-        user_first.bias.sub_(pieces[-1] @ mean)
-    user_first.weight.copy_(torch.cat(pieces, dim=1))
-    mean, spread = _centre(photos)
-    first.weight.div_(spread)
-    first.bias.sub_(first.weight @ mean)
+    widths = [layer.out_features // 2 for layer in image.linears[:-1]] + [image.linears[-1].out_features]
+    centred, mean, spread = _centre(photos)
+    rank = min(photos.shape[1], *widths)
+    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -rank:].T  # (rank, d), the photos' main ones
+    frames = [_frame(width, rank) for width in widths]  # orthonormal columns
+    only = len(frames) == 1
+    _mirror(image.linears[0], frames[0] @ directions / spread, mean, only)
+    pieces, means = [], []
+    for part, weight in zip(profiles, weights, strict=True):
+        # not the photos' space: nothing to begin with but noise
+        basis = directions if part.shape[1] == photos.shape[1] else _frame(part.shape[1], rank).T
+        _, part_mean, part_spread = _centre(part)
+        pieces.append(frames[0] @ basis * (weight / part_spread))
+        means.append(part_mean)
+    _mirror(user.linears[0], torch.cat(pieces, dim=1), torch.cat(means), only)
+    for number in range(1, len(frames)):
+        inner = frames[number] @ frames[number - 1].T
+        for tower in (user, image):
+            _mirror(tower.linears[number], torch.cat([inner, -inner], dim=1), None, number == len(frames) - 1)
 
 
-def _centre(vectors: Tensor) -> tuple[Tensor, float]:
-    """Mean (d,), and the root mean square distance from it."""
+def _mirror(layer: nn.Linear, weight: Tensor, mean: Tensor | None, last: bool) -> None:
+    """Set a layer to weight @ (x - mean), or to that and its negative where a ReLU follows; the rest to zeros."""
+    rows = weight if last else torch.cat([weight, -weight])
+    layer.weight.zero_()
+    layer.weight[: len(rows), : rows.shape[1]] = rows
+    layer.bias.zero_()
+    if mean is not None:
+        layer.bias[: len(rows)] = -rows @ mean
+
+
+def _frame(rows: int, columns: int) -> Tensor:
+    """(rows, columns) random orthonormal columns, or orthonormal rows where there are fewer of them."""
+    return nn.init.orthogonal_(torch.empty(rows, columns))
+
+
+def _centre(vectors: Tensor) -> tuple[Tensor, Tensor, float]:
+    """The vectors less their mean, the mean (d,), and the root mean square distance from it."""
     mean = vectors.mean(0)
-    spread = float((vectors - mean).square().sum(1).mean().sqrt())
-    return mean, spread if spread > 1e-6 else 1.0
+    centred = vectors - mean
+    spread = float(centred.square().sum(1).mean().sqrt())
+    return centred, mean, spread if spread > 1e-6 else 1.0

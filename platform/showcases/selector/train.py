@@ -67,9 +67,7 @@ def fit_selector(
     torch.manual_seed(seed)
     images = train.pool.images
     selector = Selector(config.model, variant, images.dim, train.text.shape[1], images.model_id)
-    selector.start_from_likeness(
-        torch.from_numpy(join_profile(train.text, train.photos, variant)), torch.from_numpy(train.posted_photos())
-    )
+    selector.start_from_likeness(*_sample(train, variant))
     model = SetLikelihood(selector).to(device)
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
@@ -91,6 +89,14 @@ def fit_selector(
         resume_from=resume_from,
     )
     return selector, metrics
+
+
+def _sample(data: SelectorData, variant: Profile, most: int = 10_000) -> tuple[Tensor, Tensor]:
+    """Profiles (m, P) and posted photos (n, Di) of a split: all, or a sample of `most` each."""
+    examples = torch.randperm(len(data))[:most].numpy()
+    photos = data.posted_photos(torch.randperm(len(data.targets))[:most].numpy())
+    profiles = join_profile(data.text[examples], data.photos[examples], variant)
+    return torch.from_numpy(profiles), torch.from_numpy(photos)
 
 
 class SetLikelihood(nn.Module):

@@ -10,6 +10,7 @@ import torch
 
 from showcases.errors import ConfigError, ModelError
 from showcases.selector import Selector, SelectorConfig, SelectorPredictor, user_profile
+from showcases.selector.greedy import greedy_map
 from showcases.selector.likelihood import log_likelihood
 
 SMALL = SelectorConfig(hidden_dims=(8,), out_dim=4)
@@ -90,6 +91,53 @@ def test_the_dial_goes_from_diversity_to_relevance() -> None:
     relevant = model.select(torch.zeros(1, 11), images, mask, 3, theta=6.0)[0].tolist()
     assert len(set(diverse) & {0, 1, 2}) <= 1
     assert set(relevant) == {0, 1, 2}
+
+
+def test_the_configs_dial_is_used_unless_another_is_given() -> None:
+    model = _model(SelectorConfig(hidden_dims=(8,), out_dim=4, theta=0.0))
+    profiles, images, mask = _inputs()
+    by_diversity = model.select(profiles, images, mask, 3, theta=0.0)
+    assert torch.equal(model.select(profiles, images, mask, 3), by_diversity)
+    with torch.no_grad():
+        model.bias.fill_(0.0)
+        model.image_tower.layers[-1].bias.fill_(3.0)  # type: ignore[union-attr, operator]
+        model.user_tower.layers[-1].bias.fill_(1.0)  # type: ignore[union-attr, operator]
+    relevance = model.relevance(profiles, images)
+    expected = greedy_map(model.kernel(relevance**2.5, images, mask), mask, 3)
+    assert torch.equal(model.select(profiles, images, mask, 3, theta=2.5), expected)
+
+
+@pytest.mark.parametrize("hidden_dims", [(), (24,), (40, 33, 26)])
+def test_before_training_relevance_is_the_likeness_of_profile_and_photo(hidden_dims: tuple[int, ...]) -> None:
+    """All ReLUs cancel out: log q is linear in <text + 2 photos, photo>, each less its mean, over its spread."""
+    torch.manual_seed(0)
+    model = Selector(SelectorConfig(hidden_dims=hidden_dims, out_dim=12, max_log_relevance=1e4), "img+text", 12, 12)
+    photos = torch.randn(200, 12) + 3.0
+    profiles = torch.cat([torch.randn(100, 12) - 1.0, 0.3 * torch.randn(100, 12) + 2.0], dim=1)
+    model.start_from_likeness(profiles, photos)
+    logits = model.relevance(profiles, photos[None].expand(100, -1, -1)).log().detach()
+
+    def standard(vectors: torch.Tensor) -> torch.Tensor:
+        centred = vectors - vectors.mean(0)
+        return centred / centred.square().sum(1).mean().sqrt()
+
+    likeness = (standard(profiles[:, :12]) + 2 * standard(profiles[:, 12:])) @ standard(photos).T
+    correlation = torch.corrcoef(torch.stack([logits.flatten(), likeness.flatten()]))[0, 1]
+    assert correlation.item() == pytest.approx(1.0, abs=1e-4)
+    assert logits.mean().item() == pytest.approx(-1.5, abs=0.1)
+    assert logits.std().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_first_likeness_uses_the_photos_main_directions_where_the_towers_are_narrow() -> None:
+    torch.manual_seed(0)
+    spread = torch.tensor([5.0, 4.0, 3.0, 0.1, 0.1, 0.1])
+    photos = torch.randn(500, 6) * spread
+    model = Selector(SelectorConfig(hidden_dims=(8,), out_dim=3, max_log_relevance=1e4), "img", 6, 6)
+    model.start_from_likeness(photos[:100], photos)
+    outputs = model.image_tower(photos).detach()
+    ratio = outputs @ outputs.T / (photos[:, :3] @ photos[:, :3].T)
+    assert ratio.median().item() > 0
+    assert (ratio / ratio.median() - 1).abs().median() < 0.1
 
 
 def test_the_papers_size() -> None:
