@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -15,6 +16,14 @@ from showcases.generator.config import TrainGeneratorConfig
 from showcases.gest.config import BuildConfig, FetchConfig, IngestConfig
 from showcases.gest.mini import MiniConfig
 from showcases.selector.config import TrainSelectorConfig
+
+# Options that name weights on the hub, or a local file or folder of them.
+MODEL_PATHS = (
+    "clip.pretrained",
+    "train_clip.backbone_weights",
+    "train_generator.model.pretrained",
+    "train_generator.spacy_model",
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
         given = values.pop(name, None)
         if given is not None:
             values["corpus"][name] = given
+    for name in MODEL_PATHS:
+        if values[name] is not None and Path(values[name]).exists():  # workers have working folders of their own
+            values[name] = str(Path(values[name]).resolve())
     init = arguments.instantiate_classes(values)
     init.pop("config", None)
     return PipelineConfig(**init.as_dict())

@@ -165,12 +165,16 @@ class Workspace:
 
     root: str
 
+    def __post_init__(self) -> None:
+        if "://" not in self.root:  # workers have working folders of their own
+            object.__setattr__(self, "root", str(Path(self.root).expanduser().resolve()))
+
     @cached_property
     def _located(self) -> tuple[fs.FileSystem, str]:
         if "://" in self.root:
             filesystem, path = fs.FileSystem.from_uri(self.root)
             return filesystem, path.rstrip("/")
-        return fs.LocalFileSystem(), str(Path(self.root).expanduser().resolve())
+        return fs.LocalFileSystem(), self.root
 
     def __getstate__(self) -> dict[str, str]:
         return {"root": self.root}  # filesystems are rebuilt where they are used
