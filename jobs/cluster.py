@@ -11,6 +11,12 @@ from pathlib import Path
 import ray
 from ray.data import DataContext
 
+# Of Ray Train: nobody takes this machine away; a screen is no place for a line a worker and a checkpoint.
+LOCAL_SWITCHES = (
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING",
+    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING",
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +57,8 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     environment = None if in_job else runtime_env()
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it prints every line of a worker twice
     if address is None:
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
+        for switch in LOCAL_SWITCHES:
+            os.environ.setdefault(switch, "0")
         environment = {**runtime_env(), "worker_process_setup_hook": "jobs.quiet.setup"}
     ray.init(
         address=address or "local",

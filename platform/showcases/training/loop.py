@@ -50,7 +50,10 @@ class LoopConfig:
 
 
 class Report(Protocol):
-    """Called after each validation, on every rank; `checkpoint` is a folder to keep (rank 0 only)."""
+    """Called after each validation, on every rank; `checkpoint` is a folder to keep (rank 0 only).
+
+    Metrics are those of the epoch; names that begin with `best_` are of the weights that the checkpoint's model has.
+    """
 
     def __call__(self, metrics: dict[str, float], checkpoint: Path | None) -> None: ...
 
@@ -140,7 +143,8 @@ def fit(
         with tempfile.TemporaryDirectory() if rank == 0 else contextlib.nullcontext() as folder:
             if folder is not None:
                 _checkpoint(Path(folder), bare, save, epoch + 1, optimizer, scheduler, best)
-            report({**metrics, f"best_{monitor}": best["metrics"][monitor]}, Path(folder) if folder else None)
+            kept = {f"best_{k}": v for k, v in best["metrics"].items() if k.startswith("val_") or k == "epoch"}
+            report({**metrics, **kept}, Path(folder) if folder else None)
     bare.load_state_dict(best["weights"])
     return dict(best["metrics"])
 
