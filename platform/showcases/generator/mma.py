@@ -58,6 +58,7 @@ class Projection(nn.Module):
     def __init__(self, dim: int, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(dim, width)
+        nn.init.normal_(self.linear.bias)  # tells photos from reviews, so that attention can choose from the start
         self.nothing = nn.Parameter(torch.randn(width) * 0.02)
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("scale", torch.tensor(math.sqrt(dim)))  # of unit vectors spread evenly
