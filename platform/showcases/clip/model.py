@@ -59,7 +59,7 @@ def build(config: Mapping[str, Any]) -> CLIP:
     if kwargs:  # open_clip passes no such arguments to timm: put the trunk that has them in place of its own
         name = config["model_cfg"]["vision_cfg"]["timm_model_name"]
         trunk = timm.create_model(name, pretrained=False, **kwargs)
-        trunk.reset_classifier(0, global_pool="avg")
+        trunk.reset_classifier(0, global_pool="avg")  # type: ignore[operator] # timm's modules have it
         model.visual.trunk = trunk
     return model
 

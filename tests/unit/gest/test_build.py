@@ -18,9 +18,7 @@ def unit_vectors(n: int, dim: int, seed: int) -> np.ndarray:
 
 
 def photo_table(rows: list[tuple[str, str, str]]) -> pa.Table:
-    named = [
-        {"photo_id": p, "user_id": u, "business_id": b, "review_id": f"{u}_{b}", "url": None} for p, u, b in rows
-    ]
+    named = [{"photo_id": p, "user_id": u, "business_id": b, "review_id": f"{u}_{b}", "url": None} for p, u, b in rows]
     return pa.Table.from_pylist(named, schema=PHOTOS)
 
 
@@ -46,7 +44,9 @@ def test_diversity_without_a_pair_is_nan() -> None:
     assert all(np.isnan(v) for v in diversities(photo_table([("p1", "u1", "b1")]), table).values())
 
 
-def review(user: str, business: str, sentences: list[str], photos: list[str], split: str = "train") -> dict[str, object]:
+def review(
+    user: str, business: str, sentences: list[str], photos: list[str], split: str = "train"
+) -> dict[str, object]:
     return {
         "review_id": f"{user}_{business}", "user_id": user, "business_id": business, "rating": 5.0,
         "text": " ".join(sentences), "sentences": sentences, "photo_ids": photos, "split": split,
