@@ -1,6 +1,7 @@
 # Every target makes or refreshes .venv by itself; all it needs is Python 3.11+ and make.
 #   make PYTHON=python3.12 ...   another interpreter
 #   make ROOT=folder ...         another workspace
+#   make screenshot GUEST=id PLACE=id   a certain showcase
 
 PYTHON ?= python3
 ROOT ?= workspace
@@ -33,7 +34,7 @@ mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
 	$(VENV)/bin/mlflow ui --backend-store-uri sqlite:///$(abspath $(ROOT))/mlflow.db --port $(PORT)
 
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
-	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png
+	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
 study: $(READY) ## slow: selector and generator with three seeds each, in workspace-study
 	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \

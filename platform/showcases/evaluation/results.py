@@ -23,7 +23,7 @@ def table_1(statistics: Mapping[str, Mapping[str, float]]) -> Table:
     spread = tuple(Column(name) for name in ("intra_business", "inter_user", "intra_user"))
     rows = tuple(
         Row(
-            f"GEST-{name}" if name in paper.TABLE_1 else name,
+            name,
             {key: [Figure(float(value), 1, "")] for key, value in values.items()},
             paper.TABLE_1.get(name, {}),
         )
