@@ -1,6 +1,5 @@
 """The whole flow on a tiny corpus: in a folder and on S3, skipped when nothing changed, redone when something did."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,10 +109,13 @@ def test_runs_are_nested_and_models_registered(local: PipelineConfig) -> None:
 
 
 def test_a_changed_option_redoes_its_step_and_what_follows(local: PipelineConfig) -> None:
-    changed = replace(local, evaluate=replace(local.evaluate, gallery=2))
+    workspace = Workspace(local.root)
+    before = {artifact.name: workspace.require(artifact.name).digest for artifact in FLOW}
+    changed = replace(local, evaluate=replace(local.evaluate, max_examples=5))
     assert set(run_pipeline(changed)) == {"evaluate"}
-    gallery = json.loads(Workspace(local.root).read_bytes("report", "gallery.json"))
-    assert len(gallery if isinstance(gallery, list) else gallery["examples"]) == 2
+    after = {artifact.name: workspace.require(artifact.name).digest for artifact in FLOW}
+    assert {name for name in after if after[name] != before[name]} == {"report"}
+    assert workspace.require("report").config["evaluate"]["max_examples"] == 5
 
 
 def test_the_same_on_s3(
