@@ -36,9 +36,10 @@ mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
 	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
-study: $(READY) ## slow: selector and generator with three seeds each, in workspace-study
+study: $(READY) ## slow: three seeds each, and the generator with and without photos, in workspace-study
 	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \
-	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]'
+	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]' \
+	  --train_generator.variants '["img+text", "img", "text"]'
 
 test: check ## checks, then every test but the slow ones, with the library's coverage
 	$(PY) -m pytest -m "not slow" --cov --cov-report=term --durations=15

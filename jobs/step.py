@@ -24,8 +24,14 @@ class StepContext:
     workspace: Workspace
     config: PipelineConfig
     tracker: tracking.Tracker
-    fingerprint: str  # of config and inputs; names unfinished work, so that only the same work is resumed
+    used: dict[str, Any]  # the sections of the config that the result depends on, plain
+    inputs: dict[str, str]  # digest by name of what is read
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of config and inputs; names unfinished work, so that only the same work is resumed."""
+        return fingerprint_of(self.used, self.inputs)
 
     def say(self, message: str) -> None:
         """Progress, for a person."""
@@ -54,7 +60,8 @@ class Step:
         run: does the work.
         corpus: it reads files of the corpus.
         inputs: digests of what it reads besides artifacts.
-        resumes: it goes on with unfinished work of the same fingerprint; for any other step that is cleared away.
+        resumes: it tells by itself which parts of its artifacts still hold, and keeps those; for any other step they
+            are cleared away when config or inputs have changed, or it was cut off.
     """
 
     name: str
@@ -83,12 +90,14 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
     for name, manifest in zip(step.writes, standing, strict=True):
-        if manifest is not None or not step.resumes:
+        if config.force or not step.resumes:
             workspace.clear(name)
+        elif manifest is not None:
+            workspace.reopen(name)
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
     started = time.perf_counter()
     with tracking.step_run(step.name, config, used, parent_run) as tracker:
-        context = StepContext(workspace, config, tracker, _fingerprint(used, inputs))
+        context = StepContext(workspace, config, tracker, used, inputs)
         step.run(context)
         seconds = time.perf_counter() - started
         for name in step.writes:
@@ -125,7 +134,8 @@ def _plain(value: Any) -> Any:
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value
 
 
-def _fingerprint(used: dict[str, Any], inputs: dict[str, str]) -> str:
+def fingerprint_of(used: dict[str, Any], inputs: dict[str, str]) -> str:
+    """12 hex digits that change with any option or input."""
     return hashlib.sha256(json.dumps([used, inputs], sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.config import PipelineConfig
 
 PARENT_TAG = "mlflow.parentRunId"
+FINGERPRINT = "fingerprint"  # tag of a model version: of the config and inputs that made it
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,13 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = json.dumps(value) if isinstance(value, list | tuple) else value
     return flat
+
+
+def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | None:
+    """The latest version of a registered model that has this fingerprint, if there is one."""
+    found = tracker.client.search_model_versions(f"name = '{name}'")
+    versions = [int(version.version) for version in found if version.tags.get(FINGERPRINT) == fingerprint]
+    return max(versions, default=None)
 
 
 def register(

@@ -26,7 +26,13 @@ Worker = Callable[[dict[str, Any], Report, Path | None], None]
 
 
 def train(
-    context: StepContext, name: str, worker: Worker, arguments: dict[str, Any], artifact: str, parts: tuple[str, ...]
+    context: StepContext,
+    name: str,
+    worker: Worker,
+    arguments: dict[str, Any],
+    artifact: str,
+    parts: tuple[str, ...],
+    fingerprint: str | None = None,
 ) -> dict[str, float]:
     """Run `worker` on N processes with Ray Train and copy the model it ends with to the artifact.
 
@@ -38,12 +44,14 @@ def train(
         worker: (arguments, report, resume_from) -> None, called on every rank with the process group set up.
         arguments: passed to `worker`; must pickle.
         parts: folder of the model within the artifact.
+        fingerprint: of the config and inputs of this model; those of the step where it makes only one.
 
     Returns:
         The last metrics reported.
     """
     workspace = context.workspace
-    standing = finished_model(workspace, context.fingerprint, artifact, *parts)
+    fingerprint = fingerprint or context.fingerprint
+    standing = finished_model(workspace, fingerprint, artifact, *parts)
     if standing is not None:
         context.say(f"{name}: trained before")
         return standing
@@ -58,7 +66,7 @@ def train(
         scaling_config=scaling(context.config.cluster),
         torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
         run_config=RunConfig(
-            name=f"{name}-{context.fingerprint}",
+            name=f"{name}-{fingerprint}",
             storage_path=workspace.path(RUNS),
             storage_filesystem=workspace.filesystem,
             failure_config=FailureConfig(max_failures=2),
@@ -72,8 +80,8 @@ def train(
         raise ShowcasesError(f"training {name} ended without a checkpoint")
     metrics = dict(result.metrics or {})
     with result.checkpoint.as_directory() as folder:
-        keep_model(Path(folder) / "model", workspace, metrics, context.fingerprint, artifact, *parts)
-    workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{context.fingerprint}"))
+        keep_model(Path(folder) / "model", workspace, metrics, fingerprint, artifact, *parts)
+    workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{fingerprint}"))
     return metrics
 
 

@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     options = parser.parse_args(argv)
     args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, either one ends it tidily
     try:
         with serving(args, options.host, options.port) as url:
             ended = threading.Event()
@@ -71,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"showcases at {url}  (interface: {url}/docs; Ctrl-C ends)", flush=True)
             ended.wait()
             print("ending", flush=True)
+    except KeyboardInterrupt:
+        print("ended while it was starting", file=sys.stderr, flush=True)
+        raise SystemExit(130) from None
     except ShowcasesError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(1) from error

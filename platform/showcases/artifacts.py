@@ -232,6 +232,18 @@ class Workspace:
             elif info.type == fs.FileType.Directory:
                 self.filesystem.delete_dir(path)
 
+    def reopen(self, artifact: str) -> None:
+        """Remove the manifest alone: what lies there is unfinished work from now on."""
+        self.filesystem.delete_file(self.path(artifact, MANIFEST))
+
+    def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
+        """Remove all folders of an artifact but these."""
+        kept = {self.path(artifact, name) for name in folders}
+        found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
+        for info in found:
+            if info.type == fs.FileType.Directory and info.path not in kept:
+                self.filesystem.delete_dir(info.path)
+
     def write_bytes(self, data: bytes, artifact: str, *parts: str) -> None:
         path = self.path(artifact, *parts)
         if self.is_local:

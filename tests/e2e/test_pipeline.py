@@ -1,13 +1,16 @@
 """The whole flow on a tiny corpus: in a folder and on S3, skipped when nothing changed, redone when something did."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from jobs import train_selector
 from jobs.config import CorpusConfig, PipelineConfig
 from jobs.pipeline import STEPS, run_pipeline
+from jobs.step import execute
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import FLOW, Workspace
 from showcases.embeddings import EmbeddingTable
@@ -118,6 +121,29 @@ def test_a_changed_option_redoes_its_step_and_what_follows(local: PipelineConfig
     assert workspace.require("report").config["evaluate"]["max_examples"] == 5
 
 
+def test_one_more_seed_trains_one_more_model_and_one_less_removes_it(local: PipelineConfig, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(local.root, root)
+    workspace = Workspace(str(root))
+
+    def train(*seeds: int) -> dict[str, int]:
+        config = replace(local, root=str(root), train_selector=replace(local.train_selector, seeds=seeds))
+        assert execute(train_selector.STEP, workspace, config)
+        return {path.parent.name: path.stat().st_mtime_ns for path in root.glob("selector/*/model.safetensors")}
+
+    def versions() -> int:
+        return len(MlflowClient(f"sqlite:///{root}/mlflow.db").search_model_versions("name='showcases-selector'"))
+
+    alone = {path.parent.name: path.stat().st_mtime_ns for path in root.glob("selector/*/model.safetensors")}
+    registered = versions()
+    both = train(0, 1)
+    assert set(both) == {"img_text-seed0", "img_text-seed1"}
+    assert both["img_text-seed0"] == alone["img_text-seed0"]  # neither trained nor written again
+    assert set(workspace.require("selector").metrics) == set(both)
+    assert train(0) == alone
+    assert versions() == registered
+
+
 def test_the_same_on_s3(
     corpus: CorpusConfig, ray_cluster: str, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +162,6 @@ def test_the_same_on_s3(
 
 def test_a_step_whose_input_is_missing_names_the_step_to_run(tmp_path: Path, corpus: CorpusConfig) -> None:
     from jobs import embed
-    from jobs.step import execute
 
     config = PipelineConfig(root=str(tmp_path), corpus=corpus)
     with pytest.raises(ShowcasesError, match=r"jobs\.fetch_images"):

@@ -1,0 +1,101 @@
+"""Training a family of models, one for each variant and seed; the first is the one that is served, and registered.
+
+Each model has a fingerprint of its own, so a longer list of variants or seeds trains only what is new.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobs import tracking
+from jobs.step import StepContext, fingerprint_of
+from jobs.training import Worker, train
+from showcases.artifacts import Workspace, variant_folder
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the models of one step have in common.
+
+    Args:
+        artifact: its name, and that of the models (`showcases-<artifact>`).
+        worker: trains one of them on every rank.
+        monitor: the validation metric that compares them; of the kept weights it is reported as best_<monitor>.
+        larger_is_better: of the monitor.
+        dataset: artifact that holds the validation split.
+        embedding_space: of the model in the artifact's folder.
+        told: the monitor's value, for a person.
+    """
+
+    artifact: str
+    worker: Worker
+    monitor: str
+    larger_is_better: bool
+    dataset: str
+    embedding_space: Callable[[Workspace, Path], str]
+    told: Callable[[float], str]
+
+
+def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, float]]:
+    """Train what does not stand yet.
+
+    Returns:
+        The last metrics of each model, by its folder.
+    """
+    config = getattr(context.config, f"train_{family.artifact}")
+    figures: dict[str, dict[str, float]] = {}
+    for seed in config.seeds:
+        for variant in config.variants:
+            folder = variant_folder(variant, seed)
+            fingerprint = model_fingerprint(context, f"train_{family.artifact}", variant, seed)
+            arguments = {
+                "root": context.workspace.root,
+                "config": config,
+                "variant": variant,
+                "seed": context.config.seed + seed,
+            }
+            name = f"{family.artifact}-{folder}"
+            metrics = train(context, name, family.worker, arguments, family.artifact, (folder,), fingerprint)
+            best = metrics[f"best_{family.monitor}"]  # of the weights that are kept; the others are of the last epoch
+            context.say(f"{variant}, seed {seed}: {family.told(best)}")
+            if not figures:
+                register(context, family, variant, folder, best, fingerprint)
+            figures[folder] = metrics
+    context.workspace.keep_only(family.artifact, figures)
+    return figures
+
+
+def model_fingerprint(context: StepContext, section: str, variant: str, seed: int) -> str:
+    """Of the config and inputs of one model: which others are trained beside it makes no difference."""
+    config = getattr(context.config, section)
+    own = asdict(config) | {"variants": [variant], "seeds": [seed]}
+    return fingerprint_of({**context.used, section: own}, context.inputs)
+
+
+def register(context: StepContext, family: Family, variant: str, folder: str, best: float, fingerprint: str) -> None:
+    """The served variant goes to the registry, once; it becomes champion if it beats the present one."""
+    name = f"showcases-{family.artifact}"
+    standing = tracking.registered_version(context.tracker, name, fingerprint)
+    if standing is not None:
+        context.say(f"{name} version {standing} is this model")
+        return
+    workspace = context.workspace
+    with tempfile.TemporaryDirectory() as temporary:
+        model = workspace.download(family.artifact, Path(temporary) / "model", folder)
+        version, wins = tracking.register(
+            context.tracker,
+            name,
+            model,
+            {family.monitor: best},
+            monitor=family.monitor,
+            larger_is_better=family.larger_is_better,
+            tags={
+                "validation_data": workspace.require(family.dataset).digest,
+                "embedding_space": family.embedding_space(workspace, model),
+                "variant": variant,
+                tracking.FINGERPRINT: fingerprint,
+            },
+            comparable=("validation_data", "embedding_space"),
+        )
+    context.say(f"registered {name} version {version}" + (", the new champion" if wins else ""))
