@@ -5,6 +5,8 @@ The names here, in the README's table and in `jobs/pipeline.py` are the same, in
 
 import hashlib
 import json
+import os
+import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -244,10 +246,15 @@ class Workspace:
             if info.type == fs.FileType.Directory and info.path not in kept:
                 self.filesystem.delete_dir(info.path)
 
-    def write_bytes(self, data: bytes, artifact: str, *parts: str) -> None:
+    def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
+        """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""
         path = self.path(artifact, *parts)
         if self.is_local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
+            temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+            Path(temporary).write_bytes(data)
+            os.replace(temporary, path)
+            return
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(data)
 
@@ -256,7 +263,7 @@ class Workspace:
             return stream.read()
 
     def write_table(self, table: pa.Table, artifact: str, name: str = "part-00000.parquet") -> None:
-        """Write one shard, cast to the artifact's schema.
+        """Write one shard, cast to the artifact's schema, whole or not at all.
 
         Raises:
             ArtifactError: the table lacks a column of the schema or holds another type.
@@ -267,10 +274,9 @@ class Workspace:
                 table = table.select(schema.names).cast(schema)
             except (KeyError, ValueError, pa.ArrowException) as error:
                 raise ArtifactError(f"{artifact}: {error}; its columns are {schema.names}") from error
-        path = self.path(artifact, name)
-        if self.is_local:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path, filesystem=self.filesystem)
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer)
+        self.write_bytes(buffer.getvalue(), artifact, name)
 
     def read_table(self, artifact: str, columns: Iterable[str] | None = None) -> pa.Table:
         """All shards of a finished Parquet artifact.
