@@ -30,6 +30,8 @@ class ClusterConfig:
         cpus_per_worker: cores of each; torch computes with as many threads.
         gpu: give every training worker and every encoder a GPU.
         encoders: actors that encode, classify or generate side by side.
+        encoder_threads: of torch in an encoder that has no GPU; 0 shares out all cores of its node.
+        price_per_hour: USD for the whole cluster; turns the bill of fetch_images and embed into money.
     """
 
     address: str | None = None
@@ -37,6 +39,8 @@ class ClusterConfig:
     cpus_per_worker: int = 1
     gpu: bool = False
     encoders: int = 1
+    encoder_threads: int = 0
+    price_per_hour: float | None = None
 
 
 def runtime_env() -> dict[str, object]:
