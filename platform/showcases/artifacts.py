@@ -37,11 +37,13 @@ PHOTOS = pa.schema([(name, pa.string()) for name in ("photo_id", "review_id", "u
 IMAGES = pa.schema(
     [
         ("photo_id", pa.string()),
-        ("bytes", pa.binary()),  # JPEG, null unless status is ok
+        ("bytes", pa.binary()),  # JPEG; null unless status is ok and same_as is null
         ("width", pa.int32()),  # px
         ("height", pa.int32()),  # px
-        ("status", pa.string()),  # ok, expired, corrupt
-        ("error", pa.string()),
+        ("status", pa.string()),  # ok, expired, corrupt, too_large, blocked, failed
+        ("error", pa.string()),  # why it is not ok
+        ("content_hash", pa.string()),  # SHA-256 of the bytes as they came, in hex; null unless ok
+        ("same_as", pa.string()),  # photo_id of the exact duplicate that holds the bytes; null where this row does
     ]
 )
 ANNOTATIONS = pa.schema(

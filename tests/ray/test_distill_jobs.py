@@ -60,7 +60,7 @@ def workspace(tmp_path: Path) -> Workspace:
         "images",
         pa.table(
             {"photo_id": ids, "status": status}
-            | dict.fromkeys(("bytes", "width", "height", "error"), [None] * len(ids))
+            | dict.fromkeys(("bytes", "width", "height", "error", "content_hash", "same_as"), [None] * len(ids))
         ),
     )
     noise = rng.normal(0, 0.15, (2, 180, D))

@@ -46,7 +46,7 @@ def workspace_at(root: Path, sentence_model: str = "tiny#1") -> Workspace:
     ]
     images = [
         {"photo_id": name, "bytes": f"jpeg of {name}".encode() if name != "broken" else None, "width": 3, "height": 2,
-         "status": "ok" if name != "broken" else "corrupt", "error": None}
+         "status": "ok" if name != "broken" else "corrupt", "error": None, "content_hash": None, "same_as": None}
         for name in ("p1", "p2", "broken", "shared")
     ]  # fmt: skip
     workspace.write_table(pa.Table.from_pylist(reviews), "reviews")
