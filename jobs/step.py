@@ -62,6 +62,9 @@ class Step:
         inputs: digests of what it reads besides artifacts.
         resumes: it tells by itself which parts of its artifacts still hold, and keeps those; for any other step they
             are cleared away when config or inputs have changed, or it was cut off.
+        manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
+            of one does not make it run again.
+        asked: whether the options ask for it to run though its artifacts stand; what lies in them it keeps.
     """
 
     name: str
@@ -72,6 +75,16 @@ class Step:
     corpus: bool = False
     inputs: Callable[[PipelineConfig], dict[str, str]] = lambda _: {}
     resumes: bool = False
+    manners: tuple[str, ...] = ()
+    asked: Callable[[PipelineConfig], bool] = lambda _: False
+
+    def used(self, config: PipelineConfig) -> dict[str, Any]:
+        """The sections of the config that the result depends on, plain, without the manners."""
+        sections = {name: _plain(getattr(config, name)) for name in self.sections}
+        for name in self.manners:
+            section, _, option = name.partition(".")
+            sections[section].pop(option)
+        return sections
 
 
 def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None) -> bool:
@@ -84,9 +97,10 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
         ArtifactError: an input is not finished.
     """
     inputs = {name: workspace.require(name).digest for name in step.reads} | step.inputs(config)
-    used = {name: _plain(getattr(config, name)) for name in step.sections}
+    used = step.used(config)
     standing = [workspace.manifest(name) for name in step.writes]
-    if not config.force and all(manifest and manifest.made_from(used, inputs) for manifest in standing):
+    made = all(manifest and manifest.made_from(used, inputs) for manifest in standing)
+    if made and not config.force and not step.asked(config):
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
     for name, manifest in zip(step.writes, standing, strict=True):

@@ -1,6 +1,6 @@
 """Options of the corpus steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,57 @@ class IngestConfig:
 
 
 @dataclass(frozen=True)
+class HttpConfig:
+    """Manners of fetching from URLs; none of them changes what a photo holds.
+
+    At most `tasks * connections` requests are open at once, at most `tasks * per_host` of them at one host.
+
+    Args:
+        hosts: that may be asked, and the hosts below them.
+        allow_private: networks that may be asked though they are private or loopback, e.g. 10.1.0.0/16.
+        addresses: IP address by host, in place of DNS (as curl's --resolve); checked like any other.
+        tasks: Ray tasks that fetch side by side, a CPU each.
+        connections: open at once, in each task.
+        per_host: open at once at one host, in each task.
+        tries: of one photo.
+        backoff: upper bound of the random wait before the second try, doubled for each further one; s.
+        try_seconds: of one try.
+        seconds: of one photo, all tries, redirects and waits together.
+    """
+
+    hosts: tuple[str, ...] = ("googleusercontent.com", "ggpht.com")
+    allow_private: tuple[str, ...] = ()
+    addresses: dict[str, str] = field(default_factory=dict)
+    tasks: int = 4
+    connections: int = 32
+    per_host: int = 16
+    tries: int = 4
+    backoff: float = 0.5
+    try_seconds: float = 10.0
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True)
 class FetchConfig:
     """How photos are taken in.
 
     Args:
         max_side: photos are shrunk so that the shorter side has at most this many px; 0 keeps them as they are.
+        max_bytes: a larger file is too_large.
+        max_pixels: a photo with more is too_large, and never decoded.
+        unit: photos that are fetched and stored together; as many at most are done again after a crash, per task.
         max_failed: the step fails when a larger share of the photos than this fails, expired ones aside.
+        retry: statuses, joined by commas, whose photos are fetched again, e.g. failed,expired; all others are kept.
+        http: manners of fetching, where photos come from URLs.
     """
 
     max_side: int = 256
+    max_bytes: int = 20_000_000
+    max_pixels: int = 30_000_000
+    unit: int = 200
     max_failed: float = 0.2
+    retry: str = ""
+    http: HttpConfig = field(default_factory=HttpConfig)
 
 
 @dataclass(frozen=True)
