@@ -19,7 +19,7 @@ from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.evaluation import results
-from showcases.evaluation.examples import Example, draw_examples, generator_rows
+from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked, rank_test_users
@@ -45,7 +45,8 @@ def evaluate(context: StepContext) -> None:
     with MeteorScorer() as meteor:  # Java reads its paraphrases while the texts are written
         written = write_texts(context, examples, images)
         systems = measure(examples, written, images, classifier, meteor)
-    tables = all_tables(context, ranked, systems)
+        tables = all_tables(context, ranked, systems)
+        tables += with_and_without_photos(context, examples, images, written, classifier, meteor, systems)
     gallery = make_gallery(context, examples, served, written, images, classifier)
     write_report(context, tables, gallery, images.model_id)
     record(context, tables, len(examples))
@@ -57,15 +58,46 @@ def variants(workspace: Workspace, artifact: str, section: str) -> list[System]:
     return [(name, int(seed)) for name in options["variants"] for seed in options["seeds"]]
 
 
-def write_texts(context: StepContext, examples: Sequence[Example], images: EmbeddingTable) -> dict[System, Written]:
-    """The ground truth, then what each generator writes for the photos chosen."""
+def with_and_without_photos(
+    context: StepContext,
+    examples: Sequence[Example],
+    images: EmbeddingTable,
+    written: Mapping[System, Written],
+    classifier: PairClassifier,
+    meteor: MeteorScorer,
+    systems: Mapping[System, Mapping[str, Figure]],
+) -> list[Table]:
+    """What photos are worth to the generator: those chosen, then the user's own, where the selector plays no part."""
+    pair = results.photo_pair(variant for variant, _ in systems)
+    if pair is None:
+        return []
+    with_photos, without = pair
+    most = context.workspace.require("generator").config["train_generator"]["model"]["max_images"]
+    own = with_own_photos(examples, most)
+    again = write_texts(context, own, images, [system for system in systems if system[0] == with_photos])
+    unseen = {system: said for system, said in written.items() if system[0] == without}
+    on_own = measure(own, {**again, **unseen}, images, classifier, meteor)
+    return [
+        results.photos_against_none(systems, "photos_or_not", "photos that the selector chose"),
+        results.photos_against_none(on_own, "photos_or_not_own", "photos of the user's own review"),
+    ]
+
+
+def write_texts(
+    context: StepContext,
+    examples: Sequence[Example],
+    images: EmbeddingTable,
+    systems: Sequence[System] | None = None,
+) -> dict[System, Written]:
+    """The ground truth, then what each generator (or those of `systems`) writes for the photos shown."""
     workspace = context.workspace
+    systems = variants(workspace, "generator", "train_generator") if systems is None else systems
     options = workspace.require("generator").config["train_generator"]
     history = sorted({name for example in examples for name in example.history})
     features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), history)
     rows = generator_rows(examples, images, features, options["model"]["max_reviews"])
     texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
-    texts |= generate(context, rows, variants(workspace, "generator", "train_generator"))
+    texts |= generate(context, rows, systems)
     sentences = {system: split_sentences(said) for system, said in texts.items()}
     vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
     return {
@@ -114,13 +146,11 @@ def all_tables(
     context: StepContext, ranked: Sequence[Ranked], systems: Mapping[System, Mapping[str, Figure]]
 ) -> list[Table]:
     config = context.config.evaluate
-    tables = [
+    return [
         results.table_3(ranked, config.k, config.protocol),
         results.table_2(systems, config.protocol),
-        results.photos_against_none(systems),
         results.table_1(context.workspace.require("gest_s1").metrics),
     ]
-    return [table for table in tables if table is not None]
 
 
 def make_gallery(
@@ -192,9 +222,9 @@ def write_report(context: StepContext, tables: list[Table], gallery: list[Showca
 def record(context: StepContext, tables: Sequence[Table], examples: int) -> None:
     """The tables' values into the manifest, and so into MLflow."""
     metrics = {
-        f"{table.name}.{row.name.replace('+', '_')}.{column.name}": mean
+        f"{table.name}.{row.name.replace('+', '_').replace(', ', '-').replace(' ', '')}.{column.name}": mean
         for table in tables
-        if table.name in ("table_2", "table_3")
+        if table.name in ("table_2", "table_3", "photos_or_not", "photos_or_not_own")
         for row in table.rows
         for column in table.columns
         if (mean := row.value(column.name)[0]) is not None

@@ -51,7 +51,7 @@ def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
         for parameter in model.parameters():
             parameter.data.add_(torch.randn_like(parameter) * 0.2)
         model.save_pretrained(folder / f"generator/{inputs.replace('+', '_')}-seed0")
-    section = {"variants": ["img+text", "text"], "seeds": [0], "model": {"max_reviews": 10}}
+    section = {"variants": ["img+text", "text"], "seeds": [0], "model": {"max_reviews": 10, "max_images": 5}}
     finish(workspace, "generator", {"train_generator": section})
 
 
@@ -163,6 +163,19 @@ def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:
     assert "sacrebleu" in table["text", "BLEU-1"]["library"] and "13a" in table["text", "BLEU-1"]["tokenizer"]
     assert -1 <= float(table["text", "CLIP-Score"]["value"]) <= 1
     assert (table["img+text", "length"]["value"], table["text", "length"]["value"]) != ("0.0", "0.0")
+
+
+def test_a_generator_without_photos_writes_the_same_whatever_is_shown(evaluated: Workspace) -> None:
+    chosen, own = read_csv(evaluated, "photos_or_not.csv"), read_csv(evaluated, "photos_or_not_own.csv")
+    table = read_csv(evaluated, "table_2.csv")
+    for name in ("text", "img+text"):
+        assert chosen[f"{name}, seed 0", "BLEU-1"]["value"] == table[name, "BLEU-1"]["value"]
+    assert own["text, seed 0", "BLEU-1"]["value"] == chosen["text, seed 0", "BLEU-1"]["value"]
+    assert own["text, seed 0", "CLIP-Score"]["value"] != chosen["text, seed 0", "CLIP-Score"]["value"]
+    assert own["img+text, seed 0", "CLIP-Score"]["value"] != chosen["img+text, seed 0", "CLIP-Score"]["value"]
+    metrics = evaluated.require("report").metrics
+    value = float(own["img+text, seed 0", "CLIP-Align"]["value"])
+    assert metrics["photos_or_not_own.img_text-seed0.CLIP-Align"] == pytest.approx(value)
 
 
 def test_gallery_shows_the_selectors_photos_and_the_users_own(evaluated: Workspace) -> None:

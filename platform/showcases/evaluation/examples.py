@@ -1,7 +1,7 @@
 """The test examples of Table 2: who, where, what they wrote, and what the generator gets to see."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,11 @@ def draw_examples(
         )
         for row in (found[i] for i in sorted(order))
     ]
+
+
+def with_own_photos(examples: Iterable[Example], most: int) -> list[Example]:
+    """The same examples, shown the first `most` photos of the user's own review instead of those chosen."""
+    return [replace(example, shown=example.own_photos[:most]) for example in examples]
 
 
 def generator_rows(

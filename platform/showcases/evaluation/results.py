@@ -100,23 +100,35 @@ def _figure(figures: RankingFigures, part: str) -> Figure:
     return Figure(value, figures.examples, "showcases", note="n/a (no hits possible)" if value is None else "")
 
 
-def photos_against_none(systems: Mapping[System, Mapping[str, Figure]]) -> Table | None:
-    """The same generator with and without photos, seed by seed; None where one of them was not trained."""
-    variants = {variant for variant, _ in systems}
-    with_photos = next((name for name in WITH_PHOTOS if name in variants), None)
-    if with_photos is None or WITHOUT_PHOTOS not in variants:
-        return None
+def photo_pair(variants: Iterable[str]) -> tuple[str, str] | None:
+    """The variant that sees photos and the same generator without them, if both were trained."""
+    trained = set(variants)
+    with_photos = next((name for name in WITH_PHOTOS if name in trained), None)
+    return (with_photos, WITHOUT_PHOTOS) if with_photos and WITHOUT_PHOTOS in trained else None
+
+
+def photos_against_none(systems: Mapping[System, Mapping[str, Figure]], name: str, shown: str) -> Table:
+    """The same generator with and without photos, seed by seed.
+
+    Args:
+        systems: figures of both variants of a `photo_pair`.
+        name: of the table's file.
+        shown: which photos the generator saw and CLIP-Align is against, for the title.
+    """
+    found = photo_pair(variant for variant, _ in systems)
+    assert found is not None
+    with_photos, without = found
     pairs = [
-        (seed, figures, systems[WITHOUT_PHOTOS, seed])
+        (seed, figures, systems[without, seed])
         for (variant, seed), figures in systems.items()
-        if variant == with_photos and (WITHOUT_PHOTOS, seed) in systems
+        if variant == with_photos and (without, seed) in systems
     ]
     columns = ("BLEU-1", "CLIP-Align", "CLIP-Score")
     rows = []
     for seed, one, other in pairs:
-        for name, figures in ((with_photos, one), (WITHOUT_PHOTOS, other)):
-            rows.append(Row(f"{name}, seed {seed}", {column: [figures[column]] for column in columns}))
+        for variant, figures in ((with_photos, one), (without, other)):
+            rows.append(Row(f"{variant}, seed {seed}", {column: [figures[column]] for column in columns}))
     wins = {column: sum((o[column].value or 0) > (t[column].value or 0) for _, o, t in pairs) for column in columns}
     notes = ("Seeds for which photos help: " + ", ".join(f"{c} {w} of {len(pairs)}" for c, w in wins.items()) + ".",)
-    title = f"With photos ({with_photos}) and without ({WITHOUT_PHOTOS})"
-    return Table("photos_or_not", title, tuple(Column(name) for name in columns), tuple(rows), notes)
+    title = f"With photos ({with_photos}) and without ({without}): {shown}"
+    return Table(name, title, tuple(Column(column) for column in columns), tuple(rows), notes)

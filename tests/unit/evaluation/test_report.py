@@ -95,11 +95,11 @@ def test_photos_against_none_counts_wins_by_seed() -> None:
         ("img", 1): figures(0.3, 0.7),
         ("text", 1): figures(0.2, 0.1),
     }
-    table = results.photos_against_none(systems)
-    assert table is not None
+    assert results.photo_pair(variant for variant, _ in systems) == ("img", "text")
+    table = results.photos_against_none(systems, "photos_or_not", "photos chosen")
     assert table.notes == ("Seeds for which photos help: BLEU-1 2 of 2, CLIP-Align 1 of 2, CLIP-Score 0 of 2.",)
     del systems["text", 0], systems["text", 1]
-    assert results.photos_against_none(systems) is None
+    assert results.photo_pair(variant for variant, _ in systems) is None
 
 
 def row(number: int, split: str = "test", text: str = "Nice.") -> dict:
