@@ -8,6 +8,8 @@ import json
 import os
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from showcases import object_store
 from showcases.errors import ArtifactError
+from showcases.store_errors import explained
 
 MANIFEST = "manifest.json"
 
@@ -34,6 +38,16 @@ REVIEWS = pa.schema(
     ]
 )
 PHOTOS = pa.schema([(name, pa.string()) for name in ("photo_id", "review_id", "user_id", "business_id", "url")])
+REJECTS = pa.schema(
+    [
+        ("file", pa.string()),
+        ("line", pa.int64()),  # from 1; in filter_all_t.json the number of the row
+        ("offset", pa.int64()),  # bytes before it, of what was unpacked where the file is gzip'ed
+        ("reason", pa.string()),  # one of showcases.gest.rejects.Reason
+        ("detail", pa.string()),
+        ("raw", pa.binary()),  # the line as written, its first 1,000 bytes at most
+    ]
+)
 IMAGES = pa.schema(
     [
         ("photo_id", pa.string()),
@@ -44,6 +58,13 @@ IMAGES = pa.schema(
         ("error", pa.string()),  # why it is not ok
         ("content_hash", pa.string()),  # SHA-256 of the bytes as they came, in hex; null unless ok
         ("same_as", pa.string()),  # photo_id of the exact duplicate that holds the bytes; null where this row does
+    ]
+)
+EMBED_FAILURES = pa.schema(
+    [
+        ("id", pa.string()),  # photo_id of a photo that is ok in `images`, but has no vector
+        ("kind", pa.string()),  # corrupt; missing: no bytes; orphan: no row holds the duplicate's bytes
+        ("error", pa.string()),
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -108,10 +129,12 @@ class Artifact:
 FLOW: tuple[Artifact, ...] = (
     Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS),
     Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS),
+    Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS),
     Artifact("images", "fetch_images", "Parquet shards with the JPEG bytes and a status a photo", IMAGES),
     Artifact("clip", "train_clip", "open_clip config + safetensors"),
     Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector"),
     Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector"),
+    Artifact("embed_failures", "embed", "Parquet: photos that don't decode, and why", EMBED_FAILURES),
     Artifact("annotations", "annotate", "Parquet: (sentence, photo), votes, label", ANNOTATIONS),
     Artifact("classifier", "distill", "safetensors + config + metrics"),
     Artifact("alignments", "distill", "Parquet: (sentence, photo), score", ALIGNMENTS),
@@ -162,9 +185,10 @@ class Manifest:
 class Workspace:
     """All artifacts under one root: a folder, or `s3://bucket/prefix`.
 
-    An S3 root may carry pyarrow's options, e.g.
-    `s3://bucket/prefix?endpoint_override=http://127.0.0.1:9000&region=us-east-1`.
-    Credentials come from the usual AWS chain. Instances are small and may be pickled to workers.
+    An S3 root may carry options, e.g. `s3://bucket/prefix?endpoint_override=http://127.0.0.1:9000&region=us-east-1`;
+    without that one, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL count. Credentials come from the usual AWS chain.
+    Instances are small and may be pickled to workers. What S3 refuses, or fails to do however often it is asked, is an
+    ObjectStoreError that names the object and the cure.
     """
 
     root: str
@@ -172,12 +196,13 @@ class Workspace:
     def __post_init__(self) -> None:
         if "://" not in self.root:  # workers have working folders of their own
             object.__setattr__(self, "root", str(Path(self.root).expanduser().resolve()))
+        elif self.root.startswith("s3://"):
+            object.__setattr__(self, "root", object_store.with_endpoint(self.root))
 
     @cached_property
     def _located(self) -> tuple[fs.FileSystem, str]:
         if "://" in self.root:
-            filesystem, path = fs.FileSystem.from_uri(self.root)
-            return filesystem, path.rstrip("/")
+            return object_store.open_root(self.root)
         return fs.LocalFileSystem(), self.root
 
     def __getstate__(self) -> dict[str, str]:
@@ -201,13 +226,23 @@ class Workspace:
             raise ArtifactError(f"{artifact}/{'/'.join(parts)}: not a path inside the workspace")
         return "/".join((self._located[1], artifact, *parts))
 
+    def _explained(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
+        """The block's failures on S3 become ObjectStoreErrors about this path."""
+        return explained(self.filesystem, self.path(artifact, *parts))
+
     def manifest(self, artifact: str) -> Manifest | None:
-        """The artifact's manifest, or None where it is not finished."""
+        """The artifact's manifest, or None where it is not finished.
+
+        Raises:
+            ArtifactError: what lies there is no manifest.
+        """
         try:
-            with self.filesystem.open_input_stream(self.path(artifact, MANIFEST)) as stream:
-                return Manifest(**json.loads(stream.read()))
+            return object_store.insist(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            path, step = self.path(artifact, MANIFEST), ARTIFACTS[artifact].step
+            raise ArtifactError(f"{path}: no manifest ({error}); remove it and run jobs.{step} again") from error
 
     def require(self, artifact: str) -> Manifest:
         """The manifest of a finished artifact.
@@ -230,23 +265,26 @@ class Workspace:
     def clear(self, artifact: str) -> None:
         """Remove an artifact, its manifest first, so that a broken removal leaves unfinished work."""
         for path in (self.path(artifact, MANIFEST), self.path(artifact)):
-            info = self.filesystem.get_file_info(path)
-            if info.type == fs.FileType.File:
-                self.filesystem.delete_file(path)
-            elif info.type == fs.FileType.Directory:
-                self.filesystem.delete_dir(path)
+            with explained(self.filesystem, path):
+                info = self.filesystem.get_file_info(path)
+                if info.type == fs.FileType.File:
+                    self.filesystem.delete_file(path)
+                elif info.type == fs.FileType.Directory:
+                    self.filesystem.delete_dir(path)
 
     def reopen(self, artifact: str) -> None:
         """Remove the manifest alone: what lies there is unfinished work from now on."""
-        self.filesystem.delete_file(self.path(artifact, MANIFEST))
+        with self._explained(artifact, MANIFEST):
+            self.filesystem.delete_file(self.path(artifact, MANIFEST))
 
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
         """Remove all folders of an artifact but these."""
         kept = {self.path(artifact, name) for name in folders}
-        found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
-        for info in found:
-            if info.type == fs.FileType.Directory and info.path not in kept:
-                self.filesystem.delete_dir(info.path)
+        with self._explained(artifact):
+            found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
+            for info in found:
+                if info.type == fs.FileType.Directory and info.path not in kept:
+                    self.filesystem.delete_dir(info.path)
 
     def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
         """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""
@@ -257,12 +295,18 @@ class Workspace:
             Path(temporary).write_bytes(data)
             os.replace(temporary, path)
             return
-        with self.filesystem.open_output_stream(path) as stream:
-            stream.write(data)
+        with explained(self.filesystem, path):
+            object_store.write_whole(self.filesystem, path, data)
 
     def read_bytes(self, artifact: str, *parts: str) -> bytes:
-        with self.filesystem.open_input_stream(self.path(artifact, *parts)) as stream:
-            return stream.read()
+        """The whole file.
+
+        Raises:
+            FileNotFoundError: it isn't there.
+        """
+        path = self.path(artifact, *parts)
+        with explained(self.filesystem, path):
+            return object_store.read_whole(self.filesystem, path)
 
     def write_table(self, table: pa.Table, artifact: str, name: str = "part-00000.parquet") -> None:
         """Write one shard, cast to the artifact's schema, whole or not at all.
@@ -288,7 +332,12 @@ class Workspace:
         """
         self.require(artifact)
         names = None if columns is None else list(columns)
-        dataset = pq.ParquetDataset(self.shards(artifact), filesystem=self.filesystem)
+        shards = self.shards(artifact)
+        with self._explained(artifact):
+            return object_store.insist(lambda: self._read_shards(artifact, shards, names))
+
+    def _read_shards(self, artifact: str, shards: list[str], names: list[str] | None) -> pa.Table:
+        dataset = pq.ParquetDataset(shards, filesystem=self.filesystem)
         missing = [name for name in names or () if name not in dataset.schema.names]
         if missing:
             step = ARTIFACTS[artifact].step
@@ -298,20 +347,26 @@ class Workspace:
     def shards(self, artifact: str) -> list[str]:
         """Paths of the artifact's Parquet files, sorted."""
         selector = fs.FileSelector(self.path(artifact), recursive=True, allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
+        with self._explained(artifact):
+            found = self.filesystem.get_file_info(selector)
         return sorted(info.path for info in found if info.path.endswith(".parquet"))
 
     def download(self, artifact: str, folder: Path, *parts: str) -> Path:
         """Copy an artifact (or a folder in it) to a local folder and return that folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        fs.copy_files(self.path(artifact, *parts), str(folder), source_filesystem=self.filesystem)
+        with self._explained(artifact, *parts):
+            fs.copy_files(self.path(artifact, *parts), str(folder), source_filesystem=self.filesystem)
         return folder
 
     def upload(self, folder: Path, artifact: str, *parts: str) -> None:
-        """Copy a local folder into an artifact."""
-        destination = self.path(artifact, *parts)
-        self.filesystem.create_dir(destination, recursive=True)
-        fs.copy_files(str(folder), destination, destination_filesystem=self.filesystem)
+        """Copy the files of a local folder into an artifact, each whole or not at all."""
+
+        def one(file: Path) -> None:
+            data = pa.memory_map(str(file)).read_buffer() if file.stat().st_size else b""
+            self.write_bytes(data, artifact, *parts, *file.relative_to(folder).parts)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(one, [file for file in folder.rglob("*") if file.is_file()]))
 
 
 def variant_folder(variant: str, seed: int) -> str:

@@ -9,6 +9,10 @@ class ArtifactError(ShowcasesError):
     """An artifact is missing, unfinished, or not of the form that its reader needs."""
 
 
+class ObjectStoreError(ShowcasesError):
+    """S3 refused or failed for good: expired credential, access denied, no bucket, wrong region, no answer."""
+
+
 class CorpusError(ShowcasesError):
     """A corpus file is not in an official GEST format."""
 
