@@ -1,17 +1,21 @@
 """build_gest: the datasets that selector and generator are trained on, and their figures."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from jobs.step import Step, StepContext, main
-from showcases.embeddings import EmbeddingTable
+from showcases.artifacts import ALIGNMENTS, REVIEWS, Workspace
+from showcases.embeddings import EmbeddingShards
 from showcases.gest.build import build_gest
 
 
 def run(context: StepContext) -> None:
     workspace = context.workspace
     gest = build_gest(
-        workspace.read_table("reviews"),
-        workspace.read_table("photos"),
-        workspace.read_table("alignments"),
-        EmbeddingTable.read(workspace, "image_embeddings"),
+        workspace.read_table("reviews", [name for name in REVIEWS.names if name != "rating"]),
+        workspace.read_table("photos", ["photo_id", "user_id", "business_id"]),
+        best_scores(workspace),
+        EmbeddingShards(workspace, "image_embeddings"),
         context.config.build_gest,
     )
     for artifact, table in (("gest_s1", gest.s1), ("gest_s2", gest.s2), ("gest_ft", gest.ft)):
@@ -23,6 +27,18 @@ def run(context: StepContext) -> None:
     context.record("gest_s1", {"reviews": gest.s1.num_rows}, by_set["s1"], gest.statistics)
     context.record("gest_s2", {"reviews": gest.s2.num_rows}, by_set["s2"])
     context.record("gest_ft", {"reviews": gest.ft.num_rows})
+
+
+def best_scores(workspace: Workspace) -> pa.Table:
+    """sentence_id, and the best score of its pairs; shard by shard, as all pairs of GEST would be 2.5 GB."""
+    workspace.require("alignments")
+    schema = pa.schema([ALIGNMENTS.field("sentence_id"), ALIGNMENTS.field("score")])
+    best = [schema.empty_table()]
+    for path in workspace.shards("alignments"):
+        shard = pq.read_table(path, columns=schema.names, filesystem=workspace.filesystem, partitioning=None)
+        by_sentence = shard.group_by("sentence_id").aggregate([("score", "max")])
+        best.append(by_sentence.rename_columns(schema.names).cast(schema))
+    return pa.concat_tables(best)
 
 
 STEP = Step(

@@ -1,10 +1,16 @@
-"""Embeddings by id: the table that `embed` writes, as a matrix that training, evaluation and serving index."""
+"""Embeddings by id: the table that `embed` writes, as a matrix that training, evaluation and serving index.
 
-from collections.abc import Iterable, Sequence
+What needs them once, in any order, streams them by shard instead (`EmbeddingShards`): at GEST's size they are 12 GB.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
@@ -24,27 +30,37 @@ class EmbeddingTable:
     vectors: np.ndarray
     model_id: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_row", {name: row for row, name in enumerate(self.ids)})
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.ids)}  # made when first asked for: 200 bytes an id
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "EmbeddingTable":
         """From columns `id` and `vector` (fixed_size_list<float16>[d])."""
-        column = table["vector"].combine_chunks()
-        dim = column.type.list_size
-        values = column.flatten() if isinstance(column, pa.FixedSizeListArray) else pa.chunked_array(column).flatten()
-        vectors = values.to_numpy(zero_copy_only=False).reshape(-1, dim)
         metadata = table.schema.metadata or {}
-        return cls(table["id"].to_pylist(), vectors, metadata.get(b"model_id", b"").decode())
+        return cls(table["id"].to_pylist(), matrix(table["vector"]), metadata.get(b"model_id", b"").decode())
 
     @classmethod
-    def read(cls, workspace: Workspace, artifact: str) -> "EmbeddingTable":
-        """Read `image_embeddings` or `sentence_embeddings` of a workspace.
+    def read(cls, workspace: Workspace, artifact: str, only: Iterable[str] | None = None) -> "EmbeddingTable":
+        """Read `image_embeddings` or `sentence_embeddings` of a workspace, shard by shard into one matrix.
+
+        Args:
+            only: ids to keep; all without. Memory then goes with these, not with the artifact.
 
         Raises:
             ArtifactError: the artifact is not finished.
         """
-        return cls.from_arrow(workspace.read_table(artifact))
+        shards = EmbeddingShards(workspace, artifact)
+        if only is not None:
+            kept = list(shards.batches(pa.array(sorted(set(only)), pa.string())))
+            parts = [vectors for _, vectors in kept] or [np.empty((0, shards.dim), np.float16)]
+            return cls([name for ids, _ in kept for name in ids.to_pylist()], np.concatenate(parts), shards.model_id)
+        ids: list[str] = []
+        vectors = np.empty((len(shards), shards.dim), np.float16)
+        for names, rows in shards.batches():
+            vectors[len(ids) : len(ids) + len(rows)] = rows
+            ids.extend(names.to_pylist())
+        return cls(ids, vectors, shards.model_id)
 
     @property
     def dim(self) -> int:
@@ -54,11 +70,11 @@ class EmbeddingTable:
         return len(self.ids)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._row  # type: ignore[attr-defined]
+        return name in self._row
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
         """Row numbers (k,) of the ids that have an embedding, in order; the others are left out."""
-        row = self._row  # type: ignore[attr-defined]
+        row = self._row
         return np.fromiter((row[name] for name in ids if name in row), dtype=np.int64)
 
     def gather(self, ids: Sequence[str]) -> np.ndarray:
@@ -72,6 +88,80 @@ class EmbeddingTable:
             missing = next(name for name in ids if name not in self)
             raise ArtifactError(f"no embedding for {missing!r}: its photo failed, or jobs.embed must run again")
         return self.vectors[rows].astype(np.float32)
+
+    def all_ids(self) -> pa.ChunkedArray:
+        """(n,) all ids, in the order of `batches`."""
+        return pa.chunked_array([pa.array(self.ids, pa.string())])
+
+    def batches(self, size: int = 16_384) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        """Ids (k,) and vectors (k, d), at most `size` at a time: as `EmbeddingShards` gives them."""
+        for start in range(0, len(self), size):
+            stop = start + size
+            yield pa.array(self.ids[start:stop], pa.string()), self.vectors[start:stop]
+
+
+@dataclass(frozen=True)
+class EmbeddingShards:
+    """The same vectors as they lie in the workspace, to be streamed once: memory holds one shard.
+
+    Raises:
+        ArtifactError: the artifact is not finished.
+    """
+
+    workspace: Workspace
+    artifact: str
+
+    def __post_init__(self) -> None:
+        self.workspace.require(self.artifact)
+
+    @cached_property
+    def paths(self) -> list[str]:
+        return self.workspace.shards(self.artifact)
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        if not self.paths:
+            raise ArtifactError(f"{self.workspace.path(self.artifact)}: no shard in it; run jobs.embed with --force")
+        return pq.read_schema(self.paths[0], filesystem=self.workspace.filesystem)
+
+    @property
+    def dim(self) -> int:
+        return self._schema.field("vector").type.list_size
+
+    @property
+    def model_id(self) -> str:
+        return (self._schema.metadata or {}).get(b"model_id", b"").decode()
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        files = self.workspace.filesystem
+        return [pq.read_metadata(path, filesystem=files).num_rows for path in self.paths]
+
+    def __len__(self) -> int:
+        """How many vectors, by the shards' footers."""
+        return sum(self._counts)
+
+    def read(self, path: str, columns: Sequence[str] = ("id", "vector")) -> pa.Table:
+        return pq.read_table(path, columns=list(columns), filesystem=self.workspace.filesystem, partitioning=None)
+
+    def batches(self, only: pa.Array | None = None) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        """Ids (k,) and vectors (k, d) of each shard; of the ids in `only`, where given."""
+        for path in self.paths:
+            table = self.read(path)
+            if only is not None:
+                table = table.filter(pc.is_in(table["id"], value_set=only))
+            yield table["id"].combine_chunks(), matrix(table["vector"])
+
+    def all_ids(self) -> pa.ChunkedArray:
+        """(n,) all ids, in the order of `batches`."""
+        return pa.chunked_array([c for path in self.paths for c in self.read(path, ["id"])["id"].chunks], pa.string())
+
+
+def matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """(n, d) of a column of fixed_size_list<float16>[d]; no copy where the column is one chunk."""
+    whole = column.combine_chunks()
+    chunk = whole if isinstance(whole, pa.FixedSizeListArray) else pa.chunked_array(whole).combine_chunks()
+    return chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
 
 
 def review_features(sentences: EmbeddingTable, review_ids: Sequence[str]) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from showcases.artifacts import Manifest, Workspace, embeddings_schema
-from showcases.embeddings import EmbeddingTable, review_features
+from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.errors import ArtifactError
 
 
@@ -88,3 +88,25 @@ def test_sentences_that_cancel_give_no_feature() -> None:
     vector = unit_rows(1, 4)
     table = EmbeddingTable(["r:0", "r:1"], np.concatenate([vector, -vector]), "")
     assert review_features(table, ["r"]) == {}
+
+
+def test_shards_stream_what_the_table_holds_and_only_what_is_asked(tmp_path) -> None:
+    workspace = Workspace(str(tmp_path))
+    vectors, ids = unit_rows(7, 5), [f"photo-{number}" for number in range(7)]
+    for number, part in enumerate((slice(0, 3), slice(3, 3), slice(3, 7))):
+        workspace.write_table(arrow(ids[part], vectors[part]), "image_embeddings", f"part-{number}.parquet")
+    with pytest.raises(ArtifactError, match=r"jobs\.embed"):
+        EmbeddingShards(workspace, "image_embeddings")
+    finish(workspace)
+    shards = EmbeddingShards(workspace, "image_embeddings")
+    assert (len(shards), shards.dim, shards.model_id) == (7, 5, "small@abc")
+    assert shards.all_ids().to_pylist() == ids
+    np.testing.assert_array_equal(np.concatenate([rows for _, rows in shards.batches()]), vectors)
+    np.testing.assert_array_equal(
+        np.concatenate([rows for _, rows in EmbeddingTable(ids, vectors, "").batches(size=3)]), vectors
+    )
+    few = EmbeddingTable.read(workspace, "image_embeddings", only=["photo-5", "photo-1", "unknown", "photo-5"])
+    assert list(few.ids) == ["photo-1", "photo-5"] and few.model_id == "small@abc"
+    np.testing.assert_array_equal(few.gather(["photo-5", "photo-1"]), vectors[[5, 1]].astype(np.float32))
+    none = EmbeddingTable.read(workspace, "image_embeddings", only=[])
+    assert none.vectors.shape == (0, 5) and "photo-1" not in none

@@ -1,15 +1,16 @@
-"""The datasets' rules, and Figure 3's diversities against the quadratic loop."""
+"""The datasets' rules, on a corpus small enough to see through and against plain Python on a random one."""
 
-import itertools
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import ALIGNMENTS, PHOTOS, REVIEWS
+from showcases.artifacts import ALIGNMENTS, GEST_FT, GEST_S1, GEST_S2, PHOTOS, REVIEWS
 from showcases.embeddings import EmbeddingTable
-from showcases.gest.build import build_gest, diversities, table_1
+from showcases.gest.build import build_gest
 from showcases.gest.config import BuildConfig
+from showcases.gest.statistics import average_words, table_1
 
 
 def unit_vectors(n: int, dim: int, seed: int) -> np.ndarray:
@@ -20,28 +21,6 @@ def unit_vectors(n: int, dim: int, seed: int) -> np.ndarray:
 def photo_table(rows: list[tuple[str, str, str]]) -> pa.Table:
     named = [{"photo_id": p, "user_id": u, "business_id": b, "review_id": f"{u}_{b}", "url": None} for p, u, b in rows]
     return pa.Table.from_pylist(named, schema=PHOTOS)
-
-
-def test_diversities_equal_the_mean_over_all_pairs() -> None:
-    rng = np.random.default_rng(0)
-    rows = [(f"p{i}", f"u{rng.integers(6)}", f"b{rng.integers(4)}") for i in range(60)]
-    table = EmbeddingTable([p for p, _, _ in rows], unit_vectors(60, 8, 1), "m")
-    vectors = table.vectors.astype(np.float64)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    pairs: dict[str, list[float]] = {"intra_business": [], "inter_user": [], "intra_user": []}
-    for (i, (_, u, b)), (j, (_, v, c)) in itertools.combinations(enumerate(rows), 2):
-        if b == c:
-            distance = 1 - float(vectors[i] @ vectors[j])
-            pairs["intra_business"].append(distance)
-            pairs["intra_user" if u == v else "inter_user"].append(distance)
-    found = diversities(photo_table(rows), table)
-    for name, distances in pairs.items():
-        assert found[name] == pytest.approx(np.mean(distances), abs=1e-9)
-
-
-def test_diversity_without_a_pair_is_nan() -> None:
-    table = EmbeddingTable(["p1"], unit_vectors(1, 4, 0), "m")
-    assert all(np.isnan(v) for v in diversities(photo_table([("p1", "u1", "b1")]), table).values())
 
 
 def review(
@@ -83,5 +62,69 @@ def test_rules_of_s1_s2_and_ft(corpus: tuple[pa.Table, pa.Table, pa.Table, Embed
 
 
 def test_table_1_counts_what_it_names(corpus: tuple[pa.Table, pa.Table, pa.Table, EmbeddingTable]) -> None:
-    figures = table_1(corpus[0].to_pylist(), "text")
+    reviews = corpus[0]
+    figures = table_1(reviews, "text", pa.array([name for row in reviews["photo_ids"].to_pylist() for name in row]))
     assert figures == {"images": 5, "reviews": 4, "users": 2, "businesses": 3, "average_words": (4 + 2 + 2 + 3) / 4}
+
+
+def test_words_are_those_that_python_splits() -> None:
+    texts = ["", "  two\u3000words ", "one", "a\x1cb\xa0c\u200bd", "\n"]
+    assert average_words(pa.chunked_array([texts[:2], texts[2:]])) == np.mean([len(text.split()) for text in texts])
+    assert np.isnan(average_words(pa.chunked_array([], pa.string())))
+
+
+def plain_build(rows: list[dict[str, Any]], scores: dict[tuple[str, str], float], had: set[str], config: BuildConfig):
+    """The rules, a review at a time: s1, s2, ft as lists of dicts."""
+    s1, s2, ft = [], [], []
+    for row in rows:
+        others = [r["review_id"] for r in rows if r["user_id"] == row["user_id"] and r is not row]
+        best = [
+            max((s for (sentence, _), s in scores.items() if sentence == f"{row['review_id']}:{i}"), default=-1.0)
+            for i in range(len(row["sentences"]))
+        ]
+        said = " ".join(x for x, score in zip(row["sentences"], best, strict=True) if score >= config.threshold)
+        photos = [name for name in row["photo_ids"] if name in had]
+        if not others:
+            ft.append({"review_id": row["review_id"], "text": said or row["text"]})
+        elif photos:
+            names = ("review_id", "user_id", "business_id")
+            base = {name: row[name] for name in names} | {"photo_ids": photos, "split": row["split"]}
+            base["history_review_ids"] = others[: config.max_history]
+            s1.append(base)
+            if said:
+                s2.append(base | {"explanation": said})
+    return s1, s2, ft
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_follow_the_rules_as_plain_python_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = {(f"u{rng.integers(25)}:x", f"b{rng.integers(9)}") for _ in range(70)}  # an id may hold a colon
+    rows, scores = [], {}
+    for number, (user, business) in enumerate(sorted(pairs, key=lambda _: rng.random())):
+        said = [f"Sentence {i}." for i in range(rng.integers(0, 4))]
+        photos = [f"p{number}-{i}" for i in range(rng.integers(0, 4))]
+        rows.append(review(user, business, said, photos, split=str(rng.choice(["train", "test"]))))
+        for i in range(len(said)):
+            scores |= {(f"{user}_{business}:{i}", name): float(np.float32(rng.random())) for name in photos}
+    photos = [(name, row["user_id"], row["business_id"]) for row in rows for name in row["photo_ids"]]
+    had = [name for name, _, _ in photos if rng.random() < 0.7]
+    aligned = pa.table({"sentence_id": [s for s, _ in scores], "score": pa.array(scores.values(), pa.float32())})
+    reviews = pa.Table.from_pylist(rows, schema=REVIEWS)
+    reviews = pa.concat_tables([reviews[:20], reviews[20:21], reviews[21:21], reviews[21:]])  # uneven chunks
+    config = BuildConfig(threshold=0.6, max_history=2)
+    images = EmbeddingTable(had, unit_vectors(len(had), 4, seed), "m")
+    gest = build_gest(reviews, photo_table(photos), aligned, images, config)
+    s1, s2, ft = plain_build(rows, scores, set(had), config)
+    assert (gest.s1.to_pylist(), gest.s2.to_pylist(), gest.ft.to_pylist()) == (
+        [{name: row[name] for name in GEST_S1.names} for row in s1],
+        [{name: row[name] for name in GEST_S2.names} for row in s2],
+        ft,
+    )
+    assert gest.s1.schema == GEST_S1 and gest.s2.schema == GEST_S2 and gest.ft.schema == GEST_FT
+    assert s1 and s2 and ft and len(s2) < len(s1)
+    for name, chosen in (("s1", s1), ("s2", s2)):
+        figures = gest.statistics[name]
+        assert figures["images"] == len({photo for row in chosen for photo in row["photo_ids"]})
+        assert figures["reviews"] == len(chosen) and figures["users"] == len({row["user_id"] for row in chosen})
+    assert gest.statistics["s2"]["average_words"] == np.mean([len(row["explanation"].split()) for row in s2])
