@@ -52,4 +52,3 @@ def spoken(figures: Mapping[str, float], noun: str) -> str:
     if "usd_per_million" in figures:
         parts.append(f"USD {figures['usd_per_million']:,.2f} a million {noun}")
     return ", ".join(parts)
-

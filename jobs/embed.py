@@ -1,87 +1,157 @@
-"""embed: every photo and every sentence through the encoder, streamed by Ray Data, out as Parquet shards."""
+"""embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
-from typing import Any
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pyarrow as pa
-import ray
+import pyarrow.compute as pc
 
+from jobs.bill import bill, cluster_holds, spoken
+from jobs.embed_units import Plan, plan_photos, plan_sentences
+from jobs.encoding import bottleneck, encode, probe, sorted_out
+from jobs.shards import Tally, done_ids, follow, resume_or_clear, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
-from showcases.clip.embed import EmbedBatch
+from showcases.clip.embed import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
+from showcases.clip.model import image_size
+from showcases.clip.probe import Choice
 from showcases.errors import ShowcasesError
+
+CHOICE = "_dtype.json"  # in image_embeddings: what all vectors of this work are made with
+MAX_PIXEL_BYTES = 64 * 2**20  # of one unit
+SAMPLE_UNITS, SAMPLE_ROWS = 4, 4  # of photos, and of reviews, that the dtype is chosen by
 
 
 def embed(context: StepContext) -> None:
-    workspace = context.workspace
-    ok = ray.data.read_parquet(
-        workspace.shards("images"), filesystem=workspace.filesystem, columns=["photo_id", "bytes", "status"]
+    """Embed what no shard holds yet, then check that nothing is missing and nothing there twice."""
+    for artifact in STEP.writes:
+        resume_or_clear(context, artifact)
+    size = photo_size(context.workspace)
+    plans = make_plans(context, size)
+    choice = settled_dtype(context, plans)
+    write_orphans(context.workspace, plans[PHOTOS].orphans)
+    tallies = stream(context, plans, size, choice)
+    check(context.workspace, plans)
+    record(context, plans, tallies, choice)
+
+
+def photo_size(workspace: Workspace) -> int:
+    """Side of the photos that `clip` encodes, px."""
+    with tempfile.TemporaryDirectory() as folder:
+        return image_size(workspace.download("clip", Path(folder)))
+
+
+def make_plans(context: StepContext, size: int) -> dict[str, Plan]:
+    workspace, config = context.workspace, context.config.embed
+    photos = max(1, min(config.photos_per_unit, MAX_PIXEL_BYTES // (3 * size * size)))
+    done = pa.chunked_array([done_ids(workspace, name, "id") for name in (PHOTOS, FAILURES)]).combine_chunks()
+    plans = {
+        PHOTOS: plan_photos(workspace, done, photos),
+        SENTENCES: plan_sentences(workspace, done_ids(workspace, SENTENCES, "id"), config.sentences_per_unit),
+    }
+    for artifact, plan in plans.items():
+        stand = len(plan.ids) - plan.left - len(plan.orphans)
+        if stand and plan.left:
+            context.say(f"{artifact}: {stand:,} of {len(plan.ids):,} stand, going on from there")
+    return plans
+
+
+def settled_dtype(context: StepContext, plans: dict[str, Plan]) -> Choice:
+    """The dtype of this work: as configured; as chosen when it began; or probed now, and noted."""
+    workspace, config = context.workspace, context.config
+    if config.embed.dtype != "auto":
+        return Choice(config.embed.dtype)
+    try:
+        return Choice(**json.loads(workspace.read_bytes(PHOTOS, CHOICE)))
+    except FileNotFoundError:
+        pass
+    if not plans[PHOTOS].units:
+        return Choice("float32")
+    choice = probe(workspace, [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])], config.embed, config.cluster)
+    context.say(
+        f"{choice.dtype}: float32 {choice.float32_per_s:,.1f} and bfloat16 {choice.bfloat16_per_s:,.1f} photos "
+        f"a second, least cosine {choice.cosine:.5f}"
     )
-    photos = ok.map_batches(_good_photos, batch_format="pyarrow", batch_size=None)
-    sentences = ray.data.from_arrow(sentence_table(workspace))
-    for artifact, data, size in (("image_embeddings", photos, None), ("sentence_embeddings", sentences, 2000)):
-        if size is not None:
-            data = data.repartition(max(1, data.count() // size))
-        run_encoder(context, data, artifact)
-        count_vectors(context, artifact)
+    workspace.write_bytes(json.dumps(asdict(choice)).encode(), PHOTOS, CHOICE)
+    return choice
 
 
-def run_encoder(context: StepContext, data: Any, artifact: str) -> None:
-    """Stream `data` (id, and bytes or text) through the encoders into an artifact."""
-    config, workspace = context.config, context.workspace
-    vectors = data.map_batches(
-        EmbedBatch,
-        fn_constructor_args=(workspace.root, "cuda" if config.cluster.gpu else "cpu", config.embed.bf16),
-        compute=ray.data.ActorPoolStrategy(size=config.cluster.encoders),
-        num_gpus=1 if config.cluster.gpu else None,
-        batch_size=config.embed.batch_size,
-        batch_format="numpy",
-    )
-    vectors.write_parquet(workspace.path(artifact), filesystem=workspace.filesystem)
+def sample(plan: Plan) -> list[Unit]:
+    """A few rows of a few units from all over the corpus."""
+    step = max(1, len(plan.units) // SAMPLE_UNITS)
+    return [replace(unit, rows=unit.rows[:SAMPLE_ROWS]) for unit in plan.units[::step][:SAMPLE_UNITS]]
 
 
-def sentence_table(workspace: Workspace) -> pa.Table:
-    """One row a sentence: id, text."""
-    reviews = workspace.read_table("reviews", ["review_id", "sentences"]).to_pylist()
-    rows = [(f"{row['review_id']}:{i}", text) for row in reviews for i, text in enumerate(row["sentences"])]
-    return pa.table({"id": [name for name, _ in rows], "text": [text for _, text in rows]})
+def write_orphans(workspace: Workspace, orphans: Sequence[str]) -> None:
+    """Failures of duplicates whose photo is not there; with none, the empty table that says so."""
+    rows = [(name, "orphan", "no row that is ok holds the bytes of the photo it is the same as") for name in orphans]
+    workspace.write_table(failures_table(rows), FAILURES, unit_name(orphans))
 
 
-def count_vectors(context: StepContext, artifact: str) -> None:
-    """Check that every photo that is ok, or every sentence, has one vector.
+def stream(context: StepContext, plans: dict[str, Plan], size: int, choice: Choice) -> dict[str, Tally]:
+    """Embed the units of both artifacts in one stream, photos first, so that the encoders are loaded once."""
+    config, cpus = context.config, cluster_holds()["cpus"]
+    units = [unit for artifact in (PHOTOS, SENTENCES) for unit in plans[artifact].units]
+    rows = encode(context.workspace, units, size, choice.dtype, config.embed, config.cluster)
+    parts = sorted_out(rows, {artifact: len(plan.units) for artifact, plan in plans.items()})
+
+    def note(tally: Tally) -> str:
+        return bottleneck(tally, config.cluster.encoders, cpus)
+
+    tallies = {
+        PHOTOS: follow(parts[PHOTOS], plans[PHOTOS].left, "photos", context.say, note),
+        SENTENCES: follow(parts[SENTENCES], plans[SENTENCES].left, "sentences", context.say),
+    }
+    for _ in rows:  # nothing is left: lets Ray Data end
+        pass
+    return tallies
+
+
+def check(workspace: Workspace, plans: dict[str, Plan]) -> None:
+    """Check that every photo that is ok, and every sentence, is there exactly once, as a vector or a failure.
 
     Raises:
-        ShowcasesError: one is missing or there twice.
+        ShowcasesError: one is missing, there twice, or unknown.
     """
-    workspace = context.workspace
-    table = _read_ids(workspace, artifact)
-    if artifact == "image_embeddings":
-        expected = workspace.require("images").rows["ok"]
-    else:
-        expected = sentence_table(workspace).num_rows
-    if len(table) != expected or len(set(table)) != expected:
-        raise ShowcasesError(
-            f"{artifact}: {len(set(table))} ids in {len(table)} rows, {expected} expected; run jobs.embed with --force"
-        )
-    context.say(f"{artifact}: {expected} vectors")
-    context.record(artifact, {"vectors": expected})
+    failed = done_ids(workspace, FAILURES, "id")
+    for artifact, more in ((PHOTOS, failed), (SENTENCES, failed[:0])):
+        expected = plans[artifact].ids
+        found = pa.chunked_array([done_ids(workspace, artifact, "id"), more]).combine_chunks()
+        distinct = pc.count_distinct(found).as_py() if len(found) else 0
+        known = pc.sum(pc.is_in(found, value_set=expected)).as_py() or 0
+        if not len(found) == distinct == known == len(expected):
+            raise ShowcasesError(
+                f"{workspace.path(artifact)}: {distinct} ids in {len(found)} rows, {known} of them among the "
+                f"{len(expected)} expected; was something else written there? Run jobs.embed with --force"
+            )
 
 
-def _good_photos(table: pa.Table) -> pa.Table:
-    kept = table.filter(pa.array([status == "ok" for status in table["status"].to_pylist()], pa.bool_()))
-    return kept.select(["photo_id", "bytes"]).rename_columns(["id", "bytes"])
-
-
-def _read_ids(workspace: Workspace, artifact: str) -> list[str]:
-    dataset = ray.data.read_parquet(workspace.shards(artifact), filesystem=workspace.filesystem, columns=["id"])
-    return [row["id"] for row in dataset.take_all()]
+def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally], choice: Choice) -> None:
+    """Counts, the bill of this run, and the dtype, for the manifests and MLflow."""
+    kinds = Counter(done_ids(context.workspace, FAILURES, "kind").to_pylist())
+    for artifact, noun in ((PHOTOS, "photos"), (SENTENCES, "sentences")):
+        failures = dict(kinds) if artifact == PHOTOS else {}
+        vectors = len(plans[artifact].ids) - sum(failures.values())
+        figures = bill(tallies[artifact], context.config.cluster)
+        context.record(artifact, {"vectors": vectors}, failures, figures | asdict(choice))
+        said = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
+        context.say(f"{artifact}: {vectors:,} vectors" + (f", without one: {said}" if said else ""))
+        if tallies[artifact].rows:
+            context.say(f"{noun}: {spoken(figures, noun)}")
+    context.record(FAILURES, {"photos": sum(kinds.values())}, dict(kinds))
 
 
 STEP = Step(
     name="embed",
     reads=("images", "reviews", "clip"),
-    writes=("image_embeddings", "sentence_embeddings"),
+    writes=(PHOTOS, SENTENCES, FAILURES),
     sections=("embed",),
     run=embed,
+    resumes=True,
 )
 
 if __name__ == "__main__":

@@ -131,9 +131,10 @@ def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.
     if not sentences:
         return {}
     cluster, config = context.config.cluster, context.config.embed
+    dtype = context.workspace.require("sentence_embeddings").metrics.get("dtype", "float32")
     data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences})).map_batches(
         EmbedBatch,
-        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", config.bf16),
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", dtype),
         compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
         num_gpus=1 if cluster.gpu else None,
         batch_size=config.batch_size,

@@ -10,10 +10,24 @@ from showcases.errors import ShowcasesError
 
 ORIENTATION = 0x0112  # EXIF tag
 MAX_PIXELS = 30_000_000  # a larger photo is refused before it is decoded
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+)  # the rest of Pillow's readers stay shut to what comes from outside
+
+MAX_RATIO = 8  # of the longer to the shorter side, when pixels are taken from the middle
 
 
 class PhotoError(ShowcasesError):
     """Bytes that are not a photo we can use."""
+
+
+class PhotoTooLargeError(PhotoError):
+    """A photo with more pixels, or bytes, than are taken in."""
 
 
 @dataclass(frozen=True)
@@ -25,35 +39,40 @@ class TakenPhoto:
     height: int
 
 
-def take_in(data: bytes, max_side: int) -> TakenPhoto:
+def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS) -> TakenPhoto:
     """Check a photo by decoding it whole, and shrink it where it is larger than needed.
 
     Args:
-        data: the file's bytes, of any format that Pillow reads.
+        data: the file's bytes, in any of FORMATS, whatever its name or sender says it is.
         max_side: px; the shorter side is shrunk to this; 0 keeps the size.
+        max_pixels: a photo with more is not decoded.
 
     Raises:
-        PhotoError: not an image, truncated, or of more than 30 million pixels.
+        PhotoTooLargeError: of more pixels.
+        PhotoError: not an image, truncated, or not to be written as JPEG.
     """
-    with _opened(data) as image:
-        width, height = image.size
-        shorter = min(width, height)
-        upright = image.getexif().get(ORIENTATION, 1) == 1
-        small = not max_side or shorter <= max_side
-        keep = image.format == "JPEG" and image.mode == "RGB" and upright and small
-        scale = max_side / shorter if max_side and shorter > max_side else 1.0
-        image.draft("RGB", (round(width * scale), round(height * scale)))
+    with _opened(data, max_pixels) as image:
         try:
-            rgb = ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
+            return _taken(image, data, max_side)
+        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
             raise PhotoError(f"does not decode: {error}") from error
-        if keep:
-            return TakenPhoto(data, width, height)
-        if scale < 1:
-            longer_first = rgb.size[0] >= rgb.size[1]
-            ratio = max(rgb.size) / min(rgb.size)
-            size = (round(max_side * ratio), max_side) if longer_first else (max_side, round(max_side * ratio))
-            rgb = rgb.resize(size, Image.Resampling.BICUBIC)
+
+
+def _taken(image: Image.Image, data: bytes, max_side: int) -> TakenPhoto:
+    width, height = image.size
+    shorter = min(width, height)
+    upright = image.getexif().get(ORIENTATION, 1) == 1
+    scale = max_side / shorter if max_side and shorter > max_side else 1.0
+    keep = image.format == "JPEG" and image.mode == "RGB" and upright and scale == 1
+    image.draft("RGB", (round(width * scale), round(height * scale)))
+    rgb = ImageOps.exif_transpose(image).convert("RGB")
+    if keep:
+        return TakenPhoto(data, width, height)
+    if scale < 1:
+        longer_first = rgb.size[0] >= rgb.size[1]
+        ratio = max(rgb.size) / min(rgb.size)
+        size = (round(max_side * ratio), max_side) if longer_first else (max_side, round(max_side * ratio))
+        rgb = rgb.resize(size, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     rgb.save(buffer, "JPEG", quality=90)
     return TakenPhoto(buffer.getvalue(), *rgb.size)
@@ -69,11 +88,12 @@ def to_pixels(data: bytes, size: int) -> np.ndarray:
         PhotoError: the bytes don't decode.
     """
     with _opened(data) as image:
-        image.draft("RGB", (2 * size, 2 * size))  # libjpeg scales by 1/2, 1/4, 1/8 while it decodes
         try:
+            image.draft("RGB", (2 * size, 2 * size))  # libjpeg scales by 1/2, 1/4, 1/8 while it decodes
             rgb = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
             raise PhotoError(f"does not decode: {error}") from error
+    rgb = _no_strip(rgb)
     width, height = rgb.size
     scale = size / min(width, height)
     wide, high = max(size, int(width * scale)), max(size, int(height * scale))
@@ -83,11 +103,23 @@ def to_pixels(data: bytes, size: int) -> np.ndarray:
     return np.asarray(rgb.crop((left, top, left + size, top + size)))
 
 
-def _opened(data: bytes) -> Image.Image:
+def _no_strip(image: Image.Image) -> Image.Image:
+    """The middle of a photo that is far longer than it is wide: resized whole, a strip would not fit into memory."""
+    width, height = image.size
+    reach = MAX_RATIO * min(width, height)
+    if max(width, height) <= reach:
+        return image
+    left, top = max(0, (width - reach) // 2), max(0, (height - reach) // 2)
+    return image.crop((left, top, width - left, height - top))
+
+
+def _opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLargeError(str(error)) from error
+    except Exception as error:  # as above
         raise PhotoError(f"not an image: {error}") from error
-    if image.size[0] * image.size[1] > MAX_PIXELS:
-        raise PhotoError(f"{image.size[0]} x {image.size[1]} px; at most {MAX_PIXELS} are decoded")
+    if image.size[0] * image.size[1] > max_pixels:
+        raise PhotoTooLargeError(f"{image.size[0]} x {image.size[1]} px; at most {max_pixels} are decoded")
     return image

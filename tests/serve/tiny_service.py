@@ -118,7 +118,7 @@ def _classifier(workspace: Workspace, space: str) -> PairClassifier:
 
 
 def _embed(workspace: Workspace, reviews: pa.Table, images: pa.Table) -> None:
-    embed = EmbedBatch(workspace.root, "cpu", bf16=False)
+    embed = EmbedBatch(workspace.root, "cpu", "float32")
     said = {
         f"{review}:{number}": sentence
         for review, sentences in zip(reviews["review_id"].to_pylist(), reviews["sentences"].to_pylist(), strict=True)

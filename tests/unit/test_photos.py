@@ -78,3 +78,20 @@ def test_draft_mode_stays_close_to_a_whole_decode() -> None:
     from_draft = to_pixels(jpeg(image), 64).astype(float)
     scale = image.resize((85, 64), Image.Resampling.BICUBIC).crop((10, 0, 74, 64))
     assert np.abs(from_draft - np.asarray(scale, float)).mean() < 2
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (2, 601)])
+def test_a_strip_is_resized_without_blowing_up(size: tuple[int, int]) -> None:
+    """Resized whole, 1 x 60,000 px would become 64 x 3,840,000."""
+    pixels = to_pixels(jpeg(Image.new("RGB", size, (200, 100, 50))), 64)
+    assert pixels.shape == (64, 64, 3)
+    assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 3
+
+
+def test_the_middle_of_a_long_photo_is_what_open_clip_takes() -> None:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    image = gradient(100, 1500)
+    transform = image_transform_v2(PreprocessCfg(size=64, mean=(0.0,) * 3, std=(1.0,) * 3), is_train=False)
+    expected = (transform(Image.open(io.BytesIO(jpeg(image)))).permute(1, 2, 0).numpy() * 255).round()
+    assert np.abs(to_pixels(jpeg(image), 64).astype(int) - expected).max() <= 2

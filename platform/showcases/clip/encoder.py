@@ -1,8 +1,10 @@
 """The encoder that embed, serving and tests share: bytes and sentences in, unit vectors out."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import open_clip
@@ -12,18 +14,23 @@ from torch import Tensor, nn
 from showcases.clip import model as clip_model
 from showcases.photos import PhotoError, to_pixels
 
+Dtype = Literal["float32", "bfloat16"]
+
 
 class ClipEncoder:
     """A CLIP in evaluation mode on one device.
 
     Attributes:
         model_id: names architecture and weights; vectors compare only if it agrees.
+        dtype: of the arithmetic; weights and vectors stay float32.
         dim: width of the shared space.
         image_size: px.
     """
 
-    def __init__(self, model: nn.Module, config: dict, model_id: str, device: str = "cpu", bf16: bool = False) -> None:
-        self.model_id, self.device, self.bf16 = model_id, device, bf16
+    def __init__(
+        self, model: nn.Module, config: dict, model_id: str, device: str = "cpu", dtype: Dtype = "float32"
+    ) -> None:
+        self.model_id, self.device, self.dtype = model_id, device, dtype
         preprocess = config["preprocess_cfg"]
         size = preprocess["size"]
         self.image_size = int(size if isinstance(size, int) else size[0])
@@ -38,20 +45,20 @@ class ClipEncoder:
         self.dim = int(self.encode_text(["."]).shape[1])
 
     @classmethod
-    def from_pretrained(cls, folder: Path, device: str = "cpu", bf16: bool = False) -> "ClipEncoder":
+    def from_pretrained(cls, folder: Path, device: str = "cpu", dtype: Dtype = "float32") -> "ClipEncoder":
         """Load a `clip` artifact.
 
         Raises:
             ModelError: the folder is not such an artifact, or its weights can't be had.
         """
-        return cls(*clip_model.load(Path(folder)), device=device, bf16=bf16)
+        return cls(*clip_model.load(Path(folder)), device=device, dtype=dtype)
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(n, d) float32 unit vectors of n texts; a text longer than CLIP's context is cut."""
         if not texts:
             return np.zeros((0, self.dim), np.float32)
         tokens = self._tokenizer(list(texts)).to(self.device)
-        with torch.inference_mode(), self._autocast():
+        with self.computing():
             return self._unit(self.model.encode_text(tokens))  # type: ignore[operator]
 
     def encode_images(self, photos: Sequence[bytes], threads: int = 1) -> tuple[np.ndarray, list[str | None]]:
@@ -68,7 +75,7 @@ class ClipEncoder:
         """(n, d) float32 unit vectors of (n, size, size, 3) uint8 pixels."""
         batch = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
         batch = (batch / 255 - self._mean) / self._std  # (n, 3, size, size)
-        with torch.inference_mode(), self._autocast():
+        with self.computing():
             return self._unit(self.model.encode_image(batch))  # type: ignore[operator]
 
     def _decode(self, data: bytes) -> tuple[np.ndarray | None, str | None]:
@@ -77,8 +84,12 @@ class ClipEncoder:
         except PhotoError as error:
             return None, str(error)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.bf16)
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """Hold this around several calls: the weights are then rounded to bfloat16 once, not once a call."""
+        enabled = self.dtype == "bfloat16"
+        with torch.inference_mode(), torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=enabled):
+            yield
 
     def _unit(self, features: Tensor) -> np.ndarray:
         return nn.functional.normalize(features.float(), dim=-1).cpu().numpy()

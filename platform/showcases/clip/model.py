@@ -134,6 +134,17 @@ def load(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     return model.eval(), config, f"{name}#{weights_hash(model.state_dict())}"
 
 
+def image_size(folder: Path) -> int:
+    """Side in px that a `clip` artifact's photos are decoded to; its weights are not loaded where that can be told."""
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    if "published" in config:
+        known = open_clip.get_model_config(config["published"]["model"])
+        size = known["vision_cfg"].get("image_size", 224) if known else load(folder)[1]["preprocess_cfg"]["size"]
+    else:
+        size = config["preprocess_cfg"]["size"]
+    return int(size if isinstance(size, int) else size[0])
+
+
 def weights_hash(state: Mapping[str, Tensor]) -> str:
     """First 12 hexadecimal digits of the SHA-256 of all weights."""
     digest = hashlib.sha256()

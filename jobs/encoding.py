@@ -1,0 +1,146 @@
+"""Units through Ray Data: decoding in CPU tasks, encoding in actors, overlapped, each unit written where it is encoded.
+
+A row of the dataset is one whole unit, pickled: Ray Data can then neither cut a unit nor join it with another. Memory
+stays flat as the corpus grows: Ray Data starts a decoding task only while what is decoded and not yet encoded fits its
+share of the object store, and an encoder is sent at most four units.
+"""
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+
+from jobs.cluster import ClusterConfig
+from jobs.shards import Tally
+from showcases.artifacts import Workspace
+from showcases.clip.config import EmbedConfig
+from showcases.clip.embed import PHOTOS, SENTENCES, Unit, UnitEncoder, load_encoder, prepare
+from showcases.clip.encoder import Dtype
+from showcases.clip.probe import Choice, choose_dtype
+
+FOREVER = -1  # retries of what a lost process or node was doing; a unit done twice writes the same file
+UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
+
+
+def encode(
+    workspace: Workspace,
+    units: Sequence[Unit],
+    image_size: int,
+    dtype: Dtype,
+    config: EmbedConfig,
+    cluster: ClusterConfig,
+) -> Iterator[dict[str, Any]]:
+    """What each unit came to, as it is written, in no order. Nothing starts where there are no units."""
+    if not units:
+        return
+    rows = ray.data.from_items([{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units))
+    prepared = rows.map(_Preparing(workspace.root, image_size).__call__, num_cpus=1, max_retries=FOREVER)
+    finished = prepared.map(
+        _Encoding,  # type: ignore[arg-type] # a class that Ray Data makes an object of in each actor
+        fn_constructor_args=(workspace.root, device(cluster), dtype, config.batch_size, threads(cluster)),
+        compute=ray.data.ActorPoolStrategy(
+            size=cluster.encoders,
+            max_concurrent_calls_per_actor=UNITS_AT_ONCE,
+            max_tasks_in_flight_per_actor=2 * UNITS_AT_ONCE,
+            enable_true_multi_threading=True,
+        ),
+        max_restarts=FOREVER,
+        max_task_retries=FOREVER,
+        **encoder_resources(cluster),
+    )
+    for row in finished.iter_rows():
+        yield pickle.loads(row["came_to"])
+
+
+def probe(workspace: Workspace, units: Sequence[Unit], config: EmbedConfig, cluster: ClusterConfig) -> Choice:
+    """Choose the dtype where the encoders will run: on one of their devices, with their threads.
+
+    Args:
+        units: a sample, small.
+    """
+    task = ray.remote(_probe).options(**encoder_resources(cluster))
+    batch = config.batch_size if cluster.gpu else min(config.batch_size, 16)  # on a CPU 16 fill it
+    return ray.get(task.remote(workspace, list(units), batch, device(cluster), threads(cluster)))
+
+
+def device(cluster: ClusterConfig) -> str:
+    return "cuda" if cluster.gpu else "cpu"
+
+
+def encoder_resources(cluster: ClusterConfig) -> dict[str, Any]:
+    """Of Ray: a GPU each, or a core; none where the cluster has no core to spare for decoding."""
+    if cluster.gpu:
+        return {"num_gpus": 1, "num_cpus": 1}
+    return {"num_cpus": 1 if ray.cluster_resources().get("CPU", 0) > cluster.encoders else 0}
+
+
+def threads(cluster: ClusterConfig) -> int:
+    """Of torch in each encoder; 0 leaves torch its default.
+
+    Ray sets OMP_NUM_THREADS to the cores that an actor holds, one, so that torch would leave the others idle.
+    """
+    if cluster.gpu or cluster.encoder_threads:
+        return cluster.encoder_threads
+    nodes = max(1, sum(bool(node["Alive"]) for node in ray.nodes()))
+    cores = min((int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]), default=1)
+    return max(1, cores // -(-cluster.encoders // nodes))
+
+
+def bottleneck(tally: Tally, encoders: int, cpus: float) -> str:
+    """Which stage holds the others up, from what both have worked so far."""
+    decoding, encoding = (tally.amounts.get(name, 0.0) for name in ("decode_cpu_s", "encode_s"))
+    if not tally.seconds or not encoding:
+        return ""
+    busy = {"decoding": decoding / (cpus * tally.seconds), "encoding": encoding / (encoders * tally.seconds)}
+    shares = ", ".join(f"{stage} {min(share, 1):.0%} busy" for stage, share in busy.items())
+    return (
+        f"bottleneck: {max(busy, key=lambda s: busy[s])} ({shares}); {decoding / encoding:.2f} CPUs an encoder suffice"
+    )
+
+
+class _Preparing:
+    def __init__(self, root: str, image_size: int) -> None:
+        self.workspace, self.image_size = Workspace(root), image_size
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        unit = prepare(pickle.loads(row["unit"]), self.workspace, self.image_size)
+        return {"prepared": pickle.dumps(unit, protocol=5)}
+
+
+class _Encoding:
+    def __init__(self, *arguments: Any) -> None:
+        self.encoder = UnitEncoder(*arguments)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"came_to": pickle.dumps(self.encoder(pickle.loads(row["prepared"])))}
+
+
+def _probe(workspace: Workspace, units: list[Unit], batch: int, device: str, threads: int) -> Choice:
+    if threads:
+        torch.set_num_threads(threads)
+    encoder = load_encoder(workspace, device, "float32")
+    sample = {artifact: [prepare(u, workspace, encoder.image_size) for u in units if u.artifact == artifact]
+              for artifact in (PHOTOS, SENTENCES)}  # fmt: skip
+    pixels = np.concatenate([unit.content for unit in sample[PHOTOS]])
+    return choose_dtype(encoder, pixels, [text for unit in sample[SENTENCES] for text in unit.content], batch)
+
+
+def sorted_out(rows: Iterator[dict[str, Any]], units: dict[str, int]) -> dict[str, Iterator[dict[str, Any]]]:
+    """One stream of what units came to as one stream an artifact, to be read one after another.
+
+    Args:
+        units: how many come, by artifact.
+    """
+    waiting: dict[str, list[dict[str, Any]]] = {artifact: [] for artifact in units}
+
+    def of(artifact: str) -> Iterator[dict[str, Any]]:
+        for _ in range(units[artifact]):
+            while not waiting[artifact]:
+                row = next(rows)
+                waiting[row["artifact"]].append(row)
+            yield waiting[artifact].pop()
+
+    return {artifact: of(artifact) for artifact in units}
