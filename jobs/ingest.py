@@ -1,33 +1,180 @@
-"""ingest: the official file, or the mini corpus, to the tables `reviews` and `photos`."""
+"""ingest: the official file, or the mini corpus, to the tables `reviews`, `photos` and `rejects`.
 
+The driver reads blocks of whole lines, plain or gzip'ed, and decides on them in order; tasks check them, cut texts into
+sentences and write the shards. So no more than a few blocks are in memory, and nodes need not see the file.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from jobs.bill import bill
 from jobs.corpus import file_digest
+from jobs.shards import SECONDS_BETWEEN_LINES, Tally
 from jobs.step import Step, StepContext, main
-from showcases.gest.official import read_raw
+from showcases.artifacts import ARTIFACTS, REJECTS, Workspace
+from showcases.errors import CorpusError
+from showcases.gest.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
+from showcases.gest.lines import Block, read_blocks
+from showcases.gest.official import Ledger, fill_split
+
+TABLES = ("reviews", "photos", "rejects")
 
 
 def ingest(context: StepContext) -> None:
-    path = Path(context.config.corpus.reviews or "")
-    corpus = read_raw(path, context.config.ingest, context.config.seed)
-    context.workspace.write_table(corpus.reviews, "reviews")
-    context.workspace.write_table(corpus.photos, "photos")
-    users = corpus.reviews["user_id"].unique()
-    context.say(f"kept {corpus.reviews.num_rows} reviews by {len(users)} users, {corpus.photos.num_rows} photos")
-    for reason, count in sorted(corpus.left_out.items()):
-        context.say(f"left out {count}: {reason}")
-    context.record("reviews", {"reviews": corpus.reviews.num_rows, "users": len(users)}, corpus.left_out)
-    context.record("photos", {"photos": corpus.photos.num_rows})
+    path, options = Path(context.config.corpus.reviews or ""), context.config.ingest
+    ledger, progress = Ledger(options), _Progress(context)
+    blocks = read_blocks(path, options.block_kb * 1024, options.max_line_kb * 1024, seen=progress.seen)
+    for index, write in _parsed(blocks, context):
+        write(ledger.decide(index))
+        progress.say(ledger)
+    ledger.check(path)
+    _check_rejects(context, ledger)
+    _fill_splits(context, ledger)
+    if not context.workspace.shards("rejects"):
+        context.workspace.write_table(REJECTS.empty_table(), "rejects")
+    _record(context, ledger, progress)
+
+
+class _Progress:
+    """A line every few seconds: how far in the file, how fast, how long to go."""
+
+    def __init__(self, context: StepContext) -> None:
+        self.context, self.read, self.total = context, 0, 0
+        self.started = self.spoken = time.monotonic()
+
+    def seen(self, read: int, total: int) -> None:
+        self.read, self.total = read, total
+
+    def say(self, ledger: Ledger) -> None:
+        now = time.monotonic()
+        if now - self.spoken < SECONDS_BETWEEN_LINES:
+            return
+        self.spoken, seconds = now, now - self.started
+        to_go = seconds * (self.total - self.read) / max(self.read, 1)
+        rejected = sum(ledger.rejected.values())
+        self.context.say(
+            f"{self.read / 1e6:,.0f} of {self.total / 1e6:,.0f} MB read, {ledger.lines:,} lines: {ledger.kept:,} "
+            f"reviews, {rejected:,} rejected; {ledger.lines / seconds:,.0f} a second, {to_go:,.0f} s to go"
+        )
+
+    def tally(self, ledger: Ledger) -> Tally:
+        """Of the whole file, for the bill."""
+        seconds = time.monotonic() - self.started
+        return Tally(rows=ledger.lines, amounts={"bytes_in": float(self.read)}, seconds=seconds)
+
+
+class _Writes:
+    """Tasks that write, a few at a time; an error in one is raised at a later one."""
+
+    def __init__(self) -> None:
+        self.most = _window()
+        self.pending: deque[ray.ObjectRef] = deque()
+
+    def add(self, task: ray.ObjectRef) -> None:
+        self.pending.append(task)
+        if len(self.pending) > self.most:
+            ray.get(self.pending.popleft())
+
+    def wait(self) -> None:
+        ray.get(list(self.pending))
+        self.pending.clear()
+
+
+def _window() -> int:
+    """Blocks under way at a time: what the cluster's cores can work on, and two that lie ready."""
+    return int(ray.cluster_resources().get("CPU", 1)) + 2
+
+
+def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[BlockIndex, Callable[[Decision], None]]]:
+    """For each block, in the file's order: what is to be decided on, and who takes the decision."""
+    config, file = context.config, context.config.corpus.reviews or ""
+    parse = ray.remote(num_returns=2, num_cpus=1)(parse_block)
+    write = ray.remote(num_cpus=1)(settle_block)
+    options, workspace = ray.put(config.ingest), ray.put(context.workspace)
+    window, writes = _window(), _Writes()
+    waiting: deque[tuple[ray.ObjectRef, list[ray.ObjectRef]]] = deque()
+
+    def oldest() -> tuple[BlockIndex, Callable[[Decision], None]]:
+        block, (index, rows) = waiting.popleft()
+        return ray.get(index), lambda decision: writes.add(write.remote(workspace, block, rows, decision, file))
+
+    for block in blocks:
+        reference = ray.put(block)
+        parsed = cast(list[ray.ObjectRef], parse.remote(reference, options, config.seed))
+        waiting.append((reference, parsed))
+        if len(waiting) >= window:
+            yield oldest()
+    while waiting:
+        yield oldest()
+    writes.wait()
+
+
+def settle_block(workspace: Workspace, block: Block, rows: BlockRows, decision: Decision, file: str) -> None:
+    """Write what is kept of a block: a shard of each table, named by the block's number; empty ones are not written."""
+    for artifact, table in zip(TABLES, settle(block, rows, decision, file), strict=True):
+        if table.num_rows:
+            workspace.write_table(table, artifact, f"part-{block.number:05d}.parquet")
+
+
+def _check_rejects(context: StepContext, ledger: Ledger) -> None:
+    rejected, lines = sum(ledger.rejected.values()), ledger.lines - ledger.blank
+    most, file = context.config.ingest.max_rejected, context.config.corpus.reviews
+    if rejected > most * lines:
+        raise CorpusError(
+            f"{file}: {rejected:,} of {lines:,} lines are rejected ({dict(+ledger.rejected)}), "
+            f"a larger share than --ingest.max_rejected {most}; they lie in {context.workspace.path('rejects')} with "
+            "their places and reasons: mend the file, or allow more"
+        )
+
+
+def _fill_splits(context: StepContext, ledger: Ledger) -> None:
+    """All users are known now: write the split into every shard of reviews."""
+    fill = ray.remote(num_cpus=1)(fill_shard)
+    workspace, cuts = ray.put(context.workspace), ray.put(ledger.cuts())
+    writes = _Writes()
+    for path in context.workspace.shards("reviews"):
+        writes.add(fill.remote(workspace, path.rsplit("/", 1)[1], cuts, context.config.seed))
+    writes.wait()
+
+
+def fill_shard(workspace: Workspace, name: str, cuts: np.ndarray, seed: int) -> None:
+    """Replace one shard of reviews by the same rows with their split."""
+    table = pq.read_table(pa.BufferReader(workspace.read_bytes("reviews", name)), schema=ARTIFACTS["reviews"].schema)
+    workspace.write_table(fill_split(table, cuts, seed), "reviews", name)
+
+
+def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
+    context.say(f"kept {ledger.kept:,} reviews by {ledger.users:,} users, {ledger.photos:,} photos")
+    for reason, count in sorted(ledger.counts.items()):
+        context.say(f"left out {count:,}: {reason}")
+    rejected = {reason: count for reason, count in ledger.rejected.items() if count}
+    figures = {
+        "lines": ledger.lines,
+        "blank_lines": ledger.blank,
+        **bill(progress.tally(ledger), context.config.cluster),
+    }
+    context.record("reviews", {"reviews": ledger.kept, "users": ledger.users}, ledger.counts, figures)
+    context.record("photos", {"photos": ledger.photos})
+    context.record("rejects", {"rejects": sum(rejected.values()), **rejected})
 
 
 STEP = Step(
     name="ingest",
     reads=(),
-    writes=("reviews", "photos"),
+    writes=TABLES,
     sections=("seed", "ingest"),
     run=ingest,
     corpus=True,
     inputs=lambda config: {"reviews file": file_digest(Path(config.corpus.reviews or ""))},
+    manners=("ingest.block_kb",),
 )
 
 if __name__ == "__main__":

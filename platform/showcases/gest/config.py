@@ -10,10 +10,16 @@ class IngestConfig:
     Args:
         min_words: reviews with fewer words are left out.
         max_photos: reviews with more photos are left out (2.13% of GEST-raw).
+        max_rejected: the step fails when a larger share of the lines than this is no review, or a second copy of one.
+        block_kb: KiB of the file that one task reads; one shard each.
+        max_line_kb: KiB; a longer line is rejected unread.
     """
 
     min_words: int = 5
     max_photos: int = 10
+    max_rejected: float = 0.2
+    block_kb: int = 8192
+    max_line_kb: int = 1024
 
 
 @dataclass(frozen=True)

@@ -1,132 +1,143 @@
-"""The official files of GEST-raw, read as a stream into the tables that every step after works on."""
+"""GEST-raw's official file to tables: what is decided in the file's order, and the whole of it for files that fit."""
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from showcases.artifacts import PHOTOS, REVIEWS
+from showcases.artifacts import PHOTOS, REJECTS, REVIEWS
 from showcases.errors import CorpusError
+from showcases.gest.blocks import PASSES, BlockIndex, Decision, parse_block, rule_names, settle
 from showcases.gest.config import IngestConfig
-from showcases.gest.sentences import english_part, split_sentences
+from showcases.gest.digests import DigestSet
+from showcases.gest.lines import read_blocks
+from showcases.gest.rejects import Reason
+from showcases.gest.splits import split_cuts, split_of, split_users, user_keys
 
-SPLITS = (("train", 0.8), ("val", 0.1), ("test", 0.1))
+__all__ = ["Corpus", "Ledger", "fill_split", "read_raw", "split_users"]
 
 
 @dataclass
 class Corpus:
-    """The two tables, and what was left out of them, by reason."""
+    """The tables, and what was left out of them, by reason."""
 
     reviews: pa.Table
     photos: pa.Table
+    rejects: pa.Table
     left_out: dict[str, int] = field(default_factory=dict)
+
+
+class Ledger:
+    """Decides on blocks in the file's order: which reviews and photos are new. Holds digests, never rows.
+
+    Attributes:
+        lines, blank, kept, photos: counted so far; `photos` are the kept ones.
+        rejected: lines that are no review or a second copy, by reason.
+        left_out: rows that a rule of the paper leaves out, by rule.
+        repeated_photos: photos of kept reviews that an earlier review has shown.
+    """
+
+    def __init__(self, config: IngestConfig) -> None:
+        self.config = config
+        self.lines = self.blank = self.kept = self.photos = self.repeated_photos = 0
+        self.rejected: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self._reviews, self._taken, self._users = DigestSet(), DigestSet(), DigestSet()
+
+    def decide(self, index: BlockIndex) -> Decision:
+        """What is kept of the next block."""
+        passes = index.rules == PASSES
+        known = self._reviews.contains(index.reviews)  # in an earlier block
+        fresh = self._reviews.add(index.reviews[passes])
+        duplicate = known | self._repeated(index, passes, known)
+        duplicate[passes] = ~fresh
+        shown = np.repeat(fresh, index.photo_counts)
+        photos = np.zeros(len(index.photos), bool)
+        photos[shown] = self._taken.add(index.photos[shown])
+        owner = np.repeat(np.arange(len(fresh)), index.photo_counts)
+        kept = fresh & (np.bincount(owner[photos], minlength=len(fresh)) > 0)
+        self._users.add(index.users[kept])
+        self._count(index, duplicate, kept=int(kept.sum()), without=int((fresh & ~kept).sum()))
+        self.photos += int(photos.sum())
+        self.repeated_photos += int(shown.sum() - photos.sum())
+        return Decision(kept, photos, np.flatnonzero(duplicate))
+
+    def _repeated(self, index: BlockIndex, passes: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """(n,) rows that no rule lets pass and that repeat a passing row of the same block."""
+        repeated = np.zeros(len(passes), bool)
+        maybe = ~passes & ~known & self._reviews.contains(index.reviews)
+        for row in np.flatnonzero(maybe):
+            repeated[row] = (index.reviews[:row][passes[:row]] == index.reviews[row]).any()
+        return repeated
+
+    def _count(self, index: BlockIndex, duplicate: np.ndarray, kept: int, without: int) -> None:
+        self.lines += index.lines
+        self.blank += index.blank
+        self.kept += kept
+        self.rejected.update({str(reason): count for reason, count in index.rejected.items()})
+        self.rejected[str(Reason.DUPLICATE_REVIEW)] += int(duplicate.sum())
+        for code, name in rule_names(self.config).items():
+            self.left_out[name] += int(((index.rules == code) & ~duplicate).sum())
+        self.left_out["no photo"] += without
+
+    @property
+    def users(self) -> int:
+        return len(self._users)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Everything that is not in the tables, by reason: lines, and the photos of earlier reviews."""
+        photos = {"photo of an earlier review": self.repeated_photos}
+        found = {**self.rejected, **self.left_out, **photos}
+        return {reason: count for reason, count in found.items() if count}
+
+    def cuts(self) -> np.ndarray:
+        """Where val and test begin among the keys of the users that were kept (see `split_cuts`)."""
+        return split_cuts(self._users.values())
+
+    def check(self, path: Path) -> None:
+        """Complain of a file that is no corpus.
+
+        Raises:
+            CorpusError: nothing could be kept.
+        """
+        if not self.kept:
+            raise CorpusError(
+                f"{path}: no review could be kept ({self.counts}); expected one JSON object a line with business_id, "
+                "user_id, rating, review_text, pics; for filter_all_t.json run jobs.import_s2"
+            )
+
+
+def fill_split(reviews: pa.Table, cuts: np.ndarray, seed: int) -> pa.Table:
+    """The reviews with the split of their users."""
+    split = split_of(user_keys(reviews["user_id"].to_pylist(), seed), cuts)
+    return reviews.set_column(reviews.column_names.index("split"), "split", pa.array(split, pa.string()))
 
 
 def read_raw(path: Path, config: IngestConfig, seed: int) -> Corpus:
     """Read `image_review_all.json`: newline-delimited JSON, one review a line (paper section 3, Appendix A).
 
+    In this process and into memory; `jobs.ingest` does the same by the block.
+
     Raises:
         CorpusError: the file does not exist, or not one line of it is a review.
     """
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file; give GEST-raw's image_review_all.json with --reviews")
-    left_out: Counter[str] = Counter()
-    rows = list(_kept_rows(path, config, left_out))
-    if not rows:
-        raise CorpusError(
-            f"{path}: no review could be kept ({dict(left_out)}); expected one JSON object a line with "
-            "business_id, user_id, rating, review_text, pics"
-        )
-    sentences = split_sentences(row["text"] for row in rows)
-    split = split_users({row["user_id"] for row in rows}, seed)
-    reviews = [
-        {**row, "sentences": said, "split": split[row["user_id"]], "photo_ids": [name for name, _ in row["pics"]]}
-        for row, said in zip(rows, sentences, strict=True)
-    ]
-    photos = [
-        {"photo_id": name, "url": url, **{key: row[key] for key in ("review_id", "user_id", "business_id")}}
-        for row in rows
-        for name, url in row["pics"]
-    ]
-    for row in reviews:
-        del row["pics"]
+    ledger, parts = Ledger(config), []
+    for block in read_blocks(path, config.block_kb * 1024, config.max_line_kb * 1024):
+        index, rows = parse_block(block, config, seed)
+        parts.append(settle(block, rows, ledger.decide(index), str(path)))
+    ledger.check(path)
+    reviews, photos, rejects = (_joined(tables) for tables in zip(*parts, strict=True))
     return Corpus(
-        pa.Table.from_pylist(reviews, schema=REVIEWS), pa.Table.from_pylist(photos, schema=PHOTOS), dict(left_out)
+        fill_split(reviews.cast(REVIEWS), ledger.cuts(), seed),
+        photos.cast(PHOTOS),
+        rejects.cast(REJECTS),
+        ledger.counts,
     )
 
 
-def split_users(users: set[str], seed: int) -> dict[str, str]:
-    """Train, val or test for each user, 8:1:1; the same for the same users and seed."""
-    ordered = sorted(users, key=lambda user: hashlib.sha256(f"{seed}:{user}".encode()).digest())
-    bounds = np.cumsum([share for _, share in SPLITS]) * len(ordered)
-    names = [name for name, _ in SPLITS]
-    return {user: names[int(np.searchsorted(bounds, rank + 0.5))] for rank, user in enumerate(ordered)}
-
-
-def _kept_rows(path: Path, config: IngestConfig, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
-    seen: set[str] = set()
-    taken: set[str] = set()  # photo ids
-    with path.open("rb") as stream:
-        for line in stream:
-            if not line.strip():
-                continue
-            row, problem = _parse(line)
-            if row is None:
-                left_out[problem] += 1
-            elif row["review_id"] in seen:
-                left_out["duplicate review"] += 1
-            elif len(english_part(row["text"]).split()) < config.min_words:
-                left_out[f"fewer than {config.min_words} words" if row["text"].strip() else "empty text"] += 1
-            elif len(row["pics"]) > config.max_photos:
-                left_out[f"more than {config.max_photos} photos"] += 1
-            else:
-                seen.add(row["review_id"])
-                repeated = [name for name, _ in row["pics"] if name in taken]
-                left_out["photo of an earlier review"] += len(repeated)
-                row["pics"] = [(name, url) for name, url in row["pics"] if name not in taken]
-                taken.update(name for name, _ in row["pics"])
-                if not row["pics"]:
-                    left_out["no photo"] += 1
-                    continue
-                yield row
-    for reason in [reason for reason, count in left_out.items() if not count]:
-        del left_out[reason]
-
-
-def _parse(line: bytes) -> tuple[dict[str, Any] | None, str]:
-    try:
-        raw = json.loads(line)
-        user, business = str(raw["user_id"]), str(raw["business_id"])
-        row = {
-            "review_id": f"{user}_{business}",
-            "user_id": user,
-            "business_id": business,
-            "rating": None if raw.get("rating") is None else float(raw["rating"]),
-            "text": raw["review_text"] or "",
-            "pics": _pics(raw["pics"] or []),
-        }
-    except (ValueError, UnicodeDecodeError):
-        return None, "not JSON, or not UTF-8"
-    except (KeyError, TypeError, IndexError):
-        return None, "a field is missing or of a wrong type"
-    if not isinstance(row["text"], str) or not user or not business:
-        return None, "a field is missing or of a wrong type"
-    return row, ""
-
-
-def _pics(raw: list[Any]) -> list[tuple[str, str | None]]:
-    """(photo id, URL) of each pic, in the dict form or as a bare id; each id once."""
-    pics: dict[str, str | None] = {}
-    for pic in raw:
-        if isinstance(pic, str):
-            pics.setdefault(pic, None)
-        else:
-            url = pic.get("url")
-            pics.setdefault(str(pic["id"]), url[0] if isinstance(url, list) and url else url or None)
-    return list(pics.items())
+def _joined(tables: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).combine_chunks()

@@ -1,5 +1,6 @@
 """Sentences of a review: the unit that is annotated, matched to photos, and kept as an explanation."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -7,10 +8,8 @@ from functools import lru_cache
 import spacy
 from spacy.language import Language
 
-# Google Local: "(Translated by Google) <English> (Original) <as written>"
-TRANSLATED = re.compile(
-    r"^\s*\(Translated by Google\)\s*(?P<english>.*?)\s*\(Original\)\s*(?P<original>.*)$", re.DOTALL
-)
+# Google Local marks the two halves of a text that it translated, in either order.
+MARKER = re.compile(r"\((?P<kind>Translated by Google|Original)\)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
@@ -22,15 +21,37 @@ def _splitter() -> Language:
 
 
 def english_part(text: str) -> str:
-    """The English part of a text that Google translated; any other text as it is."""
-    found = TRANSLATED.match(text)
-    return found["english"] if found else text
+    """The English part of a text that Google translated; any other text as it is.
+
+    The forms are "(Translated by Google) English (Original) other", the same halves the other way round, and "other
+    (Translated by Google) English" without the second mark. Where the translation is blank the original is returned.
+    """
+    marks = list(MARKER.finditer(text))
+    translated = next((mark for mark in marks if mark["kind"].lower() != "original"), None)
+    if translated is None:
+        return text
+    before, after = text[: translated.start()], text[translated.end() :]
+    originals = [mark for mark in marks if mark["kind"].lower() == "original"]
+    following = next((mark for mark in originals if mark.start() > translated.start()), None)
+    if following is not None and not before.strip():
+        english, other = text[translated.end() : following.start()], text[following.end() :]
+    else:
+        first = next((mark for mark in originals if mark.start() < translated.start()), None)
+        english, other = after, before if first is None else before[first.end() :]
+    return english.strip() or other.strip()
 
 
-def split_sentences(texts: Iterable[str]) -> list[list[str]]:
-    """Sentences of each text, by spaCy's rule-based sentencizer; blank ones and bare punctuation are left out."""
+def split_sentences(texts: Iterable[str], forget: bool = False) -> list[list[str]]:
+    """Sentences of each text, by spaCy's rule-based sentencizer; blank ones and bare punctuation are left out.
+
+    Args:
+        forget: let spaCy forget the words of these texts afterwards, so that memory stays flat over millions of
+            texts; not while another thread splits.
+    """
     cleaned = (" ".join(english_part(text).split()) for text in texts)
-    return [[s for s in _sentences(doc)] for doc in _splitter().pipe(cleaned, batch_size=256)]
+    splitter = _splitter()
+    with splitter.memory_zone() if forget else contextlib.nullcontext():
+        return [list(_sentences(doc)) for doc in splitter.pipe(cleaned, batch_size=256)]
 
 
 def _sentences(doc: spacy.tokens.Doc) -> Iterable[str]:

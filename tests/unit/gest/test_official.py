@@ -1,13 +1,21 @@
-"""Reading GEST-raw: forms, rules, faults, splits."""
+"""Reading GEST-raw: forms, rules, faults, places, splits, and blocks against a plain loop over the whole file."""
 
+import gzip
 import json
+import random
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from showcases.errors import CorpusError
 from showcases.gest.config import IngestConfig
+from showcases.gest.mini import MiniConfig
+from showcases.gest.mini.world import build_world
+from showcases.gest.mini.writer import official_rows
 from showcases.gest.official import Corpus, read_raw, split_users
+from showcases.gest.rejects import Reason
 
 TEXT = "The ramen was rich. Parking was easy."
 
@@ -21,10 +29,18 @@ def row(**changes: object) -> dict[str, object]:
     return {**base, **changes}
 
 
-def read(tmp_path: Path, *rows: object) -> Corpus:
+def without(name: str) -> dict[str, object]:
+    return {key: value for key, value in row(user_id="u2").items() if key != name}
+
+
+def as_lines(*rows: object) -> list[bytes]:
+    return [r if isinstance(r, bytes) else json.dumps(r).encode() for r in rows]
+
+
+def read(tmp_path: Path, *rows: object, **options: Any) -> Corpus:
     path = tmp_path / "image_review_all.json"
-    path.write_bytes(b"\n".join(r if isinstance(r, bytes) else json.dumps(r).encode() for r in rows))
-    return read_raw(path, IngestConfig(), seed=0)
+    path.write_bytes(b"\n".join(as_lines(*rows)))
+    return read_raw(path, IngestConfig(**options), seed=0)
 
 
 def test_a_review_becomes_a_row_and_its_photos_become_rows(tmp_path: Path) -> None:
@@ -38,54 +54,192 @@ def test_a_review_becomes_a_row_and_its_photos_become_rows(tmp_path: Path) -> No
         ("p1", "https://lh5.googleusercontent.com/p/p1=w150-h150-k-no-p"),
         ("p2", None),
     ]
-    assert corpus.left_out == {}
+    assert corpus.left_out == {} and corpus.rejects.num_rows == 0
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"),
+    ("short", "reason"),
     [
-        (row(), "duplicate review"),
         (row(user_id="u2", review_text="Too short here"), "fewer than 5 words"),
         (row(user_id="u2", review_text=""), "empty text"),
         (row(user_id="u2", review_text=None), "empty text"),
         (row(user_id="u2", pics=[]), "no photo"),
+        (row(user_id="u2", pics=None), "no photo"),
         (row(user_id="u2", pics=[pic(f"q{i}") for i in range(11)]), "more than 10 photos"),
-        (row(user_id="u2", review_text=5), "a field is missing or of a wrong type"),
-        ({"business_id": "b1"}, "a field is missing or of a wrong type"),
-        ([1, 2], "a field is missing or of a wrong type"),
-        (b"{not json", "not JSON, or not UTF-8"),
-        (b'{"user_id": "\xff\xfe"}', "not JSON, or not UTF-8"),
     ],
 )
-def test_what_breaks_a_rule_is_left_out_and_counted(tmp_path: Path, bad: object, reason: str) -> None:
-    corpus = read(tmp_path, row(), bad)
+def test_what_breaks_a_rule_of_the_paper_is_left_out_and_counted(tmp_path: Path, short: object, reason: str) -> None:
+    corpus = read(tmp_path, row(), short)
     assert corpus.reviews.num_rows == 1
-    assert corpus.left_out == {reason: 1}
+    assert corpus.left_out == {reason: 1} and corpus.rejects.num_rows == 0
 
 
-def test_ten_photos_and_five_words_are_kept(tmp_path: Path) -> None:
-    corpus = read(tmp_path, row(review_text="one two three four five", pics=[f"q{i}" for i in range(10)]))
+MALFORMED = [
+    (row(), Reason.DUPLICATE_REVIEW),
+    (row(review_text="Short"), Reason.DUPLICATE_REVIEW),
+    (row(user_id="u2", review_text=5), Reason.WRONG_TYPE),
+    (row(user_id="u2", pics={"id": "p"}), Reason.WRONG_TYPE),
+    (row(user_id="u2", pics=[pic("p2"), 1.5]), Reason.WRONG_TYPE),
+    (row(user_id="u2", pics=[{"id": "p2", "url": [7]}]), Reason.WRONG_TYPE),
+    (row(user_id="u2", rating="4"), Reason.WRONG_TYPE),
+    (row(user_id="u2", rating=True), Reason.WRONG_TYPE),
+    (row(user_id=1.0e20), Reason.WRONG_TYPE),
+    (without("pics"), Reason.MISSING_FIELD),
+    (without("business_id"), Reason.MISSING_FIELD),
+    (row(user_id="u2", pics=[{"url": []}]), Reason.MISSING_FIELD),
+    ([1, 2], Reason.NOT_AN_OBJECT),
+    (b"17", Reason.NOT_AN_OBJECT),
+    (b"{not json", Reason.NOT_JSON),
+    (b"[" * 100_000, Reason.NOT_JSON),
+    (b'{"user_id": ' + b"9" * 5000 + b"}", Reason.NOT_JSON),
+    (json.dumps(row(user_id="u2")).encode()[:-5], Reason.NOT_JSON),
+    (b'{"user_id": "\xff\xfe"}', Reason.INVALID_UTF8),
+    (json.dumps(row(user_id="u2")).encode("utf-16"), Reason.INVALID_UTF8),
+    (json.dumps(row(user_id="u2", review_text="half an emoji \ud83d and five words")).encode(), Reason.INVALID_UTF8),
+    (row(user_id="u2", rating=0), Reason.BAD_RATING),
+    (row(user_id="u2", rating=5.5), Reason.BAD_RATING),
+    (row(user_id="u2", rating=float("nan")), Reason.BAD_RATING),
+    (row(user_id="u2", rating=float("-inf")), Reason.BAD_RATING),
+    (row(user_id="u2", rating=10**400), Reason.BAD_RATING),
+    (row(user_id="u2", pics=["../../etc/passwd"]), Reason.BAD_ID),
+    (row(user_id="u2", pics=[""]), Reason.BAD_ID),
+    (row(user_id=""), Reason.BAD_ID),
+    (row(user_id="line\nbreak"), Reason.BAD_ID),
+    (row(user_id="u" * 500), Reason.BAD_ID),
+    (row(user_id="u2", review_text="word " * 25_000), Reason.LINE_TOO_LONG),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), MALFORMED)
+@pytest.mark.parametrize("block_kb", [8192, 1])
+def test_a_malformed_line_is_rejected_with_place_and_reason(
+    tmp_path: Path, bad: object, reason: Reason, block_kb: int
+) -> None:
+    lines = as_lines(row(), b"", bad, row(user_id="u3", pics=["p3"]))
+    bad_line = lines[2].split(b"\n")[0]  # UTF-16 holds the byte of a line's end too
+    corpus = read(tmp_path, *lines, block_kb=block_kb, max_line_kb=98)
+    assert corpus.reviews["user_id"].to_pylist() == ["u1", "u3"]
+    reject = corpus.rejects.to_pylist()[0]
+    assert reject["reason"] == reason and reject["detail"]
+    assert (reject["line"], reject["offset"]) == (3, len(lines[0]) + 2)
+    assert reject["raw"] == bad_line[:1000]
+    assert reject["file"] == str(tmp_path / "image_review_all.json")
+    assert corpus.left_out[reason] == 1
+
+
+def test_ten_photos_five_words_and_whole_numbers_as_ids_are_kept(tmp_path: Path) -> None:
+    text = "one two three four five"
+    corpus = read(tmp_path, row(user_id=10**20 + 1, rating=None, review_text=text, pics=[f"q{i}" for i in range(10)]))
+    (review,) = corpus.reviews.to_pylist()
+    assert (review["user_id"], review["rating"]) == ("100000000000000000001", None)
     assert corpus.photos.num_rows == 10
 
 
+def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) -> None:
+    first, second = as_lines(row(), row(user_id="u2", pics=["p2"]))
+    corpus = read(tmp_path, b"\xef\xbb\xbf" + first + b"\r", second + b"\r")
+    assert corpus.reviews.num_rows == 2 and corpus.left_out == {}
+
+
 def test_a_photo_belongs_to_the_first_review_that_shows_it(tmp_path: Path) -> None:
-    corpus = read(tmp_path, row(), row(user_id="u2", pics=[pic("p1"), pic("p3")]))
+    rows = (row(), row(user_id="u2", pics=[pic("p1"), pic("p3")]), row(user_id="u3", pics=["p3"]))
+    corpus = read(tmp_path, *rows)
     assert [(p["photo_id"], p["user_id"]) for p in corpus.photos.to_pylist()] == [("p1", "u1"), ("p3", "u2")]
-    assert corpus.left_out == {"photo of an earlier review": 1}
+    assert corpus.left_out == {"photo of an earlier review": 2, "no photo": 1}
 
 
-def test_only_the_english_half_of_a_translated_text_is_cut_into_sentences(tmp_path: Path) -> None:
-    text = "(Translated by Google) Very good soup. Come here.\n\n(Original)\nMuy buena sopa. Ven aquí."
-    corpus = read(tmp_path, row(review_text=text))
-    (review,) = corpus.reviews.to_pylist()
-    assert review["sentences"] == ["Very good soup.", "Come here."]
-    assert review["text"] == text
+def noisy_lines(seed: int) -> list[bytes]:
+    """Rows of few users, businesses and photos, so that many repeat; broken ones and blank lines between."""
+    draw = random.Random(seed)
+    lines = []
+    for _ in range(300):
+        kind = draw.random()
+        if kind < 0.05:
+            lines.append(draw.choice([b"", b"  ", b"{", b"\xff", b'{"a": 1}', b"null"]))
+            continue
+        pics = [pic(f"p{draw.randrange(400)}") for _ in range(draw.choice([0, 1, 1, 2, 3, 12]))]
+        text = " ".join(["Good soup."] * draw.randrange(8)) or draw.choice(["", None])
+        fields = {"user_id": f"u{draw.randrange(60)}", "business_id": f"b{draw.randrange(6)}"}
+        lines += as_lines(row(review_text=text, pics=pics, rating=draw.randrange(1, 6), **fields))
+    return lines
+
+
+def plain_loop(lines: list[bytes]) -> tuple[list[tuple[str, list[str]]], Counter[str]]:
+    """The rules in a loop with sets of whole ids: (review id, photo ids) kept, and the rest counted by what it is."""
+    seen, taken, kept, rest = set(), set(), [], Counter()
+    for line in lines:
+        if not line.strip():
+            rest["blank"] += 1
+            continue
+        try:
+            raw = json.loads(line)
+            review_id, text = f"{raw['user_id']}_{raw['business_id']}", raw["review_text"] or ""
+        except (ValueError, KeyError, TypeError):
+            rest["rejected"] += 1
+            continue
+        names = list(dict.fromkeys(p["id"] for p in raw["pics"]))
+        if review_id in seen:
+            rest["rejected"] += 1
+        elif len(text.split()) < 5 or len(names) > 10:
+            rest["left out"] += 1
+        else:
+            seen.add(review_id)
+            fresh = [name for name in names if name not in taken]
+            taken.update(fresh)
+            rest["left out"] += not fresh
+            kept += [(review_id, fresh)] if fresh else []
+    return kept, rest
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("block_kb", [8192, 4, 1])
+def test_blocks_keep_what_a_plain_loop_keeps_and_nothing_vanishes(tmp_path: Path, seed: int, block_kb: int) -> None:
+    lines = noisy_lines(seed)
+    corpus = read(tmp_path, *lines, block_kb=block_kb)
+    kept, rest = plain_loop(lines)
+    rows = corpus.reviews.to_pylist()
+    assert [(r["review_id"], r["photo_ids"]) for r in rows] == kept
+    assert [p["photo_id"] for p in corpus.photos.to_pylist()] == [name for _, names in kept for name in names]
+    assert corpus.rejects.num_rows == rest["rejected"]
+    rejected = {str(reason) for reason in Reason}
+    by_rule = {name: n for name, n in corpus.left_out.items() if name not in rejected}
+    by_rule.pop("photo of an earlier review", None)
+    assert sum(by_rule.values()) == rest["left out"]
+    assert len(rows) + corpus.rejects.num_rows + sum(by_rule.values()) + rest["blank"] == len(lines)
+    users = {review["user_id"] for review in rows}
+    assert {r["user_id"]: r["split"] for r in rows} == split_users(users, seed=0)
+
+
+def test_a_gzip_file_gives_the_same_tables_and_a_cut_off_one_is_named(tmp_path: Path) -> None:
+    lines = noisy_lines(9)
+    plain = read(tmp_path, *lines)
+    packed = tmp_path / "image_review_all.json.gz"
+    packed.write_bytes(gzip.compress(b"\n".join(lines)))
+    corpus = read_raw(packed, IngestConfig(block_kb=2), seed=0)
+    assert corpus.reviews.equals(plain.reviews) and corpus.photos.equals(plain.photos)
+    assert corpus.rejects.drop_columns("file").equals(plain.rejects.drop_columns("file"))
+    packed.write_bytes(gzip.compress(b"\n".join(lines))[:-300])
+    with pytest.raises(CorpusError, match=r"damaged after .* bytes .*fetch the file again"):
+        read_raw(packed, IngestConfig(), seed=0)
+
+
+def test_the_generated_corpus_loses_what_was_planted_and_nothing_else(tmp_path: Path) -> None:
+    world = build_world(MiniConfig(restaurants=8, users=40, reviews=160, photos=300, annotated_reviews=80))
+    corpus = read(tmp_path, *official_rows(world))
+    planted = Counter(review.fault for review in world.reviews)
+    assert corpus.left_out == {
+        "duplicate review": planted["duplicate_rows"],
+        "empty text": planted["empty_texts"],
+        "fewer than 5 words": planted["under_5_words"] + planted["japanese"],  # written without spaces
+        "more than 10 photos": planted["over_10_photos"],
+        "no photo": planted["no_photos"],
+    }
 
 
 def test_no_file_and_no_review_say_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such file"):
         read_raw(tmp_path / "absent.json", IngestConfig(), 0)
-    with pytest.raises(CorpusError, match="business_id, user_id, rating, review_text, pics"):
+    with pytest.raises(CorpusError, match=r"business_id, user_id, rating, review_text, pics; .*jobs\.import_s2"):
         read(tmp_path, {"train": [], "val": [], "test": []})
 
 
@@ -95,6 +249,14 @@ def test_users_are_split_8_1_1_and_stay_where_they_are() -> None:
     assert [sum(s == name for s in split.values()) for name in ("train", "val", "test")] == [800, 100, 100]
     assert split == split_users(set(sorted(users)), seed=0)
     assert split != split_users(users, seed=1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10, 11, 37])
+def test_few_users_are_split_as_near_to_8_1_1_as_whole_users_allow(count: int) -> None:
+    split = split_users({f"u{i}" for i in range(count)}, seed=3)
+    middles = [(rank + 0.5) / count for rank in range(count)]  # where each ranked user lies between 0 and 1
+    expected = ["train" if m <= 0.8 + 1e-9 else "val" if m <= 0.9 + 1e-9 else "test" for m in middles]
+    assert Counter(split.values()) == Counter(expected)
 
 
 def test_the_real_file_is_read_and_every_line_accounted_for(shared_data: Path) -> None:
