@@ -152,6 +152,7 @@ STEP = Step(
     sections=("embed",),
     run=embed,
     resumes=True,
+    manners=("embed.photos_per_unit", "embed.sentences_per_unit"),
 )
 
 if __name__ == "__main__":

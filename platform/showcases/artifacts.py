@@ -118,19 +118,23 @@ def embeddings_schema(dim: int, model_id: str = "") -> pa.Schema:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact of the flow: its folder's name, the step that writes it, its form."""
+    """One artifact of the flow: its folder's name, the step that writes it, its form.
+
+    `row_group` is the most rows of a Parquet row group, which is read whole by whoever wants some of it.
+    """
 
     name: str
     step: str
     form: str
     schema: pa.Schema | None = None
+    row_group: int | None = None
 
 
 FLOW: tuple[Artifact, ...] = (
-    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS),
+    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS, row_group=4096),
     Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS),
     Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS),
-    Artifact("images", "fetch_images", "Parquet shards with the JPEG bytes and a status a photo", IMAGES),
+    Artifact("images", "fetch_images", "Parquet shards: the JPEG bytes and a status a photo", IMAGES, row_group=256),
     Artifact("clip", "train_clip", "open_clip config + safetensors"),
     Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector"),
     Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector"),
@@ -321,7 +325,7 @@ class Workspace:
             except (KeyError, ValueError, pa.ArrowException) as error:
                 raise ArtifactError(f"{artifact}: {error}; its columns are {schema.names}") from error
         buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer)
+        pq.write_table(table, buffer, row_group_size=ARTIFACTS[artifact].row_group)
         self.write_bytes(buffer.getvalue(), artifact, name)
 
     def read_table(self, artifact: str, columns: Iterable[str] | None = None) -> pa.Table:

@@ -18,7 +18,9 @@ import torch
 
 from showcases.artifacts import Workspace, embeddings_schema
 from showcases.clip.encoder import ClipEncoder, Dtype
+from showcases.object_store import insist
 from showcases.photos import PhotoError, to_pixels
+from showcases.store_errors import explained
 
 PHOTOS, SENTENCES, FAILURES = "image_embeddings", "sentence_embeddings", "embed_failures"
 
@@ -66,9 +68,7 @@ def prepare(unit: Unit, workspace: Workspace, image_size: int) -> Prepared:
     """Read a unit; photos are decoded to `image_size` px."""
     started = time.thread_time()
     columns = ["photo_id", "bytes"] if unit.artifact == PHOTOS else ["review_id", "sentences"]
-    with workspace.filesystem.open_input_file(unit.path) as stream:
-        table = pq.ParquetFile(stream, pre_buffer=True).read_row_group(unit.row_group, columns)
-    rows = table.take(pa.array(unit.rows)).to_pydict()
+    rows = _read_row_group(workspace, unit, columns).take(pa.array(unit.rows)).to_pydict()
     if unit.artifact == SENTENCES:
         pairs = [
             (f"{review}:{number}", text)
@@ -81,6 +81,15 @@ def prepare(unit: Unit, workspace: Workspace, image_size: int) -> Prepared:
     amounts = {"bytes_in": float(sum(len(data or b"") for data in rows["bytes"]))}
     amounts["decode_cpu_s"] = time.thread_time() - started
     return Prepared(unit.artifact, unit.name, ids, pixels, failures, amounts)
+
+
+def _read_row_group(workspace: Workspace, unit: Unit, columns: list[str]) -> pa.Table:
+    def read() -> pa.Table:
+        with workspace.filesystem.open_input_file(unit.path) as stream:
+            return pq.ParquetFile(stream, pre_buffer=True).read_row_group(unit.row_group, columns)
+
+    with explained(workspace.filesystem, unit.path):
+        return insist(read)
 
 
 def _decoded(

@@ -37,14 +37,14 @@ class ClipPairs:
         reviews = workspace.read_table("reviews", ["review_id", "sentences", "split"]).to_pylist()
         said = {row["review_id"]: row["sentences"] for row in reviews if row["split"] == split and row["sentences"]}
         owner = {row["photo_id"]: row["review_id"] for row in workspace.read_table("photos").to_pylist()}
-        images = workspace.read_table("images", ["photo_id", "bytes", "status"])
+        stored, same_as = _stored_photos(workspace)
         pixels, owners = [], []
-        for name, data, status in zip(*(images[column] for column in ("photo_id", "bytes", "status")), strict=True):
-            review = owner.get(name.as_py())
-            if status.as_py() != "ok" or review not in said:
+        for name, review in owner.items():  # in this table's order, whatever that of the shards
+            data = stored.get(same_as.get(name, name))
+            if data is None or review not in said:
                 continue
             try:
-                pixels.append(to_pixels(data.as_py(), size))
+                pixels.append(to_pixels(data, size))
             except PhotoError:
                 continue  # counted by fetch_images
             owners.append(review)
@@ -80,6 +80,18 @@ class ClipPairs:
             sentences = [sentences[i] for i in some]
         body = [token for sentence in sentences for token in sentence][: self.context - 2]
         return [self._start, *body, self._end]
+
+
+def _stored_photos(workspace: Workspace) -> tuple[dict[str, bytes], dict[str, str]]:
+    """JPEG bytes by the photo that holds them; and that photo by each of its exact duplicates."""
+    images = workspace.read_table("images", ["photo_id", "bytes", "status", "same_as"])
+    stored, same_as = {}, {}
+    for name, data, status, holder in zip(*(column.to_pylist() for column in images.columns), strict=True):
+        if status == "ok" and holder is not None:
+            same_as[name] = holder
+        elif status == "ok":
+            stored[name] = data
+    return stored, same_as
 
 
 def train_clip(

@@ -90,6 +90,15 @@ def test_a_duplicate_alone_is_left(workspace: Workspace) -> None:
     assert [photo_ids(workspace, unit) for unit in plan.units] == [[shared[-1]]] and plan.left == 1
 
 
+def test_units_of_a_long_shard_read_its_row_groups_not_the_whole_of_it(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    rows = [{"photo_id": f"p{i:04}", "status": "ok"} for i in range(600)]
+    workspace.write_table(pa.Table.from_pylist(rows, schema=IMAGES), "images")
+    plan = plan_photos(workspace, NONE, 256)
+    assert [(unit.row_group, len(unit.rows)) for unit in plan.units] == [(0, 256), (1, 256), (2, 88)]
+    assert [i for unit in plan.units for i in photo_ids(workspace, unit)] == [row["photo_id"] for row in rows]
+
+
 def test_a_workspace_without_photos_or_sentences_has_an_empty_plan(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     for plan in (plan_photos(workspace, NONE, 7), plan_sentences(workspace, NONE, 7)):
