@@ -1,0 +1,79 @@
+"""import_s2: the published GEST-s2 to `gest_s2` with its official splits; nothing is distilled.
+
+    python -m jobs.import_s2 --reviews filter_all_t.json --root s2-workspace
+
+For a workspace of its own: besides `gest_s2` it writes what readers of that need, `reviews`, `photos` and `rejects`,
+in place of `ingest`. Go on with fetch_images, train_clip, embed and train_generator, one by one; `jobs.pipeline` would
+make the corpus anew from raw reviews. The paper's split for photo selection (gest_s1) was never published.
+
+What the file means, as far as it can be seen: `review_text` is the distilled explanation (so `reviews` holds that as
+the text of these rows, not the whole review); `history_reviews` are the user's other reviews, which come without
+rating and photos. About 3% of the explanations are empty and 0.2% of the rows have no photo: they stay in `gest_s2`,
+are counted in its manifest, and the generator's reader passes over them.
+"""
+
+from pathlib import Path
+
+from jobs.config import PipelineConfig
+from jobs.corpus import file_digest
+from jobs.step import Step, StepContext, main
+from showcases.artifacts import Workspace
+from showcases.errors import ConfigError, CorpusError
+from showcases.gest.official_s2 import S2Import
+from showcases.gest.rejects import rejects_table
+
+WRITES = ("reviews", "photos", "rejects", "gest_s2")
+
+
+def import_s2(context: StepContext) -> None:
+    path, workspace = Path(context.config.corpus.reviews or ""), context.workspace
+    source = S2Import(path)
+    for number, tables in enumerate(source.tables()):
+        for artifact, table in tables.items():
+            if table.num_rows or not number:
+                workspace.write_table(table, artifact, f"part-{number:05d}.parquet")
+        if number % 5 == 4:
+            context.say(f"{sum(source.rows.values()):,} rows, {len(source.reviews):,} reviews")
+    workspace.write_table(rejects_table(str(path), source.rejects), "rejects")
+    if not source.rows:
+        raise CorpusError(f"{path}: not one row could be used; {len(source.rejects):,} rejected, see rejects")
+    _record(context, source)
+
+
+def _record(context: StepContext, source: S2Import) -> None:
+    rejected: dict[str, int] = {}
+    for reject in source.rejects:
+        rejected[str(reject.reason)] = rejected.get(str(reject.reason), 0) + 1
+    figures = source.figures()
+    rows = {"reviews": sum(source.rows.values()), **source.rows}
+    context.say(f"gest_s2: {', '.join(f'{name} {count:,}' for name, count in rows.items())}")
+    for name, count in {**figures, **{f"rejected, {reason}": count for reason, count in rejected.items()}}.items():
+        context.say(f"{name.replace('_', ' ')}: {count:,}")
+    context.record("gest_s2", rows, rejected, figures)
+    context.record("reviews", {"reviews": figures["reviews"]})
+    context.record("photos", {"photos": figures["photos"]})
+    context.record("rejects", {"rejects": len(source.rejects), **rejected})
+
+
+def _inputs(config: PipelineConfig) -> dict[str, str]:
+    """Digest of the file, once it is sure that no other corpus is written over.
+
+    Raises:
+        ConfigError: no file is given, or the workspace holds what another step wrote.
+    """
+    if config.corpus.reviews is None:
+        raise ConfigError("no file; give GEST-s2's filter_all_t.json with --reviews")
+    for artifact in WRITES:
+        manifest = Workspace(config.root).manifest(artifact)
+        if manifest is not None and manifest.step != STEP.name and not config.force:
+            raise ConfigError(
+                f"{config.root}: {artifact} was made there by jobs.{manifest.step} and would be lost; give another "
+                "--root, or --force true"
+            )
+    return {"reviews file": file_digest(Path(config.corpus.reviews))}
+
+
+STEP = Step(name="import_s2", reads=(), writes=WRITES, sections=(), run=import_s2, inputs=_inputs)
+
+if __name__ == "__main__":
+    main(STEP)

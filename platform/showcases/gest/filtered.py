@@ -1,0 +1,159 @@
+"""GEST-s2 as the authors published it: `filter_all_t.json`, one JSON object of three lists, read a row at a time.
+
+What is known of the file: {"train": [...], "val": [...], "test": [...]} with 87,013, 10,860 and 11,015 rows; a row has
+the fields of GEST-raw, but bare photo ids, the distilled explanation as `review_text`, and `history_reviews`, pairs of
+(review id, text). Whether those texts are whole reviews or explanations too is not documented.
+"""
+
+import codecs
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from showcases.errors import CorpusError
+from showcases.gest.records import MAX_ID_LENGTH, Record, checked_text, parse_record
+from showcases.gest.rejects import Reason, Reject, RowError
+from showcases.gest.splits import SPLITS
+
+CHUNK = 1 << 20  # bytes read at a time
+MAX_ROW = 4 << 20  # characters; a longer row means that the file is broken
+FORM = '{"train": [...], "val": [...], "test": [...]}'
+
+
+@dataclass(frozen=True)
+class FilteredRow:
+    """A row of GEST-s2.
+
+    Attributes:
+        number, offset: of the row in the file, from 1; bytes before it.
+        record: its text is the explanation.
+        history: (review id, text) of the user's other reviews, as published.
+        raw: as written.
+    """
+
+    number: int
+    offset: int
+    split: str
+    record: Record
+    history: tuple[tuple[str, str], ...]
+    raw: bytes
+
+
+def read_filtered(path: Path, reject: Callable[[Reject], None]) -> Iterator[FilteredRow]:
+    """Rows of the file, in order; a few megabytes of it are in memory.
+
+    Args:
+        reject: takes the rows that cannot be used.
+
+    Raises:
+        CorpusError: there is no such file, or it is no JSON of this form (such as one that is cut off).
+    """
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such file; give GEST-s2's filter_all_t.json with --reviews")
+    with path.open("rb") as stream:
+        for number, (split, offset, raw, value) in enumerate(_rows(_Reader(path, stream)), start=1):
+            try:
+                record = parse_record(value)
+                yield FilteredRow(number, offset, split, record, _history(value.get("history_reviews")), raw)
+            except RowError as error:
+                reject(Reject(number, offset, error.reason, error.detail, raw))
+
+
+def _history(raw: Any) -> tuple[tuple[str, str], ...]:
+    if raw is None:
+        return ()
+    pairs: list[Any] = raw if isinstance(raw, list) else [None]
+    if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+        raise RowError(Reason.WRONG_TYPE, "history_reviews is no list of pairs (review id, text)")
+    for name, _ in pairs:
+        if not name.isprintable() or "_" not in name.strip("_") or len(name) > 2 * MAX_ID_LENGTH + 1:
+            raise RowError(Reason.BAD_ID, f"history_reviews: {name[:80]!r} is no <user_id>_<business_id>")
+    return tuple((name, checked_text(text, "history_reviews")) for name, text in pairs)
+
+
+def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
+    """(split, byte offset, as written, value) of each element of the lists."""
+    names = [name for name, _ in SPLITS]
+    for key in reader.members("{", "}"):
+        if key not in names:
+            raise reader.error(f"found {str(key)[:40]!r} where a split's name was expected")
+        reader.expect(":")
+        for value in reader.members("[", "]"):
+            yield key, *reader.last, value
+    if reader.next():
+        raise reader.error("more follows after the end")
+
+
+class _Reader:
+    """A JSON document's values one after another, with a window of its text in memory."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self.path, self.stream = path, stream
+        self.decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode  # a bad byte costs one row
+        self.parse = json.JSONDecoder().raw_decode
+        self.text, self.place = "", 0  # window, place in it
+        self.counted, self.bytes = 0, 0  # place up to which bytes are counted, and how many there are before it
+        self.last: tuple[int, bytes] = (0, b"")  # byte offset and raw bytes of the last value
+
+    def members(self, opening: str, closing: str) -> Iterator[Any]:
+        """Values between brackets, up to the closing one."""
+        self.expect(opening)
+        if self.next() == closing:
+            self.place += 1
+            return
+        while True:
+            yield self.value()
+            if self.next() == closing:
+                self.place += 1
+                return
+            self.expect(",")
+
+    def expect(self, character: str) -> None:
+        if self.next() != character:
+            raise self.error(f"expected {character!r}, found {self.next()!r}")
+        self.place += 1
+
+    def next(self) -> str:
+        """The next character that is no blank; empty at the end of the file."""
+        while True:
+            while self.place < len(self.text) and self.text[self.place] in " \t\r\n\ufeff":
+                self.place += 1
+            if self.place < len(self.text) or not self._fill():
+                return self.text[self.place : self.place + 1]
+
+    def value(self) -> Any:
+        """The next value, whole."""
+        self.next()
+        while True:
+            try:
+                value, end = self.parse(self.text, self.place)
+                if end < len(self.text) or not self._fill():  # a number may go on
+                    break
+            except (ValueError, RecursionError) as problem:
+                if len(self.text) - self.place > MAX_ROW or not self._fill():
+                    raise self.error(str(problem)[:200]) from problem
+        raw = self.text[self.place : end].encode(errors="surrogateescape")
+        self.last, self.place = (self._offset(), raw), end
+        return value
+
+    def error(self, problem: str) -> CorpusError:
+        return CorpusError(
+            f"{self.path}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
+            "if it was cut off, fetch it again; image_review_all.json goes to jobs.ingest"
+        )
+
+    def _offset(self) -> int:
+        """Bytes of the file before the place."""
+        self.bytes += len(self.text[self.counted : self.place].encode(errors="surrogateescape"))
+        self.counted = self.place
+        return self.bytes
+
+    def _fill(self) -> bool:
+        """Read on; whether there was more. What has been used up is dropped."""
+        chunk = self.stream.read(CHUNK)
+        self._offset()
+        self.text = self.text[self.place :] + self.decode(chunk, final=not chunk)
+        self.place = self.counted = 0
+        return bool(chunk)

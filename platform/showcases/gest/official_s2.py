@@ -1,0 +1,150 @@
+"""The published GEST-s2 as tables: `gest_s2` with its official splits, and the reviews and photos that it speaks of."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from showcases.artifacts import GEST_S2, PHOTOS, REVIEWS
+from showcases.gest.digests import DigestSet, digest_ids
+from showcases.gest.filtered import FilteredRow, read_filtered
+from showcases.gest.rejects import Reason, Reject
+from showcases.gest.sentences import split_sentences
+from showcases.gest.splits import SPLITS
+
+ROWS = 5000  # a shard
+Tables = dict[str, pa.Table]  # by artifact
+
+
+@dataclass
+class S2Import:
+    """Reads the file twice: its rows, then the past reviews that are no rows themselves.
+
+    Attributes:
+        rows: by split.
+        counts: what a reader should know of the file (see `figures`).
+        rejects: rows that could not be used, and second copies.
+    """
+
+    path: Path
+    rows: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+    reviews: DigestSet = field(default_factory=DigestSet)
+    photos: DigestSet = field(default_factory=DigestSet)
+    users: dict[str, DigestSet] = field(default_factory=lambda: {name: DigestSet() for name, _ in SPLITS})
+
+    def tables(self) -> Iterator[Tables]:
+        """Shards of `gest_s2`, `reviews` and `photos`; first the rows', then those of past reviews alone.
+
+        Raises:
+            CorpusError: the file is not there or not of this form.
+        """
+        for rows in _batches(read_filtered(self.path, self.rejects.append)):
+            yield self._of_rows(self._unseen(rows))
+        for rows in _batches(read_filtered(self.path, reject=lambda _: None)):
+            yield {"reviews": self._of_history(rows)}
+
+    def figures(self) -> dict[str, int]:
+        """Counts that tell how the file is: none of these rows is left out of `gest_s2`."""
+        sets = [users.values() for users in self.users.values()]
+        shared = sum(len(np.intersect1d(a, b)) for i, a in enumerate(sets) for b in sets[:i])
+        return {**self.counts, "users_in_two_splits": shared, "photos": len(self.photos), "reviews": len(self.reviews)}
+
+    def _unseen(self, rows: Sequence[FilteredRow]) -> list[FilteredRow]:
+        """The rows that are no second copies."""
+        fresh = self.reviews.add(digest_ids(row.record.review_id for row in rows))
+        detail = "a row of this user and business came before"
+        self.rejects += [
+            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw)
+            for row, new in zip(rows, fresh, strict=True)
+            if not new
+        ]
+        return [row for row, new in zip(rows, fresh, strict=True) if new]
+
+    def _of_rows(self, rows: Sequence[FilteredRow]) -> Tables:
+        self._count(rows)
+        pics = [(row, name, url) for row in rows for name, url in row.record.pics]
+        fresh = self.photos.add(digest_ids(name for _, name, _ in pics))
+        self.counts["photos_of_an_earlier_row"] += int((~fresh).sum())
+        photos = [
+            {"photo_id": name, "url": url, **_ids(row)}
+            for (row, name, url), new in zip(pics, fresh, strict=True)
+            if new
+        ]
+        own = iter(fresh.tolist())
+        reviews = [
+            {**_ids(row), "rating": row.record.rating, "text": row.record.text, "split": row.split}
+            | {"photo_ids": [name for name, _ in row.record.pics if next(own)]}
+            for row in rows
+        ]
+        s2 = [
+            {**_ids(row), "explanation": row.record.text, "split": row.split}
+            | {"photo_ids": [name for name, _ in row.record.pics], "history_review_ids": _past(row)}
+            for row in rows
+        ]
+        return {
+            "gest_s2": pa.Table.from_pylist(s2, schema=GEST_S2),
+            "reviews": _reviews(reviews),
+            "photos": pa.Table.from_pylist(photos, schema=PHOTOS),
+        }
+
+    def _of_history(self, rows: Sequence[FilteredRow]) -> pa.Table:
+        """Reviews that are told of as past ones only; they have a text, no rating and no photo."""
+        told = [(row, name, text) for row in rows for name, text in row.history]
+        fresh = self.reviews.add(digest_ids(name for _, name, _ in told))
+        found: list[dict[str, Any]] = []
+        for (row, name, text), new in zip(told, fresh, strict=True):
+            if new:
+                user, business = _owners(row, name)
+                ids = {"review_id": name, "user_id": user, "business_id": business}
+                found.append({**ids, "rating": None, "text": text, "split": row.split, "photo_ids": []})
+        return _reviews(found)
+
+    def _count(self, rows: Iterable[FilteredRow]) -> None:
+        for row in rows:
+            self.rows[row.split] += 1
+            self.counts["empty_explanations"] += not row.record.text.strip()
+            self.counts["rows_without_photos"] += not row.record.pics
+            self.counts["own_review_in_history"] += any(name == row.record.review_id for name, _ in row.history)
+            self.counts["history_of_another_user"] += sum(
+                _owners(row, name)[0] != row.record.user_id for name, _ in row.history
+            )
+        for split, users in self.users.items():
+            users.add(digest_ids(row.record.user_id for row in rows if row.split == split))
+
+
+def _batches(rows: Iterable[FilteredRow]) -> Iterator[list[FilteredRow]]:
+    source = iter(rows)
+    while batch := list(islice(source, ROWS)):
+        yield batch
+
+
+def _ids(row: FilteredRow) -> dict[str, str]:
+    record = row.record
+    return {"review_id": record.review_id, "user_id": record.user_id, "business_id": record.business_id}
+
+
+def _past(row: FilteredRow) -> list[str]:
+    """Ids of past reviews, each once; never the row's own, which would tell what is to be written."""
+    return [name for name in dict.fromkeys(name for name, _ in row.history) if name != row.record.review_id]
+
+
+def _owners(row: FilteredRow, review_id: str) -> tuple[str, str]:
+    """(user, business) of a review id; the row's own user where it begins with that, as ids may hold a _ themselves."""
+    own = f"{row.record.user_id}_"
+    if review_id.startswith(own):
+        return row.record.user_id, review_id[len(own) :]
+    user, _, business = review_id.rpartition("_")
+    return user, business
+
+
+def _reviews(rows: list[dict[str, Any]]) -> pa.Table:
+    sentences = split_sentences((row["text"] for row in rows), forget=True)
+    whole = [{**row, "sentences": said} for row, said in zip(rows, sentences, strict=True)]
+    return pa.Table.from_pylist(whole, schema=REVIEWS)
