@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test faults check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 
 test: check ## checks, then every test but the slow ones, with the library's coverage
 	$(PY) -m pytest -m "not slow" --cov --cov-report=term --durations=15
+
+faults: $(READY) ## slow: embedding 20,000 photos while drivers and encoders are killed
+	$(PY) -m pytest -m slow -s tests/ray
 
 check: $(READY) ## lint, format and types
 	$(VENV)/bin/ruff check .
