@@ -32,7 +32,8 @@ class CorpusConfig:
 
     Args:
         reviews: image_review_all.json (GEST-raw's form); none writes and uses the mini corpus.
-        photos: folder of <photo id>.jpg.
+        photos: folder of <photo id>.jpg, a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`
+            to fetch them from the URLs that the reviews name.
         labels: Label Studio's JSON export of the annotation; none falls back to weak labels by CLIP similarity.
     """
 
@@ -95,6 +96,7 @@ def parser(prog: str) -> ArgumentParser:
     result.add_argument("--reviews", dest="reviews", type=str | None, help="short for --corpus.reviews")
     result.add_argument("--photos", dest="photos", type=str | None, help="short for --corpus.photos")
     result.add_argument("--labels", dest="labels", type=str | None, help="short for --corpus.labels")
+    result.add_argument("--retry", dest="retry", type=str | None, help="short for --fetch_images.retry")
     return result
 
 
@@ -106,6 +108,8 @@ def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
         given = values.pop(name, None)
         if given is not None:
             values["corpus"][name] = given
+    if (retry := values.pop("retry", None)) is not None:
+        values["fetch_images"]["retry"] = retry
     for name in MODEL_PATHS:
         if values[name] is not None and Path(values[name]).exists():  # workers have working folders of their own
             values[name] = str(Path(values[name]).resolve())

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-import pyarrow.dataset
 import ray
 
 from jobs.generation import GeneratingActor
@@ -26,6 +24,7 @@ from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import GROUND_TRUTH, System, Written, first_seeds, measure, stack_vectors
 from showcases.evaluation.tables import Table
 from showcases.evaluation.text_metrics import Figure, MeteorScorer
+from showcases.gest.images import read_photos
 from showcases.gest.sentences import split_sentences
 
 
@@ -177,14 +176,6 @@ def make_gallery(
         workspace, {photo.photo_id for entry in entries for photo in (*entry.photos, *entry.own_photos)}
     )
     return [with_photos(entry, bytes_of.get) for entry in entries]
-
-
-def read_photos(workspace: Workspace, photo_ids: set[str]) -> dict[str, bytes]:
-    """JPEG bytes of a few photos."""
-    shards = pyarrow.dataset.dataset(workspace.shards("images"), filesystem=workspace.filesystem)
-    wanted = pyarrow.compute.field("photo_id").isin(sorted(photo_ids))
-    table = shards.to_table(columns=["photo_id", "bytes"], filter=wanted)
-    return {row["photo_id"]: row["bytes"] for row in table.to_pylist() if row["bytes"]}
 
 
 def write_report(context: StepContext, tables: list[Table], gallery: list[Showcase], encoder: str) -> None:

@@ -1,63 +1,121 @@
 """fetch_images: the photos' bytes into Parquet shards, each checked by decoding it; nothing vanishes."""
 
 from collections import Counter
+from collections.abc import Iterator
 
-import pyarrow.parquet as pq
-import ray
-from pyarrow import fs
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from jobs.bill import bill, spoken
 from jobs.config import PipelineConfig
+from jobs.fetching import drop, fetch, located
+from jobs.shards import Tally, done_ids, follow, resume_or_clear, without
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, ShowcasesError
-from showcases.gest.fetch import PhotoReader, open_folder
+from showcases.gest.fetch import STATUSES
+from showcases.gest.images import orphans, read_columns
+from showcases.gest.sources import URLS, Source, open_source
+
+ROUNDS = 3  # of fetching duplicates again whose bytes nobody holds any more
 
 
 def fetch_images(context: StepContext) -> None:
     config, workspace = context.config, context.workspace
-    if config.corpus.photos is None:
-        raise ConfigError("no photos: give the folder of <photo id>.jpg with --photos FOLDER")
-    filesystem, root = open_folder(config.corpus.photos)
-    if filesystem.get_file_info(root).type != fs.FileType.Directory:
-        raise ConfigError(f"{config.corpus.photos}: no such folder; --photos is a folder of <photo id>.jpg")
-    names = workspace.read_table("photos", ["photo_id"])
-    dataset = ray.data.from_arrow(names).repartition(max(1, min(200, names.num_rows // 500)))
-    folder = config.corpus.photos if "://" in config.corpus.photos else root
-    read = dataset.map_batches(
-        PhotoReader(folder, config.fetch_images.max_side).__call__, batch_format="numpy", batch_size=500
-    )
-    read.write_parquet(workspace.path("images"), filesystem=workspace.filesystem)
-    count_statuses(context, names.num_rows)
+    retried = statuses_to_retry(config.fetch_images.retry)
+    source = open_source(config.corpus.photos, config.fetch_images)
+    resume_or_clear(context, "images")
+    photos = workspace.read_table("photos", ["photo_id", "url"])
+    if retried:
+        context.say(f"{drop(workspace, 'status', retried):,} photos are fetched again: {', '.join(retried)}")
+    left = len(without(photos["photo_id"], done_ids(workspace, "images", "photo_id")))
+    if 0 < left < photos.num_rows:
+        context.say(f"{photos.num_rows - left:,} of {photos.num_rows:,} photos stand, going on from there")
+    tally = follow(rounds(context, source, photos), left, "photos", context.say, note)
+    settle(context, photos, tally)
 
 
-def count_statuses(context: StepContext, expected: int) -> None:
-    """Count what became of the photos.
+def statuses_to_retry(names: str) -> list[str]:
+    """The statuses of `--retry failed,expired`.
 
     Raises:
-        ShowcasesError: rows are missing, or more failed than the config allows.
+        ConfigError: one of them is no status, or ok.
     """
-    statuses = _read_statuses(context.workspace)
-    counts = Counter(statuses)
-    if len(statuses) != expected:
-        raise ShowcasesError(f"images: {len(statuses)} rows for {expected} photos; run jobs.fetch_images with --force")
-    context.say("photos: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
-    failures = {status: count for status, count in counts.items() if status != "ok"}
-    context.record("images", {"ok": counts["ok"]}, failures)
-    share = (expected - counts["ok"] - counts["expired"]) / max(1, expected)
-    if share > context.config.fetch_images.max_failed or not counts["ok"]:
+    statuses = [name.strip() for name in names.split(",") if name.strip()]
+    wrong = [name for name in statuses if name not in STATUSES[1:]]
+    if wrong:
+        raise ConfigError(f"--retry {names}: {wrong[0]} can't be fetched again; any of {', '.join(STATUSES[1:])} can")
+    return statuses
+
+
+def rounds(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
+    """Fetch what no shard holds, until each duplicate that is noted has its bytes in another row.
+
+    Raises:
+        ShowcasesError: some lost their bytes again and again.
+    """
+    workspace = context.workspace
+    photos = located(source, photos)
+    for _ in range(ROUNDS):
+        todo = without(photos["photo_id"], done_ids(workspace, "images", "photo_id"))
+        yield from fetch(context, source, photos.filter(pc.is_in(photos["photo_id"], value_set=todo)))
+        lost = orphans(read_columns(workspace, ["photo_id", "status", "content_hash", "same_as"]))
+        if not len(lost):
+            return
+        context.say(f"{len(lost)} duplicates of photos that are not what they were are fetched again")
+        drop(workspace, "photo_id", lost.to_pylist())
+    raise ShowcasesError(f"{len(lost)} photos change whenever they are fetched; run jobs.fetch_images again")
+
+
+def settle(context: StepContext, photos: pa.Table, tally: Tally) -> None:
+    """Check that each photo has one row, count what became of them, write down what it took.
+
+    Raises:
+        ShowcasesError: rows are missing or there twice, or more failed than the config allows.
+    """
+    rows = read_columns(context.workspace, ["photo_id", "status", "same_as"])
+    left = without(photos["photo_id"], rows["photo_id"].combine_chunks())
+    if len(left) or rows.num_rows != photos.num_rows:
         raise ShowcasesError(
-            f"{share:.0%} of {expected} photos failed ({dict(counts)}); is --photos the right folder? "
+            f"images: {rows.num_rows} rows for {photos.num_rows} photos, {len(left)} of them without a row; run "
+            "jobs.fetch_images with --force"
+        )
+    counts = Counter(rows["status"].to_pylist())
+    copies = rows.num_rows - rows["same_as"].null_count
+    context.say("photos: " + ", ".join(f"{counts[name]:,} {name}" for name in STATUSES if counts[name]))
+    if copies:
+        context.say(f"{copies:,} of them have the very bytes of another, which holds them for both")
+    figures = bill(tally, context.config.cluster)
+    if tally.rows:
+        context.say(spoken(figures, "photos"))
+    failures = {name: counts[name] for name in STATUSES[1:] if counts[name]}
+    context.record("images", {"ok": counts["ok"], "duplicates": copies}, failures, figures)
+    judge(context.config, counts)
+
+
+def judge(config: PipelineConfig, counts: Counter[str]) -> None:
+    """
+    Raises:
+        ShowcasesError: more photos failed than the config allows, or all.
+    """
+    total = sum(counts.values())
+    share = (total - counts["ok"] - counts["expired"]) / max(1, total)
+    if share > config.fetch_images.max_failed or not counts["ok"]:
+        raise ShowcasesError(
+            f"{share:.0%} of {total} photos failed ({dict(counts)}); is --photos {config.corpus.photos} right? What "
+            "was fetched stays: --retry failed (or other statuses, joined by commas) fetches those again, "
             "fetch_images.max_failed sets what is accepted"
+            + ("; fetch_images.http.hosts are the hosts that may be asked" if counts["blocked"] else "")
         )
 
 
-def _read_statuses(workspace: Workspace) -> list[str]:
-    shards = workspace.shards("images")
-    return pq.ParquetDataset(shards, filesystem=workspace.filesystem).read(["status"])["status"].to_pylist()
+def note(tally: Tally) -> str:
+    """What became of the photos so far."""
+    return ", ".join(f"{tally.outcomes[name]:,} {name}" for name in STATUSES[1:] if tally.outcomes[name])
 
 
 def _inputs(config: PipelineConfig) -> dict[str, str]:
-    return {"photos folder": config.corpus.photos or ""}
+    photos = config.corpus.photos or ""
+    return {"photos source": "the photos' URLs" if photos == URLS else photos}
 
 
 STEP = Step(
@@ -68,6 +126,9 @@ STEP = Step(
     run=fetch_images,
     corpus=True,
     inputs=_inputs,
+    resumes=True,
+    manners=tuple(f"fetch_images.{name}" for name in ("unit", "max_failed", "retry", "http")),
+    asked=lambda config: bool(config.fetch_images.retry),
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.step import Step, StepContext, main
@@ -13,6 +14,7 @@ from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, located, photos_schema, reviews_schema
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ArtifactError
+from showcases.gest.images import duplicates
 
 
 def run(context: StepContext) -> None:
@@ -33,17 +35,25 @@ def run(context: StepContext) -> None:
 
 
 def _photos(workspace: Workspace, embeddings: EmbeddingTable) -> Iterator[pa.RecordBatch]:
-    """One batch a shard of `images`: a row for every posted photo whose image has an embedding."""
+    """One batch a shard of `images`: a row for every posted photo whose image has an embedding.
+
+    A photo that holds the bytes of exact duplicates brings their rows along.
+    """
     schema = photos_schema(embeddings.dim)
     posted: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     for row in workspace.read_table("photos", ["photo_id", "business_id", "user_id", "review_id"]).to_pylist():
         posted[row["photo_id"]].append(row)
+    copies = duplicates(workspace)
     yield pa.RecordBatch.from_pylist([], schema=schema)
     for shard in workspace.shards("images"):
         columns = ["photo_id", "bytes", "width", "height"]
-        images = pq.read_table(shard, columns=columns, filesystem=workspace.filesystem).to_pylist()
+        stored = pq.read_table(shard, columns=columns, filesystem=workspace.filesystem, partitioning=None)
         rows = [
-            post | image for image in images if image["photo_id"] in embeddings for post in posted[image["photo_id"]]
+            image | post
+            for image in stored.filter(pc.is_valid(stored["bytes"])).to_pylist()
+            for name in (image["photo_id"], *copies.get(image["photo_id"], ()))
+            if name in embeddings
+            for post in posted[name]
         ]
         found = embeddings.rows(row["photo_id"] for row in rows)
         yield _batch(rows, "vector", embeddings.vectors[found], np.ones(len(rows), bool), schema)

@@ -19,8 +19,9 @@ from showcases.embeddings import EmbeddingTable
 from showcases.generator import Generator, GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.gest.config import IngestConfig
-from showcases.gest.fetch import PhotoReader
+from showcases.gest.fetch import fetch_unit
 from showcases.gest.official import read_raw
+from showcases.gest.sources import Folder
 from showcases.selector import Selector, SelectorConfig
 
 DIM = 16
@@ -41,7 +42,8 @@ def make_workspace(root: Path, corpus: Path) -> Workspace:
     workspace = Workspace(str(root))
     config = PipelineConfig(root=str(root), corpus=CorpusConfig(str(corpus / "image_review_all.json")))
     rows = read_raw(corpus / "image_review_all.json", IngestConfig(), seed=0)
-    images = PhotoReader(str(corpus / "photos"), max_side=256)({"photo_id": _unique(rows.photos["photo_id"])})
+    unit = fetch_unit(Folder(str(corpus / "photos"), 10**7), rows.photos, max_side=256, max_pixels=10**7)
+    images = unit.table([name for _, name in unit.contents])
     for name, table in (("reviews", rows.reviews), ("photos", rows.photos), ("images", images)):
         workspace.write_table(table, name)
         _finish(workspace, name)
@@ -132,10 +134,6 @@ def _embed(workspace: Workspace, reviews: pa.Table, images: pa.Table) -> None:
     )
     _finish(workspace, "image_embeddings")
     _finish(workspace, "sentence_embeddings")
-
-
-def _unique(column: pa.ChunkedArray) -> np.ndarray:
-    return np.array(column.unique().to_pylist())
 
 
 def _finish(workspace: Workspace, name: str) -> None:

@@ -1,0 +1,53 @@
+"""What every source of photos gives and takes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+READERS = 16  # files that one task reads side by side; as many photos at most lie in its memory undecoded
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a source has for one photo.
+
+    Attributes:
+        data: the bytes as they came; None where there are none.
+        status: ok; or what has become of it, as in the artifact `images`.
+        error: why it is not ok.
+        received: bytes that came, those of broken tries too.
+    """
+
+    data: bytes | None
+    status: str = "ok"
+    error: str | None = None
+    received: int = 0
+
+
+Take = Callable[[str, Raw], dict[str, Any]]  # photo id and what came, to a row of `images`
+
+
+class Source(Protocol):
+    """Photos by id. Instances are small and travel to workers."""
+
+    def rows(self, wanted: pa.Table, take: Take) -> list[dict[str, Any]]:
+        """A row of `images` for each of `wanted` (photo_id, url, and what the source added), whatever becomes of it."""
+        ...
+
+
+def read_side_by_side(read: Callable[[_T], Raw], items: Sequence[_T]) -> Iterator[Raw]:
+    """What `read` gives for each item, in order, a few at a time."""
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(items), READERS):
+            yield from pool.map(read, items[start : start + READERS])
+
+
+def checked(data: bytes, max_bytes: int) -> Raw:
+    """The bytes read, at most `max_bytes + 1` of them, as ok or too_large."""
+    if len(data) > max_bytes:
+        return Raw(None, "too_large", f"more than {max_bytes} bytes", len(data))
+    return Raw(data, received=len(data))
