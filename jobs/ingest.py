@@ -83,7 +83,13 @@ class _Writes:
         if len(self.pending) > self.most:
             ray.get(self.pending.popleft())
 
+    def come_to_rest(self) -> None:
+        """Wait until none runs, whatever became of them."""
+        if self.pending:
+            ray.wait(list(self.pending), num_returns=len(self.pending))
+
     def wait(self) -> None:
+        """Wait for all, and raise the first error among them."""
         ray.get(list(self.pending))
         self.pending.clear()
 
@@ -106,14 +112,17 @@ def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[Blo
         block, (index, rows) = waiting.popleft()
         return ray.get(index), lambda decision: writes.add(write.remote(workspace, block, rows, decision, file))
 
-    for block in blocks:
-        reference = ray.put(block)
-        parsed = cast(list[ray.ObjectRef], parse.remote(reference, options, config.seed))
-        waiting.append((reference, parsed))
-        if len(waiting) >= window:
+    try:
+        for block in blocks:
+            reference = ray.put(block)
+            parsed = cast(list[ray.ObjectRef], parse.remote(reference, options, config.seed))
+            waiting.append((reference, parsed))
+            if len(waiting) >= window:
+                yield oldest()
+        while waiting:
             yield oldest()
-    while waiting:
-        yield oldest()
+    finally:  # nothing may be written any more when this is over, be it by an error
+        writes.come_to_rest()
     writes.wait()
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from showcases.artifacts import PHOTOS, REVIEWS
 from showcases.gest.config import IngestConfig
 from showcases.gest.digests import digest_ids
-from showcases.gest.lines import Block
+from showcases.gest.lines import RAW_BYTES, Block
 from showcases.gest.records import Record, parse_line
 from showcases.gest.rejects import Reason, Reject, RowError, rejects_table
 from showcases.gest.sentences import english_part, split_sentences
@@ -121,7 +121,7 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
             result.records.append(parse_line(line))
             result.places.append((number, offset))
         except RowError as error:
-            result.rejects.append(Reject(number, offset, error.reason, error.detail, line))
+            result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES]))
     return result
 
 
@@ -186,6 +186,6 @@ def _duplicates(block: Block, rows: BlockRows, decision: Decision) -> list[Rejec
     for line, offset in rows.places[decision.duplicates].tolist():
         start = offset - block.offset
         end = block.data.find(b"\n", start)
-        raw = block.data[start : end if end >= 0 else None]
+        raw = block.data[start : end if end >= 0 else None][:RAW_BYTES]
         found.append(Reject(line, offset, Reason.DUPLICATE_REVIEW, detail, raw))
     return found

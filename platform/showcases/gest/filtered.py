@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from showcases.errors import CorpusError
+from showcases.gest.lines import RAW_BYTES
 from showcases.gest.records import MAX_ID_LENGTH, Record, checked_text, parse_record
 from showcases.gest.rejects import Reason, Reject, RowError
 from showcases.gest.splits import SPLITS
@@ -58,7 +59,7 @@ def read_filtered(path: Path, reject: Callable[[Reject], None]) -> Iterator[Filt
                 record = parse_record(value)
                 yield FilteredRow(number, offset, split, record, _history(value.get("history_reviews")), raw)
             except RowError as error:
-                reject(Reject(number, offset, error.reason, error.detail, raw))
+                reject(Reject(number, offset, error.reason, error.detail, raw[:RAW_BYTES]))
 
 
 def _history(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from showcases.artifacts import GEST_S2, PHOTOS, REVIEWS
 from showcases.gest.digests import DigestSet, digest_ids
 from showcases.gest.filtered import FilteredRow, read_filtered
+from showcases.gest.lines import RAW_BYTES
 from showcases.gest.rejects import Reason, Reject
 from showcases.gest.sentences import split_sentences
 from showcases.gest.splits import SPLITS
@@ -61,7 +62,7 @@ class S2Import:
         fresh = self.reviews.add(digest_ids(row.record.review_id for row in rows))
         detail = "a row of this user and business came before"
         self.rejects += [
-            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw)
+            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES])
             for row, new in zip(rows, fresh, strict=True)
             if not new
         ]
