@@ -15,6 +15,7 @@ from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ShowcasesError
+from showcases.store_errors import store_error_in
 
 
 @dataclass
@@ -139,8 +140,9 @@ class exit_on_error:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ShowcasesError):
-            print(f"error: {error}", file=sys.stderr, flush=True)
+        told = error and (store_error_in(error) or error)
+        if isinstance(told, ShowcasesError):
+            print(f"error: {told}", file=sys.stderr, flush=True)
             raise SystemExit(1) from error
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
 
 from showcases.artifacts import Manifest
+from showcases.object_store import MAX_ATTEMPTS, parse_root
 
 if TYPE_CHECKING:
     from jobs.config import PipelineConfig
@@ -98,8 +98,9 @@ def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent
 @contextlib.contextmanager
 def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tracker]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    _point_at_endpoint(config.root)
     uri = tracking_uri(config)
+    if not uri.startswith(("http://", "https://")):
+        _point_at_endpoint(config.root)
     client = MlflowClient(uri, uri)
     experiment = client.get_experiment_by_name(config.tracking.experiment)
     if experiment is None:
@@ -122,17 +123,27 @@ def _artifact_location(config: "PipelineConfig") -> str | None:
     """Beside the workspace's artifacts; a tracking server decides for itself."""
     if tracking_uri(config).startswith(("http://", "https://")):
         return None
+    if config.root.startswith("s3://"):
+        return f"s3://{parse_root(config.root).path}/mlflow"
     if "://" in config.root:
         return config.root.split("?")[0].rstrip("/") + "/mlflow"
     return str(Path(config.root).expanduser().resolve() / "mlflow")
 
 
 def _point_at_endpoint(root: str) -> None:
-    """MLflow reaches S3 by boto3, which knows nothing of the endpoint in the root: tell it."""
-    endpoint = parse_qs(urlsplit(root).query).get("endpoint_override")
-    if endpoint:
-        url = endpoint[0] if "://" in endpoint[0] else f"https://{endpoint[0]}"
-        os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", url)
+    """MLflow reaches S3 by boto3, which knows nothing of what the root says: tell it; the rest is the AWS chain's."""
+    if not root.startswith("s3://"):
+        return
+    place = parse_root(root)
+    if place.endpoint:
+        os.environ["MLFLOW_S3_ENDPOINT_URL"] = place.endpoint
+    if place.region:
+        os.environ["AWS_DEFAULT_REGION"] = place.region
+    if place.access_key and place.secret_key:
+        os.environ |= {"AWS_ACCESS_KEY_ID": place.access_key, "AWS_SECRET_ACCESS_KEY": place.secret_key}
+        os.environ.pop("AWS_SESSION_TOKEN", None)  # of another credential
+    os.environ.setdefault("AWS_RETRY_MODE", "standard")
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

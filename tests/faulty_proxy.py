@@ -23,10 +23,18 @@ ANSWERS = {  # kind: status, S3's code, S3's message
     "503": ("503 Slow Down", "SlowDown", "Please reduce your request rate."),
     "expired": ("400 Bad Request", "ExpiredToken", "The provided token has expired."),
     "denied": ("403 Forbidden", "AccessDenied", "Access Denied"),
+    "gone": ("404 Not Found", "NoSuchUpload", "The specified upload does not exist."),
     "region": ("301 Moved Permanently", "PermanentRedirect", "The bucket must be addressed by another endpoint."),
 }
-KINDS = (*ANSWERS, "reset", "truncated", "stall")
-FLAKY = {"500": 0.02, "503": 0.02, "reset": 0.02, "truncated": 0.02, "stall": 0.002}  # an object store on a bad day
+KINDS = (*ANSWERS, "reset", "lost", "truncated", "stall")
+FLAKY = {
+    "500": 0.02,
+    "503": 0.02,
+    "reset": 0.01,
+    "lost": 0.01,
+    "truncated": 0.02,
+    "stall": 0.002,
+}  # an object store on a bad day
 
 
 @dataclass
@@ -49,8 +57,8 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         upstream: e.g. http://127.0.0.1:5000.
         rates: probability a request by kind (`"reset": 0.02`) or by method and kind (`"GET truncated": 0.1`, which
             goes before the kind's own). Kinds: those of ANSWERS, which never reach the server; `reset`, of the
-            connection, before the server has the request or in the middle of its answer; `truncated`, half of the
-            answer's body, then the end; `stall`, 2 s of silence.
+            connection, before the server has the request; `lost`, a reset after the server did what was asked, in the
+            middle of its answer; `truncated`, a part of the answer's body, then the end; `stall`, 2 s of silence.
         seed: of the dice.
         limit: faults in all, after which nothing more is spoilt.
         target: spoil only requests whose path and query match this pattern.
@@ -58,6 +66,7 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
     Attributes:
         injected: faults by kind.
         requests: requests by method.
+        keys: the access key ids that signed them.
     """
 
     allow_reuse_address = True
@@ -77,6 +86,7 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         self.upstream = (parts.hostname or "", parts.port or 80)
         self.injected: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
+        self.keys: set[str] = set()
         self._dice, self._lock = random.Random(seed), threading.Lock()
         self.spoil(rates or {}, limit, target)
 
@@ -84,14 +94,19 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def root(self, bucket: str, prefix: str, *options: str) -> str:
+        """URI of a workspace behind the proxy."""
+        given = (f"endpoint_override={self.endpoint}", "region=us-east-1", *options)
+        return f"s3://{bucket}/{prefix}?{'&'.join(given)}"
+
     def spoil(self, rates: Mapping[str, float], limit: int | None = None, target: str = "") -> None:
         """Other rates from now on; the counts start anew."""
         unknown = {name.split()[-1] for name in rates} - set(KINDS)
         assert not unknown, f"{unknown}: not a fault, they are {KINDS}"
         with self._lock:
             self.rates, self.limit, self.target = dict(rates), limit, re.compile(target)
-            self.injected.clear()
-            self.requests.clear()
+            for seen in (self.injected, self.requests, self.keys):
+                seen.clear()
 
     def draw(self, method: str, path: str) -> tuple[str | None, float]:
         """The fault of this request, if any, and a number in [0, 1) for its details."""
@@ -146,17 +161,18 @@ class _Connection(socketserver.StreamRequestHandler):
         if request is None:
             return False
         method, path, _ = request.first_line.split(" ", 2)
+        self.server.keys.update(re.findall(r"Credential=([^/]+)/", request.head.decode("latin-1")))
         kind, detail = self.server.draw(method, path)
         if kind == "stall":
             time.sleep(STALL_SECONDS)
         if kind in ANSWERS:
             self.wfile.write(_answer(kind, method))
             return True
-        if kind == "reset" and detail < 0.5:
+        if kind == "reset":
             return self._reset()
         answer = self._forward(request, method)
-        if kind == "reset":
-            self.wfile.write(answer.head + answer.body[: len(answer.body) // 2])
+        if kind == "lost":
+            self.wfile.write(answer.head[: len(answer.head) // 2])
             return self._reset()
         if kind == "truncated":
             if answer.first_line.split(" ")[1] in ("200", "206") and len(answer.body) > 1:

@@ -14,11 +14,9 @@ from pyarrow import fs
 
 from showcases.errors import ConfigError
 
-MAX_ATTEMPTS = (
-    6  # of a request, with random waits of up to 1, 2, 4, 8, 16 s between: 0.3 in a million fail at 8% faults
-)
+MAX_ATTEMPTS = 11  # of a request, with waits of 0.05, 0.1, ... 12.8 s between, 26 s in all
 CONNECT_SECONDS = 5.0
-SILENCE_SECONDS = 15.0  # a request that says nothing for so long is tried again: a dead store costs two minutes at most
+SILENCE_SECONDS = 10.0  # a request that says nothing for so long is tried again: a dead store costs 136 s at most
 READS = 3  # of a file that came whole and can't be understood
 
 _NUMBERS = {"max_attempts": int, "connect_timeout": float, "request_timeout": float}
@@ -115,7 +113,8 @@ class SteadyS3(fs.S3FileSystem):
     """pyarrow's S3 with more patience, which it keeps when it travels to a worker (pyarrow's own loses it).
 
     Small files are written by one request, large ones in parts that appear together: an object is never half there.
-    A body that ends before its announced length is asked for again by the AWS SDK below.
+    A body that ends before its announced length is asked for again by the AWS SDK below. Of the SDK's strategies this
+    takes `default`: `standard`, pyarrow's choice, stops trying again for good after a hundred retries a filesystem.
     """
 
     def __init__(self, *, max_attempts: int = MAX_ATTEMPTS, **options: Any) -> None:
@@ -124,7 +123,8 @@ class SteadyS3(fs.S3FileSystem):
             "request_timeout": SILENCE_SECONDS,
             "allow_delayed_open": True,  # one PUT for a small file
         }
-        super().__init__(retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=max_attempts), **defaults | options)
+        retries = fs.AwsDefaultS3RetryStrategy(max_attempts=max_attempts - 1)  # it counts those after the first
+        super().__init__(retry_strategy=retries, **defaults | options)
         self.max_attempts, self.options = max_attempts, options
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -177,8 +177,17 @@ def read_whole(filesystem: fs.FileSystem, path: str) -> bytes:
 
 def write_whole(filesystem: fs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:
     """Write an object in one piece: until the last byte is there nobody sees any of it."""
-    with filesystem.open_output_stream(path) as stream:
-        stream.write(data)
+
+    def write() -> None:
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(data)
+
+    try:
+        write()
+    except OSError as error:  # of an upload whose end was declared, but the answer lost: it may be there or not
+        if "NO_SUCH_UPLOAD" not in str(error) and "NoSuchUpload" not in str(error):
+            raise
+        write()
 
 
 def _number(name: str, value: str) -> float:

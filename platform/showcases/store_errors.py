@@ -53,8 +53,8 @@ _CAUSES: tuple[tuple[str, str], ...] = (  # S3's error codes, in small letters w
     ),
     (
         "networkconnection|requesttimeout",
-        "no answer from {endpoint}, however often it was asked; check the address (endpoint_override in the root, or "
-        "AWS_ENDPOINT_URL) and the network",
+        "no whole answer from {endpoint}, however often it was asked; check the address (endpoint_override in the "
+        "root, or AWS_ENDPOINT_URL) and the network, then run again: finished work is kept",
     ),
 )  # fmt: skip
 
