@@ -22,7 +22,7 @@ def unit(*values: float) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float16)
 
 
-PHOTO_VECTORS = {"p1": unit(1, 0, 0, 0), "p2": unit(0, 1, 0, 0), "shared": unit(1, 1, 0, 0)}
+PHOTO_VECTORS = {"p1": unit(1, 0, 0, 0), "p2": unit(0, 1, 0, 0), "shared": unit(1, 1, 0, 0), "twin": unit(1, 0, 0, 0)}
 SENTENCES = {"u1_b1:0": unit(1, 0, 0, 0), "u1_b1:1": unit(0, 1, 0, 0)}
 POSTED = [
     ("p1", "u1", "b1"),
@@ -30,6 +30,7 @@ POSTED = [
     ("broken", "u2", "b1"),
     ("shared", "u1", "b1"),
     ("shared", "u2", "b2"),
+    ("twin", "u2", "b2"),  # an exact duplicate of p1, whose bytes stand for both
 ]
 
 
@@ -49,6 +50,7 @@ def workspace_at(root: Path, sentence_model: str = "tiny#1") -> Workspace:
          "status": "ok" if name != "broken" else "corrupt", "error": None, "content_hash": None, "same_as": None}
         for name in ("p1", "p2", "broken", "shared")
     ]  # fmt: skip
+    images.append(images[0] | {"photo_id": "twin", "bytes": None, "same_as": "p1"})
     workspace.write_table(pa.Table.from_pylist(reviews), "reviews")
     workspace.write_table(pa.Table.from_pylist(photos), "photos")
     workspace.write_table(pa.Table.from_pylist(images[:2]), "images", "part-00000.parquet")
@@ -77,12 +79,14 @@ def test_photos_with_an_embedding_are_published_wherever_they_were_posted(tmp_pa
     assert sorted(found.ids) == ["p1", "p2", "shared"]
     for name, vector in zip(found.ids, found.vectors, strict=True):
         np.testing.assert_array_equal(vector, PHOTO_VECTORS[name].astype(np.float32))
-    assert catalog.photos_of_business("b2").ids == ["shared"] == catalog.photos_of_user("u2").elsewhere("b1").ids
+    for rows in (catalog.photos_of_business("b2"), catalog.photos_of_user("u2").elsewhere("b1")):
+        assert sorted(rows.ids) == ["shared", "twin"]
     assert catalog.photo("p2").bytes == b"jpeg of p2"
+    assert catalog.photo("twin").bytes == b"jpeg of p1" and catalog.photo("twin").business_id == "b2"
     with pytest.raises(NotFoundError):
         catalog.photo("broken")
     manifest = workspace.require("catalog")
-    assert manifest.rows == {"photos": 4, "reviews": 3, "businesses": 2, "users": 2}
+    assert manifest.rows == {"photos": 5, "reviews": 3, "businesses": 2, "users": 2}
     assert manifest.failures == {"photos without an embedding": 1}
 
 

@@ -10,6 +10,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
+from showcases.object_store import insist
+from showcases.store_errors import explained
 
 READERS = 8
 
@@ -55,13 +57,13 @@ def drop_rows(workspace: Workspace, shard: str, column: str, values: Sequence[st
     Returns:
         How many; they count as never fetched.
     """
-    of = {"filesystem": workspace.filesystem, "partitioning": None}
-    doomed = pc.is_in(pq.read_table(shard, columns=[column], **of)[column], value_set=pa.array(values, pa.string()))
+    doomed = pc.is_in(_read(workspace, shard, [column])[column], value_set=pa.array(values, pa.string()))
     count = int(pc.sum(doomed).as_py() or 0)
     if count == len(doomed):
-        workspace.filesystem.delete_file(shard)
+        with explained(workspace.filesystem, shard):
+            workspace.filesystem.delete_file(shard)
     elif count:
-        workspace.write_table(pq.read_table(shard, **of).filter(pc.invert(doomed)), "images", shard.rpartition("/")[2])
+        workspace.write_table(_read(workspace, shard).filter(pc.invert(doomed)), "images", shard.rpartition("/")[2])
     return count
 
 
@@ -69,7 +71,7 @@ def read_columns(workspace: Workspace, columns: list[str]) -> pa.Table:
     """These columns of all shards of `images` that stand, finished or not."""
 
     def read(path: str) -> pa.Table:
-        return pq.read_table(path, columns=columns, filesystem=workspace.filesystem, partitioning=None)
+        return _read(workspace, path, columns)
 
     with ThreadPoolExecutor(READERS) as pool:
         tables = list(pool.map(read, workspace.shards("images")))
@@ -98,6 +100,12 @@ def read_photos(workspace: Workspace, photo_ids: Iterable[str]) -> dict[str, byt
     rows = shards.to_table(columns=["photo_id", "bytes"], filter=held).to_pylist()
     data = {row["photo_id"]: row["bytes"] for row in rows if row["bytes"] is not None}
     return {name: data[other] for name, other in holder.items() if other in data}
+
+
+def _read(workspace: Workspace, path: str, columns: list[str] | None = None) -> pa.Table:
+    """One shard, or some columns of it; read again where what came can't be understood."""
+    with explained(workspace.filesystem, path):
+        return insist(lambda: pq.read_table(path, columns=columns, filesystem=workspace.filesystem, partitioning=None))
 
 
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:

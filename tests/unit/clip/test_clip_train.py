@@ -79,6 +79,18 @@ def test_only_whole_photos_of_the_split_are_paired(workspace: Workspace) -> None
     assert len(val) == 32
 
 
+def test_pairs_are_in_the_photos_order_and_a_duplicate_shows_what_its_holder_does(workspace: Workspace) -> None:
+    before = ClipPairs(workspace, "train", 32, 16)
+    rows = workspace.read_table("images").to_pylist()
+    rows[8] |= {"bytes": None, "same_as": "p12"}  # of the same colour, but another photo until now
+    workspace.write_table(pa.Table.from_pylist(rows[::-1], schema=IMAGES), "images")  # shards lie in any order
+    after = ClipPairs(workspace, "train", 32, 16)
+    assert after.said == before.said and len(after) == len(before)
+    expected = before.pixels.copy()
+    expected[7] = before.pixels[11]  # p7 has expired
+    np.testing.assert_array_equal(after.pixels, expected)
+
+
 def test_a_drawn_text_is_sentences_of_the_photos_own_review(workspace: Workspace) -> None:
     pairs = ClipPairs(workspace, "train", 32, 16)
     _, texts = pairs.draw(np.arange(len(pairs)), np.random.default_rng(0))

@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
+from showcases.object_store import insist
+
 READERS = 16  # files that one task reads side by side; as many photos at most lie in its memory undecoded
 _T = TypeVar("_T")
 
@@ -46,8 +48,21 @@ def read_side_by_side(read: Callable[[_T], Raw], items: Sequence[_T]) -> Iterato
             yield from pool.map(read, items[start : start + READERS])
 
 
-def checked(data: bytes, max_bytes: int) -> Raw:
-    """The bytes read, at most `max_bytes + 1` of them, as ok or too_large."""
-    if len(data) > max_bytes:
-        return Raw(None, "too_large", f"more than {max_bytes} bytes", len(data))
-    return Raw(data, received=len(data))
+def read_range(file: pa.NativeFile, offset: int, size: int, max_bytes: int) -> Raw:
+    """So many bytes of a file, unless they are too many.
+
+    Raises:
+        OSError: fewer came than the file has.
+    """
+    if size > max_bytes:
+        return Raw(None, "too_large", f"{size} bytes; at most {max_bytes}")
+    if offset + size > file.size():
+        return Raw(None, "corrupt", "the file ends before it does")
+
+    def read() -> bytes:
+        data = file.read_at(size, offset)
+        if len(data) != size:
+            raise OSError(f"{len(data)} of {size} bytes came")
+        return data
+
+    return Raw(insist(read), received=size)

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from showcases.artifacts import Workspace
-from showcases.gest.sources.base import Raw, Take, checked, read_side_by_side
+from showcases.gest.sources.base import Raw, Take, read_range, read_side_by_side
 
 PHOTO_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -34,8 +34,8 @@ class Folder:
         if not PHOTO_ID.fullmatch(name):
             return Raw(None, "corrupt", "the id is no file name")
         try:
-            with filesystem.open_input_stream(f"{root}/{name}.jpg") as stream:
-                return checked(stream.read(self.max_bytes + 1), self.max_bytes)
+            with filesystem.open_input_file(f"{root}/{name}.jpg") as file:
+                return read_range(file, 0, file.size(), self.max_bytes)
         except FileNotFoundError:
             return Raw(None, "expired", "no such file")
         except OSError as error:

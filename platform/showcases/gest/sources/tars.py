@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from showcases.artifacts import Workspace
 from showcases.errors import CorpusError
-from showcases.gest.sources.base import Raw, Take, checked, read_side_by_side
+from showcases.gest.sources.base import Raw, Take, read_range, read_side_by_side
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 MAX_JSON = 1_000_000  # bytes
@@ -74,10 +74,8 @@ class Tars:
     def _read(self, files: dict[str, pa.NativeFile], place: dict[str, Any]) -> Raw:
         if place["tar"] is None:
             return Raw(None, "expired", "in no tar")
-        if place["size"] > self.max_bytes:
-            return Raw(None, "too_large", f"{place['size']} bytes; at most {self.max_bytes}")
         try:
-            return checked(files[place["tar"]].read_at(place["size"], place["offset"]), self.max_bytes)
+            return read_range(files[place["tar"]], place["offset"], place["size"], self.max_bytes)
         except OSError as error:
             return Raw(None, "failed", f"can't be read: {error}")
 
