@@ -1,12 +1,12 @@
 """build_gest: the datasets that selector and generator are trained on, and their figures."""
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import ALIGNMENTS, REVIEWS, Workspace
 from showcases.embeddings import EmbeddingShards
 from showcases.gest.build import build_gest
+from showcases.shard_files import read_shards
 
 
 def run(context: StepContext) -> None:
@@ -34,8 +34,7 @@ def best_scores(workspace: Workspace) -> pa.Table:
     workspace.require("alignments")
     schema = pa.schema([ALIGNMENTS.field("sentence_id"), ALIGNMENTS.field("score")])
     best = [schema.empty_table()]
-    for path in workspace.shards("alignments"):
-        shard = pq.read_table(path, columns=schema.names, filesystem=workspace.filesystem, partitioning=None)
+    for shard in read_shards(workspace, workspace.shards("alignments"), schema.names):
         by_sentence = shard.group_by("sentence_id").aggregate([("score", "max")])
         best.append(by_sentence.rename_columns(schema.names).cast(schema))
     return pa.concat_tables(best)

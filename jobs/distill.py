@@ -1,70 +1,139 @@
-"""distill: the classifier from the annotations (paper section 3.3), then its score for every pair, by Ray Data."""
+"""distill: the classifier from the annotations (paper section 3.3), then its score for every pair, by partitions.
 
-import pyarrow.dataset
+Φ goes over every (sentence, photo) pair of every review. Each vector is read once, dealt to the partition of its
+review, and fetched once there; only the pairs' scores leave it.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
 import ray
+import safetensors.numpy
 
-from jobs.scoring import ScoringActor
+from jobs.bill import bill
+from jobs.dealing import count_partitions, deal_out, deal_units
+from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, shard_name
+from jobs.shards import Tally, follow, resume_or_clear
 from jobs.step import Step, StepContext, main
-from showcases.distillation.annotations import ReviewPairs, review_pairs
-from showcases.distillation.scoring import pairs_table
+from showcases.artifacts import Workspace
+from showcases.distillation.shuffle import Shuffle
 from showcases.distillation.training import train_from_workspace
-from showcases.embeddings import EmbeddingTable
+from showcases.embeddings import EmbeddingShards
 from showcases.errors import ShowcasesError
+from showcases.shard_files import read_shards
 
-REVIEWS_PER_BATCH = 256
+METRICS = "metrics.json"  # of the classifier, written last: where it is, the classifier is whole
 
 
 def distill(context: StepContext) -> None:
+    for artifact in STEP.writes:
+        resume_or_clear(context, artifact)
+    train(context)
+    score_pairs(context)
+
+
+def train(context: StepContext) -> None:
+    """Train the classifier, unless this work was cut off after that."""
     workspace = context.workspace
-    config = context.config.distill
-    files, metrics, history = ray.get(ray.remote(num_cpus=1)(train_from_workspace).remote(workspace.root, config))
-    for epoch in history:
-        context.tracker.log_metrics({f"classifier/{k}": v for k, v in epoch.items()}, step=int(epoch["epoch"]))
-    for name, data in files.items():
-        workspace.write_bytes(data, "classifier", name)
+    if not stands(workspace):
+        task = ray.remote(num_cpus=1)(train_from_workspace)
+        files, _, history = ray.get(task.remote(workspace.root, context.config.distill))
+        for epoch in history:
+            context.tracker.log_metrics({f"classifier/{k}": v for k, v in epoch.items()}, step=int(epoch["epoch"]))
+        for name in sorted(files, key=lambda name: name == METRICS):
+            workspace.write_bytes(files[name], "classifier", name)
+    metrics = json.loads(workspace.read_bytes("classifier", METRICS))
+    weights = safetensors.numpy.load(workspace.read_bytes("classifier", "model.safetensors"))
     agreement = workspace.require("annotations").metrics
     told = "labels by people" if agreement["source"] == "people" else "weak labels that no person made"
     context.say(
         f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"
     )
-    context.record("classifier", {"parameters": int(metrics.pop("parameters"))}, metrics={**metrics, **agreement})
-    reviews = score_pairs(context)
-    count_pairs(context, reviews)
+    parameters = sum(array.size for array in weights.values())
+    context.record("classifier", {"parameters": parameters}, metrics={**metrics, **agreement})
 
 
-def score_pairs(context: StepContext) -> list[ReviewPairs]:
-    """Stream all reviews through the scorers into `alignments`."""
-    workspace, cluster = context.workspace, context.config.cluster
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings")
-    photos = EmbeddingTable.read(workspace, "image_embeddings")
-    reviews = review_pairs(workspace.read_table("reviews"), sentences.ids, photos.ids)
-    vectors = {"sentences": ray.put(sentences.vectors), "photos": ray.put(photos.vectors)}
-    rows = ray.data.from_arrow(pairs_table(reviews, sentences, photos))
-    rows.repartition(max(1, len(reviews) // (4 * REVIEWS_PER_BATCH))).map_batches(
-        ScoringActor,
-        fn_constructor_args=(workspace.root, vectors, photos.model_id),
-        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
-        batch_size=REVIEWS_PER_BATCH,
-        batch_format="numpy",
-    ).write_parquet(workspace.path("alignments"), filesystem=workspace.filesystem)
-    return reviews
+def stands(workspace: Workspace) -> bool:
+    """Whether the classifier of this work is trained."""
+    try:
+        workspace.read_bytes("classifier", METRICS)
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def count_pairs(context: StepContext, reviews: list[ReviewPairs]) -> None:
-    """Check that every pair has a score.
+def score_pairs(context: StepContext) -> None:
+    """Score every partition whose shard is not there yet."""
+    workspace = context.workspace
+    shuffle = Shuffle(workspace, "alignments", count_partitions(workspace))
+    shards = {shard_name(number, shuffle.partitions): number for number in range(shuffle.partitions)}
+    standing = {path.rpartition("/")[2] for path in workspace.shards("alignments")}
+    if standing - set(shards):  # of a release that cut the work otherwise
+        workspace.clear("alignments")
+        resume_or_clear(context, "alignments")
+        standing = set()
+    left = [number for name, number in shards.items() if name not in standing]
+    if standing:
+        context.say(f"{len(standing)} of {len(shards)} partitions stand, going on from there")
+    units = deal_units(workspace) if left and shuffle.partitions > 1 else []
+    dealt = deal_out(context, shuffle, units)
+    scored = follow(scoring(context, shuffle, units, left), len(left), "partitions", context.say)
+    check(dealt, scored, workspace, fresh=not standing and len(units) == dealt.rows > 0)
+    record(context, shuffle.partitions, dealt, scored)
+    shuffle.clear()
+
+
+def scoring(
+    context: StepContext, shuffle: Shuffle, units: Sequence[dict[str, Any]], left: Sequence[int]
+) -> Iterable[dict[str, Any]]:
+    """Score the partitions left, each by one actor at a time; what each amounted to, as they end."""
+    if not left:
+        return ()
+    files = {name: [unit["name"] for unit in units if unit["artifact"] == name] for name in (SENTENCES, PHOTOS)}
+    rows = [{"partition": number} for number in left]
+    return (
+        ray.data.from_items(rows, override_num_blocks=len(rows))
+        .map(
+            PartitionScorer,  # type: ignore[arg-type]
+            fn_constructor_args=(shuffle, {"reviews": [REVIEWS], **files}),
+            compute=ray.data.ActorPoolStrategy(size=min(context.config.cluster.encoders, len(rows))),
+        )
+        .iter_rows()
+    )
+
+
+def check(dealt: Tally, scored: Tally, workspace: Workspace, fresh: bool) -> None:
+    """Check that no vector was lost on the way.
 
     Raises:
-        ShowcasesError: some have none.
+        ShowcasesError: one was.
     """
+    there = sum(len(EmbeddingShards(workspace, name)) for name in (SENTENCES, PHOTOS))
+    read, gone = (dealt.amounts.get(name, 0.0) for name in ("vectors_read", "vectors_dealt"))
+    come = scored.amounts.get("vectors_loaded", 0.0)
+    if fresh and (read != there or gone != come):
+        raise ShowcasesError(
+            f"alignments: {there} vectors, {read:.0f} read, {gone:.0f} dealt out, {come:.0f} fetched; "
+            "run jobs.distill with --force"
+        )
+
+
+def record(context: StepContext, partitions: int, dealt: Tally, scored: Tally) -> None:
+    """Counts of all partitions, and the bill of what this run did."""
     workspace = context.workspace
-    shards = pyarrow.dataset.dataset(workspace.shards("alignments"), filesystem=workspace.filesystem)
-    found, expected = shards.count_rows(), sum(len(review) for review in reviews)
-    if found != expected:
-        raise ShowcasesError(f"alignments: {found} pairs, {expected} expected; run jobs.distill with --force")
-    unpaired = workspace.require("reviews").rows.get("reviews", 0) - len(reviews)
-    context.say(f"scored {expected} pairs of {len(reviews)} reviews; {unpaired} reviews have nothing to pair")
-    context.record("alignments", {"pairs": expected, "reviews": len(reviews)}, {"nothing_to_pair": unpaired})
+    shards = read_shards(workspace, workspace.shards("alignments"), ["review_id"])
+    counts = [(shard.num_rows, pc.count_distinct(shard["review_id"]).as_py()) for shard in shards]
+    pairs, reviews = (sum(column) for column in zip(*counts, strict=True))  # a review is in one shard
+    unpaired = workspace.require("reviews").rows.get("reviews", 0) - reviews
+    context.say(f"scored {pairs} pairs of {reviews} reviews; {unpaired} reviews have nothing to pair")
+    scored.rows = int(scored.amounts.get("pairs", 0))  # the bill is by pairs
+    figures: dict[str, Any] = {"partitions": partitions, "scored": bill(scored, context.config.cluster)}
+    if dealt.rows:
+        figures["dealt"] = bill(dealt, context.config.cluster)
+    context.record("alignments", {"pairs": pairs, "reviews": reviews}, {"nothing_to_pair": unpaired}, figures)
 
 
 STEP = Step(
@@ -73,6 +142,7 @@ STEP = Step(
     writes=("classifier", "alignments"),
     sections=("distill",),
     run=distill,
+    resumes=True,
 )
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
+from showcases.object_store import insist
+from showcases.shard_files import count_rows, read_shards
+from showcases.store_errors import explained
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ class EmbeddingShards:
     def _schema(self) -> pa.Schema:
         if not self.paths:
             raise ArtifactError(f"{self.workspace.path(self.artifact)}: no shard in it; run jobs.embed with --force")
-        return pq.read_schema(self.paths[0], filesystem=self.workspace.filesystem)
+        files = self.workspace.filesystem
+        with explained(files, self.paths[0]):
+            return insist(lambda: pq.read_schema(self.paths[0], filesystem=files))
 
     @property
     def dim(self) -> int:
@@ -132,29 +137,24 @@ class EmbeddingShards:
     def model_id(self) -> str:
         return (self._schema.metadata or {}).get(b"model_id", b"").decode()
 
-    @cached_property
-    def _counts(self) -> list[int]:
-        files = self.workspace.filesystem
-        return [pq.read_metadata(path, filesystem=files).num_rows for path in self.paths]
-
     def __len__(self) -> int:
         """How many vectors, by the shards' footers."""
-        return sum(self._counts)
+        return self._count
 
-    def read(self, path: str, columns: Sequence[str] = ("id", "vector")) -> pa.Table:
-        return pq.read_table(path, columns=list(columns), filesystem=self.workspace.filesystem, partitioning=None)
+    @cached_property
+    def _count(self) -> int:
+        return sum(count_rows(self.workspace, self.paths))
 
     def batches(self, only: pa.Array | None = None) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """Ids (k,) and vectors (k, d) of each shard; of the ids in `only`, where given."""
-        for path in self.paths:
-            table = self.read(path)
-            if only is not None:
-                table = table.filter(pc.is_in(table["id"], value_set=only))
-            yield table["id"].combine_chunks(), matrix(table["vector"])
+        for table in read_shards(self.workspace, self.paths, ("id", "vector")):
+            kept = table if only is None else table.filter(pc.is_in(table["id"], value_set=only))
+            yield kept["id"].combine_chunks(), matrix(kept["vector"])
 
     def all_ids(self) -> pa.ChunkedArray:
         """(n,) all ids, in the order of `batches`."""
-        return pa.chunked_array([c for path in self.paths for c in self.read(path, ["id"])["id"].chunks], pa.string())
+        tables = read_shards(self.workspace, self.paths, ("id",))
+        return pa.chunked_array([chunk for table in tables for chunk in table["id"].chunks], pa.string())
 
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:

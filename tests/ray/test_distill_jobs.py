@@ -27,7 +27,10 @@ def write(workspace: Workspace, artifact: str, table: pa.Table, **rows: int) -> 
 
 def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], vectors: np.ndarray) -> None:
     flat = pa.FixedSizeListArray.from_arrays(pa.array(unit(vectors).ravel()), D)
-    write(workspace, artifact, pa.table([pa.array(ids), flat], schema=embeddings_schema(D, "toy")))
+    table = pa.table([pa.array(ids), flat], schema=embeddings_schema(D, "toy"))
+    for number, start in enumerate(range(0, len(ids), 50)):
+        workspace.write_table(table.slice(start, 50), artifact, f"part-{number}.parquet")
+    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "now", 0.0))
 
 
 @pytest.fixture
@@ -158,3 +161,58 @@ def test_labels_of_another_corpus_are_refused(ray_cluster, workspace, config, tm
     with pytest.raises(CorpusError, match="none of its 360 labelled pairs"):
         execute(annotate.STEP, workspace, config)
     assert workspace.manifest("annotations") is None
+
+
+def scores(workspace: Workspace) -> dict[tuple[str, str], float]:
+    table = workspace.read_table("alignments")
+    assert table.num_rows == 90 * 4 - 2
+    keys = zip(table["sentence_id"].to_pylist(), table["photo_id"].to_pylist(), strict=True)
+    return dict(zip(keys, table["score"].to_pylist(), strict=True))
+
+
+def written(workspace: Workspace, artifact: str) -> dict[str, int]:
+    """When each file of an artifact was written, by name."""
+    files = Path(workspace.root, artifact).iterdir()
+    return {path.name: path.stat().st_mtime_ns for path in files if path.suffix in (".parquet", ".safetensors")}
+
+
+def test_partitions_give_the_same_scores_move_each_vector_once_and_are_kept_when_cut_off(
+    ray_cluster, workspace, config, monkeypatch, capsys
+) -> None:
+    from jobs import annotate, dealing, distill
+    from jobs.step import execute
+
+    execute(annotate.STEP, workspace, config)
+    execute(distill.STEP, workspace, config)
+    whole = scores(workspace)
+    assert list(written(workspace, "alignments")) == ["part-00000-of-00001.parquet"]
+
+    monkeypatch.setattr(dealing, "PARTITION_BYTES", 1000)  # 359 vectors of 16 bytes: 6 partitions
+    monkeypatch.setattr(dealing, "UNIT_BYTES", 3000)
+    execute(distill.STEP, workspace, replace(config, force=True))
+    assert scores(workspace) == pytest.approx(whole, rel=1e-5)
+    metrics = workspace.require("alignments").metrics
+    assert metrics["partitions"] == 6 and metrics["scored"]["pairs"] == 358
+    moved = [metrics["dealt"]["vectors_read"], metrics["dealt"]["vectors_dealt"], metrics["scored"]["vectors_loaded"]]
+    assert moved == [359, 359, 359]
+    before = written(workspace, "alignments")
+    assert len(before) == 6 and not list(Path(workspace.root, "alignments").glob("_dealt*"))
+
+    for artifact in ("alignments", "classifier"):  # as a driver leaves it that is killed between two partitions
+        workspace.reopen(artifact)
+    gone = sorted(before)[1::3]
+    for name in gone:
+        Path(workspace.root, "alignments", name).unlink()
+    trained = written(workspace, "classifier")
+    capsys.readouterr()
+    assert execute(distill.STEP, workspace, config)
+    after = written(workspace, "alignments")
+    assert {name for name in after if after[name] != before[name]} == set(gone) and set(after) == set(before)
+    assert "4 of 6 partitions stand" in capsys.readouterr().out
+    assert scores(workspace) == pytest.approx(whole, rel=1e-5) and written(workspace, "classifier") == trained
+    assert workspace.require("classifier").metrics["auc"] > 0.9
+
+    loop = replace(config.distill.loop, epochs=2)  # other work: nothing of the old is kept
+    execute(distill.STEP, workspace, replace(config, distill=replace(config.distill, loop=loop)))
+    assert written(workspace, "classifier") != trained and not set(written(workspace, "alignments")) - set(before)
+    assert scores(workspace) != pytest.approx(whole, rel=1e-5)

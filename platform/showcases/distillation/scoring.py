@@ -1,89 +1,108 @@
-"""Φ over every (sentence, photo) pair of every review: rows name what to pair, vectors are gathered where they lie."""
+"""Φ over every (sentence, photo) pair of each review, a partition at a time: vectors are held once, pairs are rows."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from showcases.distillation.annotations import ReviewPairs
+from showcases.artifacts import ALIGNMENTS
 from showcases.distillation.classifier import PairClassifier
-from showcases.embeddings import EmbeddingTable
+from showcases.distillation.partitions import split_ids
+from showcases.embeddings import matrix
 from showcases.errors import ModelError
 
-PAIRS = pa.schema(
-    [
-        ("review_id", pa.string()),
-        ("sentence_ids", pa.list_(pa.string())),
-        ("sentence_rows", pa.list_(pa.int64())),
-        ("photo_ids", pa.list_(pa.string())),
-        ("photo_rows", pa.list_(pa.int64())),
-    ]
-)
+PAIRS = 8192  # scored at a time: 0.1 GiB at d = 512
 
 
-def pairs_table(reviews: Iterable[ReviewPairs], sentences: EmbeddingTable, photos: EmbeddingTable) -> pa.Table:
-    """One row a review: ids and row numbers (in the two tables) of its sentences and photos.
+@dataclass(frozen=True)
+class PairRows:
+    """k pairs as row numbers (k,) in the tables that they were found in; review by review, sentence by sentence."""
 
-    The pairs themselves come to be in the scorer, so nothing of quadratic size travels.
+    review: np.ndarray
+    sentence: np.ndarray
+    photo: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.review)
+
+
+def find_pairs(reviews: pa.Table, sentence_ids: pa.ChunkedArray, photo_ids: pa.ChunkedArray) -> PairRows:
+    """Every (sentence, photo) pair of each review, of the sentences and photos that are there.
+
+    Args:
+        reviews: columns review_id, photo_ids.
+        sentence_ids: `<review_id>:<number>`, in any order.
+        photo_ids: in any order.
     """
-    columns: dict[str, list[object]] = {name: [] for name in PAIRS.names}
-    for review in reviews:
-        sentence_ids = [f"{review.review_id}:{number}" for number in review.sentences]
-        columns["review_id"].append(review.review_id)
-        columns["sentence_ids"].append(sentence_ids)
-        columns["sentence_rows"].append(sentences.rows(sentence_ids))
-        columns["photo_ids"].append(list(review.photo_ids))
-        columns["photo_rows"].append(photos.rows(review.photo_ids))
-    return pa.table(columns, schema=PAIRS)
+    said, sentences = _sentences(reviews["review_id"], sentence_ids)
+    shown, photos = _photos(reviews, photo_ids)
+    counts = np.bincount(shown, minlength=reviews.num_rows)
+    starts = np.cumsum(counts) - counts
+    repeats = counts[said]  # photos that each sentence meets
+    nth = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    review = np.repeat(said, repeats)
+    return PairRows(review, np.repeat(sentences, repeats), photos[starts[review] + nth])
+
+
+def _sentences(review_ids: pa.ChunkedArray, sentence_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Row of its review (m,), sorted, and row in `sentence_ids` (m,) of the sentences whose review is there."""
+    names, number = split_ids(sentence_ids)
+    review = _rows(names, review_ids)
+    order = np.lexsort((number, review))
+    order = order[review[order] >= 0]
+    return review[order], order
+
+
+def _photos(reviews: pa.Table, photo_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Row of its review (n,), sorted, and row in `photo_ids` (n,) of the reviews' photos, each once a review."""
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(reviews["photo_ids"]), 0)).astype(np.int64)
+    review = np.repeat(np.arange(reviews.num_rows), lengths)
+    photo = _rows(pc.list_flatten(reviews["photo_ids"]), photo_ids)
+    distinct = np.unique(review * (len(photo_ids) + 1) + photo, return_index=True)[1]
+    first = np.sort(distinct)  # as the review lists them
+    first = first[photo[first] >= 0]
+    return review[first], photo[first]
+
+
+def _rows(names: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """(n,) where each name stands, -1 where it does not."""
+    found = pc.index_in(names, value_set=among).cast(pa.int64())
+    return np.asarray(found.fill_null(-1))
 
 
 class PairScorer:
-    """Scores all pairs of a batch of reviews; fits Ray Data's map_batches.
+    """Scores all pairs of a partition.
 
     Args:
         folder: of the classifier.
-        sentences: (n, d) vectors that `sentence_rows` points into; float16 is fine, shared memory too.
-        photos: (m, d) vectors that `photo_rows` points into.
-        embedding_space: their `EmbeddingTable.model_id`.
+        embedding_space: `EmbeddingTable.model_id` of the vectors.
 
     Raises:
         ModelError: the classifier was trained in another embedding space.
     """
 
-    def __init__(self, folder: Path | str, sentences: np.ndarray, photos: np.ndarray, embedding_space: str) -> None:
+    def __init__(self, folder: Path | str, embedding_space: str) -> None:
         self.classifier = PairClassifier.from_pretrained(folder)
-        self.sentences, self.photos = sentences, photos
         if self.classifier.embedding_space != embedding_space:
             raise ModelError(
                 f"{folder}: trained on embeddings of {self.classifier.embedding_space}, given those of "
                 f"{embedding_space}; run jobs.distill again"
             )
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Rows of `pairs_table` in, one row a pair out: review_id, sentence_id, photo_id, score (float32)."""
-        per_review = zip(*(batch[name] for name in PAIRS.names), strict=True)
-        rows = [self._index(*review) for review in per_review]
-        review_ids, sentence_ids, text_rows, photo_ids, image_rows = (
-            np.concatenate(part) for part in zip(*rows, strict=True)
-        )
-        return {
-            "review_id": review_ids,
-            "sentence_id": sentence_ids,
-            "photo_id": photo_ids,
-            "score": self.classifier.score(self.sentences[text_rows], self.photos[image_rows]),
-        }
-
-    @staticmethod
-    def _index(
-        review_id: str, sentence_ids: np.ndarray, text_rows: np.ndarray, photo_ids: np.ndarray, image_rows: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        """The pairs of one review, sentence by sentence, as five columns."""
-        m, n = len(sentence_ids), len(photo_ids)
-        return (
-            np.full(m * n, review_id, object),
-            np.repeat(np.asarray(sentence_ids, object), n),
-            np.repeat(np.asarray(text_rows, np.int64), n),
-            np.tile(np.asarray(photo_ids, object), m),
-            np.tile(np.asarray(image_rows, np.int64), m),
-        )
+    def __call__(self, reviews: pa.Table, sentences: pa.Table, photos: pa.Table) -> pa.Table:
+        """Reviews (review_id, photo_ids) and vectors (id, vector) in; `alignments` out, a row a pair."""
+        pairs = find_pairs(reviews, sentences["id"], photos["id"])
+        text, image = matrix(sentences["vector"]), matrix(photos["vector"])
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), PAIRS):
+            part = slice(start, start + PAIRS)
+            scores[part] = self.classifier.score(text[pairs.sentence[part]], image[pairs.photo[part]])
+        columns = [
+            reviews["review_id"].take(pa.array(pairs.review)),
+            sentences["id"].take(pa.array(pairs.sentence)),
+            photos["id"].take(pa.array(pairs.photo)),
+            pa.array(scores),
+        ]
+        return pa.table(columns, schema=ALIGNMENTS)

@@ -110,10 +110,11 @@ def train_from_workspace(
     """
     workspace = Workspace(root)
     history: list[dict[str, float]] = []
+    annotations = workspace.read_table("annotations")
     model, metrics = train_classifier(
-        workspace.read_table("annotations"),
-        EmbeddingTable.read(workspace, "sentence_embeddings"),
-        EmbeddingTable.read(workspace, "image_embeddings"),
+        annotations,
+        EmbeddingTable.read(workspace, "sentence_embeddings", annotations["sentence_id"].to_pylist()),
+        EmbeddingTable.read(workspace, "image_embeddings", annotations["photo_id"].to_pylist()),
         config,
         lambda figures, _: history.append(figures),
     )

@@ -4,16 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from sklearn import metrics as sklearn_metrics
 
 from showcases.distillation import PairClassifier, PairScorer
-from showcases.distillation.annotations import ReviewPairs, annotation_table
+from showcases.distillation.annotations import annotation_table
 from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
-from showcases.distillation.scoring import pairs_table
 from showcases.distillation.training import train_classifier
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ArtifactError, ModelError
@@ -88,7 +86,7 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
         PairClassifier(D).score(np.zeros((2, 5)), np.zeros((2, 5)))
     PairClassifier(D, embedding_space="one").save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="another"):
-        PairScorer(tmp_path, np.zeros((1, D)), np.zeros((1, D)), "another")
+        PairScorer(tmp_path, "another")
 
 
 def matching_world(features: str, seed: int = 0, n: int = 600) -> tuple[float, dict[str, float]]:
@@ -125,24 +123,3 @@ def test_training_refuses_what_cannot_work() -> None:
         train_classifier(rows, text, EmbeddingTable(["p"], unit(rng, 1), "two"), DistillConfig())
     with pytest.raises(ArtifactError, match="train split"):
         train_classifier(rows, text, EmbeddingTable(["p"], unit(rng, 1), "one"), DistillConfig())
-
-
-def test_scorer_gives_every_pair_of_each_review_its_score(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    reviews = [
-        ReviewPairs("a", "b", {0: "x", 3: "y"}, ["p1", "p2", "p3"]),
-        ReviewPairs("c", "b", {1: "z"}, ["p4"]),
-    ]
-    text = EmbeddingTable(["c:1", "a:3", "a:0"], unit(rng, 3), "toy")
-    image = EmbeddingTable(["p4", "p2", "p3", "p1"], unit(rng, 4), "toy")
-    model = PairClassifier(D, embedding_space="toy")
-    torch.nn.init.normal_(model.layer.weight)
-    model.save_pretrained(tmp_path)
-    table = pairs_table(reviews, text, image)
-    batch = {name: np.array(table[name].to_pylist(), object) for name in table.schema.names}
-    found = pa.table(PairScorer(tmp_path, text.vectors, image.vectors, "toy")(batch)).to_pylist()
-    expected = [("a", f"a:{i}", p) for i in (0, 3) for p in ("p1", "p2", "p3")] + [("c", "c:1", "p4")]
-    assert [(r["review_id"], r["sentence_id"], r["photo_id"]) for r in found] == expected
-    for row in found:
-        score = model.score(text.gather([row["sentence_id"]]), image.gather([row["photo_id"]]))[0]
-        assert row["score"] == pytest.approx(score, rel=1e-5)

@@ -1,0 +1,95 @@
+"""Rows dealt out to partitions through files: each row is read once, written once and fetched once.
+
+A dealt file holds the rows of one unit of input as one Arrow record batch a partition, so that a partition fetches its
+own part of each file and nothing else: M units and P partitions make M files, not M * P.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from showcases.artifacts import Workspace
+from showcases.errors import ArtifactError
+from showcases.object_store import insist
+from showcases.store_errors import explained
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """The dealt files of one piece of work, inside the artifact that it is done for.
+
+    Attributes:
+        artifact: the folder is `<artifact>/_dealt-<partitions>`.
+        partitions: P.
+    """
+
+    workspace: Workspace
+    artifact: str
+    partitions: int
+
+    @property
+    def folder(self) -> str:
+        return f"_dealt-{self.partitions:05d}"
+
+    def names(self) -> set[str]:
+        """The dealt files that stand."""
+        selector = fs.FileSelector(self.workspace.path(self.artifact, self.folder), allow_not_found=True)
+        with explained(self.workspace.filesystem, selector.base_dir):
+            found = self.workspace.filesystem.get_file_info(selector)
+        return {info.base_name for info in found if info.base_name.endswith(".arrow")}
+
+    def deal(self, table: pa.Table, rows: np.ndarray, partitions: np.ndarray, name: str) -> int:
+        """Write rows (m,) of a table, each to its partition (m,), as one file, whole or not at all.
+
+        Returns:
+            Its size in bytes.
+        """
+        order = np.argsort(partitions, kind="stable")
+        dealt = table.take(pa.array(rows[order])).combine_chunks()
+        bounds = np.searchsorted(partitions[order], np.arange(self.partitions + 1))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            for first, last in pairwise(bounds):
+                writer.write_batch(_batch(dealt.slice(first, last - first)))
+        data = sink.getvalue()
+        self.workspace.write_bytes(data, self.artifact, self.folder, name)
+        return data.size
+
+    def fetch(self, names: Sequence[str], partition: int) -> pa.Table:
+        """The rows of one partition from the dealt files of these names, in their order.
+
+        Raises:
+            ArtifactError: a file is not there.
+        """
+        with ThreadPoolExecutor(8) as pool:
+            return pa.Table.from_batches(list(pool.map(lambda name: self._batch_of(name, partition), names)))
+
+    def _batch_of(self, name: str, partition: int) -> pa.RecordBatch:
+        path = self.workspace.path(self.artifact, self.folder, name)
+
+        def read() -> pa.RecordBatch:
+            with self.workspace.filesystem.open_input_file(path) as file, pa.ipc.open_file(file) as reader:
+                return reader.get_batch(partition)
+
+        try:
+            with explained(self.workspace.filesystem, path):
+                return insist(read)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path}: a dealt file is gone; run jobs.distill again") from error
+
+    def clear(self) -> None:
+        """Remove all dealt files."""
+        path = self.workspace.path(self.artifact, self.folder)
+        with explained(self.workspace.filesystem, path):
+            if self.workspace.filesystem.get_file_info(path).type == fs.FileType.Directory:
+                self.workspace.filesystem.delete_dir(path)
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    """A table of one chunk a column, or of none, as one record batch."""
+    return (table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)])[0]
