@@ -35,11 +35,17 @@ def noisy(tiny_corpus: Path, tmp_path: Path) -> Path:
     return path
 
 
-def configured(folder: Path, reviews: Path, **options: object) -> PipelineConfig:
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory, ray_cluster: str) -> TrackingConfig:
+    """One database for all of these runs: making it takes seconds."""
+    return TrackingConfig(uri=f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db")
+
+
+def configured(folder: Path, reviews: Path, tracking: TrackingConfig, **options: object) -> PipelineConfig:
     return PipelineConfig(
         root=str(folder),
         corpus=CorpusConfig(reviews=str(reviews)),
-        tracking=TrackingConfig(uri=f"sqlite:///{folder.parent}/mlflow.db"),
+        tracking=tracking,
         ingest=IngestConfig(**options),  # type: ignore[arg-type]
     )
 
@@ -47,13 +53,13 @@ def configured(folder: Path, reviews: Path, **options: object) -> PipelineConfig
 @pytest.mark.parametrize("block_kb", [8, 8192])
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_job_writes_what_one_process_reads(
-    noisy: Path, tmp_path: Path, ray_cluster: str, block_kb: int, packed: bool
+    noisy: Path, tmp_path: Path, tracking: TrackingConfig, block_kb: int, packed: bool
 ) -> None:
     path = noisy
     if packed:
         path = tmp_path / "image_review_all.json.gz"
         path.write_bytes(gzip.compress(noisy.read_bytes()))
-    config = configured(tmp_path / "ws", path, block_kb=block_kb)
+    config = configured(tmp_path / "ws", path, tracking, block_kb=block_kb)
     workspace = Workspace(config.root)
     assert execute(ingest.STEP, workspace, config)
     corpus = read_raw(noisy, IngestConfig(), seed=0)
@@ -67,13 +73,13 @@ def test_the_job_writes_what_one_process_reads(
 
 
 def test_every_line_is_accounted_for_and_every_reject_found_again(
-    noisy: Path, tmp_path: Path, ray_cluster: str
+    noisy: Path, tmp_path: Path, tracking: TrackingConfig
 ) -> None:
-    config = configured(tmp_path / "ws", noisy, block_kb=8)
+    config = configured(tmp_path / "ws", noisy, tracking, block_kb=8)
     workspace = Workspace(config.root)
     execute(ingest.STEP, workspace, config)
     manifest, data = workspace.require("reviews"), noisy.read_bytes()
-    lines = data.split(b"\n")
+    lines = data.removesuffix(b"\n").split(b"\n")
     reviews = {name: n for name, n in manifest.failures.items() if name != "photo of an earlier review"}
     blank = sum(not line.strip() for line in lines)
     assert manifest.rows["reviews"] + sum(reviews.values()) + blank == len(lines) == manifest.metrics["lines"]
@@ -86,11 +92,11 @@ def test_every_line_is_accounted_for_and_every_reject_found_again(
 
 
 def test_a_clean_file_has_an_empty_table_of_rejects_and_a_second_run_is_skipped(
-    noisy: Path, tmp_path: Path, ray_cluster: str
+    noisy: Path, tmp_path: Path, tracking: TrackingConfig
 ) -> None:
     lines = dict.fromkeys(line for line in noisy.read_bytes().splitlines() if line not in BROKEN)
     noisy.write_bytes(b"\n".join(lines))
-    config = configured(tmp_path / "ws", noisy)
+    config = configured(tmp_path / "ws", noisy, tracking)
     workspace = Workspace(config.root)
     assert execute(ingest.STEP, workspace, config)
     rejects = workspace.read_table("rejects")
@@ -99,10 +105,10 @@ def test_a_clean_file_has_an_empty_table_of_rejects_and_a_second_run_is_skipped(
 
 
 def test_a_file_of_which_too_much_is_rejected_fails_and_the_rejects_can_be_read(
-    noisy: Path, tmp_path: Path, ray_cluster: str
+    noisy: Path, tmp_path: Path, tracking: TrackingConfig
 ) -> None:
     noisy.write_bytes(noisy.read_bytes() + b"\n{" * 200)
-    config = configured(tmp_path / "ws", noisy)
+    config = configured(tmp_path / "ws", noisy, tracking)
     workspace = Workspace(config.root)
     with pytest.raises(CorpusError, match=r"'not JSON': 2\d\d.*--ingest\.max_rejected 0\.2"):
         execute(ingest.STEP, workspace, config)
@@ -129,9 +135,9 @@ def filtered_file(folder: Path, tiny_corpus: Path) -> Path:
     return path
 
 
-def test_import_s2_writes_what_the_generator_reads(tiny_corpus: Path, tmp_path: Path, ray_cluster: str) -> None:
+def test_import_s2_writes_what_the_generator_reads(tiny_corpus: Path, tmp_path: Path, tracking: TrackingConfig) -> None:
     path = filtered_file(tmp_path, tiny_corpus)
-    config = configured(tmp_path / "ws", path)
+    config = configured(tmp_path / "ws", path, tracking)
     workspace = Workspace(config.root)
     assert execute(import_s2.STEP, workspace, config)
     assert not execute(import_s2.STEP, workspace, config)
@@ -155,9 +161,9 @@ def test_import_s2_writes_what_the_generator_reads(tiny_corpus: Path, tmp_path: 
 
 
 def test_import_s2_writes_over_no_other_corpus_and_wants_its_own_form(
-    noisy: Path, tiny_corpus: Path, tmp_path: Path, ray_cluster: str
+    noisy: Path, tiny_corpus: Path, tmp_path: Path, tracking: TrackingConfig
 ) -> None:
-    config = configured(tmp_path / "ws", noisy)
+    config = configured(tmp_path / "ws", noisy, tracking)
     workspace = Workspace(config.root)
     execute(ingest.STEP, workspace, config)
     filtered = replace(config, corpus=CorpusConfig(reviews=str(filtered_file(tmp_path, tiny_corpus))))
