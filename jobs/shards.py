@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.step import StepContext
 from showcases.artifacts import Workspace
+from showcases.shard_files import read_shard
 
 UNFINISHED = "_unfinished"  # file in the artifact: fingerprint of the work whose shards lie there
 SECONDS_BETWEEN_LINES = 10.0
@@ -39,7 +39,7 @@ def done_ids(workspace: Workspace, artifact: str, column: str) -> pa.Array:
     """(n,) values of `column` in the shards that stand, finished or not; one column is read, in parallel."""
 
     def read(path: str) -> pa.ChunkedArray:
-        return pq.read_table(path, columns=[column], filesystem=workspace.filesystem, partitioning=None)[column]
+        return read_shard(workspace, path, [column])[column]
 
     with ThreadPoolExecutor(8) as pool:
         chunks = [chunk for found in pool.map(read, workspace.shards(artifact)) for chunk in found.chunks]

@@ -337,16 +337,27 @@ class Workspace:
         self.require(artifact)
         names = None if columns is None else list(columns)
         shards = self.shards(artifact)
-        with self._explained(artifact):
-            return object_store.insist(lambda: self._read_shards(artifact, shards, names))
+        if not shards:
+            raise ArtifactError(
+                f"{self.path(artifact)}: no shards; written by jobs.{ARTIFACTS[artifact].step}, rerun it"
+            )
+        with ThreadPoolExecutor(8) as pool:
+            tables = list(pool.map(lambda path: self._read_shard(artifact, path, names), shards))
+        return pa.concat_tables(tables, promote_options="default")
 
-    def _read_shards(self, artifact: str, shards: list[str], names: list[str] | None) -> pa.Table:
-        dataset = pq.ParquetDataset(shards, filesystem=self.filesystem)
-        missing = [name for name in names or () if name not in dataset.schema.names]
-        if missing:
-            step = ARTIFACTS[artifact].step
-            raise ArtifactError(f"{self.path(artifact)}: no column {missing}; written by jobs.{step}, rerun it")
-        return dataset.read(columns=names)
+    def _read_shard(self, artifact: str, path: str, names: list[str] | None) -> pa.Table:
+        def read() -> pa.Table:
+            with self.filesystem.open_input_file(path) as stream:
+                file = pq.ParquetFile(stream, pre_buffer=True)
+                missing = [name for name in names or () if name not in file.schema_arrow.names]
+                if missing:
+                    step = ARTIFACTS[artifact].step
+                    raise ArtifactError(f"{path}: no column {missing}; written by jobs.{step}, rerun it")
+                table = file.read(columns=names)
+            return table if names is None else table.select(names)
+
+        with explained(self.filesystem, path):
+            return object_store.insist(read)
 
     def shards(self, artifact: str) -> list[str]:
         """Paths of the artifact's Parquet files, sorted."""

@@ -4,6 +4,7 @@ Why a request failed for good is told in `showcases.store_errors`.
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,7 +18,10 @@ from showcases.errors import ConfigError
 MAX_ATTEMPTS = 11  # of a request, with waits of 0.05, 0.1, ... 12.8 s between, 26 s in all
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 10.0  # a request that says nothing for so long is tried again: a dead store costs 136 s at most
-READS = 3  # of a file that came whole and can't be understood
+READS = 6  # of a file that came whole and can't be understood
+UNREAD = (
+    "Failed to flush response stream"  # an error of the store, longer than what was asked: the SDK gives up at once
+)
 
 _NUMBERS = {"max_attempts": int, "connect_timeout": float, "request_timeout": float}
 _SWITCHES = ("allow_bucket_creation", "allow_bucket_deletion")
@@ -144,16 +148,21 @@ def _steady(options: dict[str, Any]) -> SteadyS3:
 def insist(read: Callable[[], _T]) -> _T:
     """What `read` gives; tried again, a few times, where what came can't be understood.
 
+    Reading a few hundred bytes of an object needs it too: where the store answers 500 or 503 with more words than
+    that, the SDK doesn't try again by itself.
+
     Raises:
         ValueError, OSError: the last try's; a missing file and what the store itself said at once.
     """
-    for _ in range(READS - 1):
+    for number in range(READS - 1):
         try:
             return read()
         except FileNotFoundError:
             raise
         except (ValueError, OSError) as error:
-            if "AWS Error" in str(error):  # tried again often enough, below
+            if UNREAD in str(error):
+                time.sleep(0.1 * 2**number)
+            elif "AWS Error" in str(error):  # tried again often enough, below
                 raise
     return read()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyarrow import fs
 
 from showcases.errors import ObjectStoreError
-from showcases.object_store import SteadyS3
+from showcases.object_store import UNREAD, SteadyS3
 
 _FAILURE = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during \w+ operation: (.*)")
 _UNKNOWN_TO_SDK = re.compile(r"Unable to parse ExceptionName: (\w+) Message: (.*)")
@@ -141,7 +141,7 @@ def _explain(text: str, path: str, filesystem: SteadyS3) -> str:
     refusal = Refusal.parse(text)
     if refusal is None:
         return f"s3://{path}: {text}"
-    if _NO_BODY in text and not refusal.code.startswith("5"):
+    if UNREAD in text or (not refusal.said and not refusal.code.startswith("5")):
         refusal = _asked_again(filesystem, path, refusal)
     return refusal.message(path, filesystem.endpoint)
 

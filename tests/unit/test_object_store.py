@@ -143,3 +143,12 @@ def test_patience_travels_with_the_filesystem(proxy: FaultyProxy, s3_bucket: str
     with pytest.raises(OSError, match="500"):
         there.get_file_info(f"{s3_bucket}/travels")
     assert proxy.requests == {"HEAD": 2}
+
+
+@pytest.mark.parametrize("kind", ["500", "503"])
+def test_a_file_smaller_than_the_words_of_an_error_is_asked_for_again(
+    proxy: FaultyProxy, behind: Workspace, kind: str
+) -> None:
+    behind.write_bytes(b"few", "report", "a.txt")
+    proxy.spoil({f"GET {kind}": 1.0}, limit=2)  # here the AWS SDK doesn't try again: the words don't fit its buffer
+    assert behind.read_bytes("report", "a.txt") == b"few" and proxy.injected[kind] == 2

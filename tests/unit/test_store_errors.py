@@ -98,3 +98,14 @@ def test_an_error_that_came_through_other_hands_is_explained() -> None:
     told = RuntimeError("ray::task()\nshowcases.errors.ObjectStoreError: s3://photos/a: access denied; ...\n")
     assert str(store_error_in(told)) == "s3://photos/a: access denied; ..."
     assert store_error_in(OSError("disk full")) is None and store_error_in(ValueError("x")) is None
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+@pytest.mark.parametrize(("kind", "words"), [("expired", "has expired"), ("denied", "access denied")])
+def test_a_refusal_in_the_middle_is_explained_whatever_the_object_s_size(
+    proxy: FaultyProxy, behind: Workspace, size: int, kind: str, words: str
+) -> None:
+    behind.write_bytes(b"x" * size, "report", "a.bin")
+    proxy.spoil({f"GET {kind}": 1.0})  # HEAD was answered still
+    with pytest.raises(ObjectStoreError, match=rf"report/a\.bin: .*{words}"):
+        behind.read_bytes("report", "a.bin")
