@@ -2,18 +2,16 @@
 
 import pickle
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import ray
 from ray.data import TaskPoolStrategy
 
+from jobs.fetch_tasks import FetchUnit, drop_from
 from jobs.shards import cut, unit_name
 from jobs.step import StepContext
 from showcases.artifacts import Workspace
-from showcases.gest.config import FetchConfig
-from showcases.gest.fetch import fetch_unit
-from showcases.gest.images import Holders, drop_rows
+from showcases.gest.images import Holders
 from showcases.gest.sources import Source, Tars, Urls
 from showcases.gest.sources.tars import locate
 
@@ -25,14 +23,17 @@ def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[di
     config, root = context.config.fetch_images, context.workspace.root
     if not photos.num_rows:
         return
-    units = [{"unit": pickle.dumps(list(piece))} for piece in cut(photos.to_pylist(), config.unit)]
+    units = [
+        {"shard": unit_name(row["photo_id"] for row in piece), "unit": pickle.dumps(list(piece))}
+        for piece in cut(photos.to_pylist(), config.unit)
+    ]
     holders = ray.remote(Holders).options(num_cpus=0, max_restarts=FOREVER, max_task_retries=FOREVER).remote(root)
-    task = _Fetching(root, source, config, photos.schema, holders)
+    task = FetchUnit(root, source, config, photos.schema, holders)
     finished = ray.data.from_items(units, override_num_blocks=len(units)).map(
         task.__call__,
         num_cpus=1,
         max_retries=FOREVER,
-        compute=TaskPoolStrategy(config.http.tasks if isinstance(source, Urls) else None),
+        compute=TaskPoolStrategy(min(config.http.tasks, len(units)) if isinstance(source, Urls) else None),
     )
     yield from finished.iter_rows()
 
@@ -54,27 +55,6 @@ def drop(workspace: Workspace, column: str, values: Sequence[str]) -> int:
     shards = [{"shard": path} for path in workspace.shards("images")]
     if not shards:
         return 0
-    dropped = ray.data.from_items(shards).map(_Dropping(workspace, column, list(values)).__call__)
+    given = (workspace.root, column, list(values))
+    dropped = ray.data.from_items(shards).map(drop_from, fn_args=given)  # type: ignore[arg-type] # of a row alone
     return int(sum(row["dropped"] for row in dropped.iter_rows()))
-
-
-class _Fetching:
-    """Fetches a unit and writes its shard."""
-
-    def __init__(self, root: str, source: Source, config: FetchConfig, schema: pa.Schema, holders: Any) -> None:
-        self.root, self.source, self.config, self.schema, self.holders = root, source, config, schema, holders
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, float]:
-        wanted = pa.Table.from_pylist(pickle.loads(row["unit"]), schema=self.schema)
-        unit = fetch_unit(self.source, wanted, self.config.max_side, self.config.max_pixels)
-        table = unit.table(ray.get(self.holders.claim.remote(unit.contents)))
-        Workspace(self.root).write_table(table, "images", unit_name(wanted["photo_id"].to_pylist()))
-        return unit.count(table)
-
-
-class _Dropping:
-    def __init__(self, workspace: Workspace, column: str, values: list[str]) -> None:
-        self.workspace, self.column, self.values = workspace, column, values
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, int]:
-        return {"dropped": drop_rows(self.workspace, row["shard"], self.column, self.values)}

@@ -75,7 +75,7 @@ class PhotoServer:
                     self.open -= 1
                 if not keep:
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):  # the last at the end
             pass
         finally:
             writer.close()
