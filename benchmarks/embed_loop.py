@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import open_clip
+
+import showcases  # noqa: F401 - before open_clip: declares the torchvision operators that a torch without CUDA lacks
+
+import open_clip  # isort: skip
 import torch
 from PIL import Image
 

@@ -2,7 +2,8 @@
 
 A row of the dataset is one whole unit, pickled: Ray Data can then neither cut a unit nor join it with another. Memory
 stays flat as the corpus grows: Ray Data starts a decoding task only while what is decoded and not yet encoded fits its
-share of the object store, and an encoder is sent at most four units.
+share of the object store, and an encoder is sent at most four units. What a process or a node that is lost was doing
+is done again by another (Ray Data restarts its actors without end): a unit done twice writes the same file.
 """
 
 import pickle
@@ -21,7 +22,7 @@ from showcases.clip.embed import PHOTOS, SENTENCES, Unit, UnitEncoder, load_enco
 from showcases.clip.encoder import Dtype
 from showcases.clip.probe import Choice, choose_dtype
 
-FOREVER = -1  # retries of what a lost process or node was doing; a unit done twice writes the same file
+UNCAPPED = 100_000  # a pool of another size than the encoders': or Ray Data would decode inside them
 UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
 
 
@@ -37,7 +38,8 @@ def encode(
     if not units:
         return
     rows = ray.data.from_items([{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units))
-    prepared = rows.map(_Preparing(workspace.root, image_size).__call__, num_cpus=1, max_retries=FOREVER)
+    decoders = ray.data.TaskPoolStrategy(size=UNCAPPED)
+    prepared = rows.map(_Preparing(workspace.root, image_size).__call__, compute=decoders, num_cpus=1)
     finished = prepared.map(
         _Encoding,  # type: ignore[arg-type] # a class that Ray Data makes an object of in each actor
         fn_constructor_args=(workspace.root, device(cluster), dtype, config.batch_size, threads(cluster)),
@@ -47,8 +49,6 @@ def encode(
             max_tasks_in_flight_per_actor=2 * UNITS_AT_ONCE,
             enable_true_multi_threading=True,
         ),
-        max_restarts=FOREVER,
-        max_task_retries=FOREVER,
         **encoder_resources(cluster),
     )
     for row in finished.iter_rows():
