@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.scale import ROOT, InputError, no_fault_seconds, node_hours, put, read_plan, simulate
+from benchmarks.scale_check import simulated_seconds
 from benchmarks.simulation import Nodes, Outcome, Stage, Step, Store
 
 DECODE, ENCODE = Stage("decode", {"cpu": 4, "gpu": 2}, 10.0), Stage("encode", {"gpu": 1}, 100.0)
@@ -125,3 +126,14 @@ def test_figures_that_nobody_measured_are_asked_for(inputs: dict[str, Any]) -> N
         read_plan(changed, cluster)
     with pytest.raises(InputError, match="no 'embed'"):
         put(changed, "steps.embed.decode.rows_per_s=1")
+
+
+@pytest.mark.parametrize("decode_cpu_s, encode_s, expected", [(400.0, 50.0, 200.0), (40.0, 150.0, 150.0)])
+def test_a_run_whose_stages_are_known_is_given_its_own_time(
+    decode_cpu_s: float, encode_s: float, expected: float
+) -> None:
+    """On two cores: bound by 400 s of decoding, that is 200; or by 150 s of encoding."""
+    figures = {"rows": 10_000.0, "seconds": 100.0, "cpu_seconds": 200.0, "loading_s": 7.0}
+    figures |= {"decode_cpu_s": decode_cpu_s, "encode_s": encode_s}
+    filling = 100 / 10_000 * (decode_cpu_s + encode_s)
+    assert expected + 7 <= simulated_seconds(figures, unit=100, encoders=1) <= expected + 7 + filling
