@@ -19,9 +19,7 @@ MAX_ATTEMPTS = 11  # of a request, with waits of 0.05, 0.1, ... 12.8 s between, 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 10.0  # a request that says nothing for so long is tried again: a dead store costs 136 s at most
 READS = 6  # of a file that came whole and can't be understood
-UNREAD = (
-    "Failed to flush response stream"  # an error of the store, longer than what was asked: the SDK gives up at once
-)
+UNREAD = "Failed to flush response stream"  # of the SDK, which gives up: an error longer than what was asked for
 
 _NUMBERS = {"max_attempts": int, "connect_timeout": float, "request_timeout": float}
 _SWITCHES = ("allow_bucket_creation", "allow_bucket_deletion")

@@ -37,6 +37,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (  # S3's error codes, in small letters w
         "access denied; the credential (`aws sts get-caller-identity` says whose it is) needs s3:GetObject, "
         "s3:PutObject, s3:DeleteObject and s3:ListBucket there",
     ),
+    ("400", "refused without a reason (400): most often the credential, expired or mistyped"),
     ("nosuchbucket", "there is no bucket {bucket}; make it, or mend the root"),
     (
         "permanentredirect|authorizationheadermalformed|illegallocationconstraint|301",
