@@ -3,20 +3,23 @@
 import json
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from jobs.config import PipelineConfig
 from jobs.corpus import file_digest
 from jobs.step import Step, StepContext, main
+from showcases.artifacts import Workspace
 from showcases.distillation.annotations import (
     AnnotationSet,
+    Pairable,
     ReviewPairs,
     from_votes,
     make_tasks,
-    review_pairs,
     sample_reviews,
 )
 from showcases.distillation.labelstudio import LABELLING_CONFIG, read_export
 from showcases.distillation.weak import weak_labels
-from showcases.embeddings import EmbeddingTable
+from showcases.embeddings import EmbeddingShards, EmbeddingTable
 from showcases.errors import CorpusError
 
 WEAK_WARNING = (
@@ -28,30 +31,47 @@ WEAK_WARNING = (
 
 def annotate(context: StepContext) -> None:
     workspace, config = context.workspace, context.config
-    status = workspace.read_table("images", ["photo_id", "status"])
-    readable = {row["photo_id"] for row in status.to_pylist() if row["status"] == "ok"}
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings")
-    photos = EmbeddingTable.read(workspace, "image_embeddings")
-    reviews = review_pairs(workspace.read_table("reviews"), sentences.ids, readable.intersection(photos.ids))
-    sampled = sample_reviews(reviews, config.annotate.reviews, config.seed)
+    reviews = usable(workspace)
+    sampled = reviews.pairs(sample_reviews(reviews.rows(), config.annotate.reviews, config.seed))
     write_tasks(context, sampled)
     if config.corpus.labels:
         result = from_people(Path(config.corpus.labels), reviews, config.seed)
     else:
-        result = weak_labels(sampled, sentences, photos, config.seed)
+        result = weak_labels(sampled, *vectors_of(workspace, sampled), config.seed)
         context.say(WEAK_WARNING.format(tasks=workspace.path("annotations", "tasks.json")))
     workspace.write_table(result.table, "annotations")
     tell(context, result)
 
 
-def from_people(path: Path, reviews: list[ReviewPairs], seed: int) -> AnnotationSet:
+def usable(workspace: Workspace) -> Pairable:
+    """All reviews, with the sentences that are embedded and the photos that are readable and embedded."""
+    status = workspace.read_table("images", ["photo_id", "status"])
+    readable = status.filter(pc.equal(status["status"], "ok"))["photo_id"]
+    photos = EmbeddingShards(workspace, "image_embeddings").all_ids()
+    return Pairable(
+        workspace.read_table("reviews", ["review_id", "business_id", "sentences", "photo_ids"]),
+        EmbeddingShards(workspace, "sentence_embeddings").all_ids(),
+        photos.filter(pc.is_in(photos, value_set=readable)),
+    )
+
+
+def vectors_of(workspace: Workspace, reviews: list[ReviewPairs]) -> tuple[EmbeddingTable, EmbeddingTable]:
+    """The vectors of these reviews' sentences, and of their photos."""
+    said = [f"{review.review_id}:{number}" for review in reviews for number in review.sentences]
+    shown = [name for review in reviews for name in review.photo_ids]
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
+    return sentences, EmbeddingTable.read(workspace, "image_embeddings", shown)
+
+
+def from_people(path: Path, reviews: Pairable, seed: int) -> AnnotationSet:
     """The labels of a Label Studio export that fit this corpus.
 
     Raises:
         CorpusError: none does, or it is no export.
     """
     labelled, dropped = read_export(path)
-    result = from_votes(labelled, reviews, seed, dropped)
+    known = reviews.pairs(reviews.rows({pair.review_id for pair in labelled}))
+    result = from_votes(labelled, known, seed, dropped)
     if not result.table.num_rows:
         raise CorpusError(f"{path}: none of its {len(labelled)} labelled pairs is of this corpus: {result.dropped}")
     return result

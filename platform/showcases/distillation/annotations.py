@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from showcases.artifacts import ANNOTATIONS
 from showcases.distillation.agreement import krippendorff_alpha
 from showcases.distillation.labelstudio import LabelledPair, make_task
+from showcases.distillation.partitions import split_ids
+from showcases.gest.ragged import flatten, owners
 
 SPLITS = ("train", "val", "test")
+Review = TypeVar("Review")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,41 @@ def review_pairs(reviews: pa.Table, sentences: Iterable[str], photos: Iterable[s
     return result
 
 
-def sample_reviews(reviews: Sequence[ReviewPairs], count: int, seed: int) -> list[ReviewPairs]:
+@dataclass(frozen=True)
+class Pairable:
+    """The reviews that have something to pair, on Arrow columns: Python objects are made of those asked for alone.
+
+    Attributes:
+        reviews: as for `review_pairs`.
+        sentences: ids that can be used, e.g. `EmbeddingShards.all_ids()`.
+        photos: ids that can be used.
+    """
+
+    reviews: pa.Table
+    sentences: pa.ChunkedArray
+    photos: pa.ChunkedArray
+
+    def rows(self, review_ids: Iterable[str] | None = None) -> list[int]:
+        """Numbers of the reviews with a sentence and a photo; of those among `review_ids`, where given."""
+        names, lengths = flatten(self.reviews["photo_ids"])
+        usable = np.asarray(pc.is_in(names, value_set=self.photos))
+        found = np.bincount(owners(lengths)[usable], minlength=len(lengths)) > 0
+        found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=split_ids(self.sentences)[0]))
+        if review_ids is not None:
+            asked = pa.array(sorted(set(review_ids)), pa.string())
+            found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=asked))
+        return np.flatnonzero(found).tolist()
+
+    def pairs(self, rows: Sequence[int]) -> list[ReviewPairs]:
+        """What the reviews of these numbers have to pair."""
+        chosen = self.reviews.take(pa.array(rows, pa.int64()))
+        said = self.sentences.filter(pc.is_in(split_ids(self.sentences)[0], value_set=chosen["review_id"]))
+        names = flatten(chosen["photo_ids"])[0]
+        shown = names.filter(pc.is_in(names, value_set=self.photos))
+        return review_pairs(chosen, said.to_pylist(), shown.to_pylist())
+
+
+def sample_reviews(reviews: Sequence[Review], count: int, seed: int) -> list[Review]:
     """`count` reviews (or all), drawn without replacement, in the order given."""
     order = np.random.default_rng(seed).permutation(len(reviews))[:count]
     return [reviews[i] for i in sorted(order)]

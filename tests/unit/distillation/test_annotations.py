@@ -6,6 +6,7 @@ import pytest
 
 from showcases.artifacts import ANNOTATIONS
 from showcases.distillation.annotations import (
+    Pairable,
     ReviewPairs,
     from_votes,
     make_tasks,
@@ -37,6 +38,28 @@ def test_reviews_keep_only_what_is_embedded_and_their_sentence_numbers() -> None
     found = review_pairs(reviews, ["u_b:0", "u_b:2", "v_b:0"], ["p1", "p2"])
     assert found == [ReviewPairs("u_b", "b", {0: "Good.", 2: "Nice."}, ["p1"])]
     assert [len(review) for review in found] == [2]
+
+
+def test_columns_find_the_reviews_that_rows_do() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"u:{i}_b" for i in range(40)]
+    reviews = pa.table(
+        {
+            "review_id": names,
+            "business_id": ["b"] * 40,
+            "sentences": [[f"Said {n}." for n in range(rng.integers(0, 4))] or None for _ in names],
+            "photo_ids": [[f"p{i}-{n}" for n in range(rng.integers(0, 3))] for i in range(40)],
+        }
+    )
+    said = [f"{name}:{n}" for name in names for n in range(3) if rng.random() < 0.5]
+    said = [key for key in said if int(key[-1]) < len(reviews["sentences"][names.index(key[:-2])].as_py() or ())]
+    shown = [f"p{i}-{n}" for i in range(40) for n in range(3) if rng.random() < 0.6]
+    pairable = Pairable(reviews, pa.chunked_array([said[:9], said[9:]]), pa.chunked_array([shown]))
+    expected = review_pairs(reviews, said, shown)
+    assert 5 < len(expected) < 35 and pairable.pairs(pairable.rows()) == expected
+    few = [review.review_id for review in expected[3:6]]
+    assert pairable.pairs(pairable.rows([*few, "another"])) == expected[3:6]
+    assert pairable.pairs(sample_reviews(pairable.rows(), 4, seed=7)) == sample_reviews(expected, 4, seed=7)
 
 
 def test_majority_ties_and_strangers() -> None:
