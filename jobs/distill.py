@@ -132,6 +132,7 @@ def record(context: StepContext, partitions: int, dealt: Tally, scored: Tally) -
     scored.rows = int(scored.amounts.get("pairs", 0))  # the bill is by pairs
     figures: dict[str, Any] = {"partitions": partitions, "scored": bill(scored, context.config.cluster)}
     if dealt.rows:
+        dealt.rows = int(dealt.amounts["vectors_dealt"])
         figures["dealt"] = bill(dealt, context.config.cluster)
     context.record("alignments", {"pairs": pairs, "reviews": reviews}, {"nothing_to_pair": unpaired}, figures)
 
