@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
@@ -15,6 +14,7 @@ from showcases.catalog import Catalog, located, photos_schema, reviews_schema
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ArtifactError
 from showcases.gest.images import duplicates
+from showcases.shard_files import read_shard
 
 
 def run(context: StepContext) -> None:
@@ -47,7 +47,7 @@ def _photos(workspace: Workspace, embeddings: EmbeddingTable) -> Iterator[pa.Rec
     yield pa.RecordBatch.from_pylist([], schema=schema)
     for shard in workspace.shards("images"):
         columns = ["photo_id", "bytes", "width", "height"]
-        stored = pq.read_table(shard, columns=columns, filesystem=workspace.filesystem, partitioning=None)
+        stored = read_shard(workspace, shard, columns)
         rows = [
             image | post
             for image in stored.filter(pc.is_valid(stored["bytes"])).to_pylist()

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from showcases.artifacts import Workspace
@@ -103,3 +105,22 @@ def test_an_expired_credential_ends_the_job_with_one_clear_line(
     output, _ = driver.communicate(timeout=280)  # with a new one the work goes on
     assert driver.returncode == 0, output[-5000:]
     check_accounts(workspace, Photos(300, shard=100))
+
+
+def test_ray_data_reads_and_writes_with_the_same_patience(ray_cluster: str, proxy: FaultyProxy, s3_server: Any) -> None:
+    import ray
+
+    workspace = Workspace(proxy.root(s3_server.create_bucket("faults"), "data", "max_attempts=7"))
+    tables = [pa.table({"review_id": [f"{i}-{j}" for j in range(40)], "text": ["words"] * 40}) for i in range(20)]
+    for number, table in enumerate(tables):
+        workspace.write_table(table, "gest_ft", f"part-{number:05d}.parquet")
+    patience = ray.remote(lambda filesystem: (type(filesystem).__name__, filesystem.max_attempts))
+    assert ray.get(patience.remote(workspace.filesystem)) == ("SteadyS3", 7)
+    bad_day(proxy)
+    read = ray.data.read_parquet(workspace.shards("gest_ft"), filesystem=workspace.filesystem)
+    read.write_parquet(workspace.path("alignments"), filesystem=workspace.filesystem)
+    assert proxy.injected.total() > 0
+    proxy.spoil({})
+    found = pa.concat_tables(pq.read_table(path, filesystem=workspace.filesystem, partitioning=None)
+                             for path in workspace.shards("alignments"))  # fmt: skip
+    assert found.sort_by("review_id").equals(pa.concat_tables(tables).sort_by("review_id"))

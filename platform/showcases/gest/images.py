@@ -90,8 +90,14 @@ def duplicates(workspace: Workspace) -> dict[str, list[str]]:
 
 def read_photos(workspace: Workspace, photo_ids: Iterable[str]) -> dict[str, bytes]:
     """JPEG bytes of a few photos by id; those that are not ok are left out."""
+    asked = sorted(set(photo_ids))
+    with explained(workspace.filesystem, workspace.path("images")):
+        return insist(lambda: _read_photos(workspace, asked))
+
+
+def _read_photos(workspace: Workspace, photo_ids: list[str]) -> dict[str, bytes]:
     shards = ds.dataset(workspace.shards("images"), filesystem=workspace.filesystem)
-    wanted = ds.field("photo_id").isin(sorted(set(photo_ids)))
+    wanted = ds.field("photo_id").isin(photo_ids)
     holder = {
         row["photo_id"]: row["same_as"] or row["photo_id"]
         for row in shards.to_table(columns=["photo_id", "same_as"], filter=wanted).to_pylist()
