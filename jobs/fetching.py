@@ -15,7 +15,7 @@ from showcases.gest.images import Holders
 from showcases.gest.sources import Source, Tars, Urls
 from showcases.gest.sources.tars import locate
 
-FOREVER = -1  # retries of what a lost process or node was doing; a unit done twice writes the same file
+FOREVER = -1  # restarts of the actor, which begins with what the shards say; a lost unit is done again by Ray itself
 
 
 def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
@@ -32,7 +32,6 @@ def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[di
     finished = ray.data.from_items(units, override_num_blocks=len(units)).map(
         task.__call__,
         num_cpus=1,
-        max_retries=FOREVER,
         compute=TaskPoolStrategy(min(config.http.tasks, len(units)) if isinstance(source, Urls) else None),
     )
     yield from finished.iter_rows()
@@ -42,7 +41,7 @@ def located(source: Source, photos: pa.Table) -> pa.Table:
     """The photos with where they lie in their tars, for a source of tars; the tars are read side by side."""
     if not isinstance(source, Tars):
         return photos
-    index = ray.remote(Tars.index).options(max_retries=FOREVER)
+    index = ray.remote(Tars.index)
     members = ray.get([index.remote(source, tar) for tar in source.tars])
     for _, broken in members:
         if broken:
