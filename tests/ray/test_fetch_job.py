@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import fetch_images, ingest
-from jobs.config import CorpusConfig, PipelineConfig
+from jobs.config import CorpusConfig, PipelineConfig, parse
 from jobs.step import execute
 from showcases.artifacts import IMAGES, Workspace
 from showcases.errors import ConfigError, ShowcasesError
@@ -97,6 +97,18 @@ def test_a_tar_and_shards_of_img2dataset_give_the_same(
         columns = ["photo_id", "status", "content_hash", "width"]
         found.append(sorted(workspace.read_table("images", columns).to_pylist(), key=lambda row: row["photo_id"]))
     assert found[0] == found[1] == found[2]
+
+
+def test_the_command_line_says_where_photos_come_from_and_what_is_fetched_again() -> None:
+    config = parse(["--photos", "urls", "--retry", "failed,expired", "--fetch_images.http.tasks", "8"], "test")
+    assert config.corpus.photos == "urls" and config.fetch_images.retry == "failed,expired"
+    assert config.fetch_images.http.tasks == 8 and config.fetch_images.http.hosts == (
+        "googleusercontent.com",
+        "ggpht.com",
+    )
+    assert fetch_images.statuses_to_retry("failed, expired") == ["failed", "expired"]
+    with pytest.raises(ConfigError, match="gone can't be fetched again; any of expired, corrupt"):
+        fetch_images.statuses_to_retry("gone")
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

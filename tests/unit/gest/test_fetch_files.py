@@ -139,6 +139,22 @@ def test_what_lies_before_a_break_in_a_tar_is_used(tmp_path: Path) -> None:
     }
 
 
+def test_folders_and_tars_on_s3_are_read_as_on_disk(s3_server, tmp_path: Path) -> None:
+    (tmp_path / "p1.jpg").write_bytes(photo("p1"))
+    (tmp_path / "p2.jpg").write_bytes(photo("p2")[:500])
+    root = s3_server.root("sources", "corpus")
+    Workspace(root).upload(tmp_path, "photos")
+    tar(tmp_path / "0.tar", {f"x/{name}.jpg": (tmp_path / f"{name}.jpg").read_bytes() for name in ("p1", "p2")})
+    (shards := tmp_path / "only").mkdir()
+    (tmp_path / "0.tar").rename(shards / "0.tar")
+    Workspace(root).upload(shards, "tars")
+    for place in ("photos", "tars", "tars/0.tar"):
+        source = open_source(s3_server.root("sources", f"corpus/{place}"), FetchConfig())
+        unit = fetch(source, photos(["p1", "p2", "gone"]))
+        found = {row["photo_id"]: (row["status"], row["bytes"]) for row in unit.rows}
+        assert found == {"p1": ("ok", photo("p1")), "p2": ("corrupt", None), "gone": ("expired", None)}
+
+
 def test_a_source_that_cannot_be_read_is_refused_with_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no photos: give --photos a folder"):
         open_source(None, FetchConfig())

@@ -134,6 +134,11 @@ def test_a_name_that_dns_does_not_know_is_tried_again_and_fails() -> None:
     assert row["status"] == "failed" and "3 tries" in row["error"]
 
 
+def test_a_host_name_that_cannot_be_is_no_end_of_the_run() -> None:
+    row = fetch({"x": f"http://{'a' * 80}.photos.test/x.jpg"})["x"]
+    assert row["status"] in ("failed", "blocked") and row["error"]
+
+
 @pytest.mark.parametrize(("connections", "per_host", "most"), [(3, 16, 3), (16, 2, 2)])
 def test_no_more_requests_at_once_than_allowed(connections: int, per_host: int, most: int) -> None:
     with photo_server() as server:

@@ -90,7 +90,7 @@ class Fetch:
                 async with asyncio.timeout_at(min(end, now() + self.config.try_seconds)):
                     data = await self._follow(_parsed(url), received)
                     return Raw(data, received=received[0])
-            except (RefusalError, BlockedError, TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            except Exception as error:  # whatever it is, it is this one photo's
                 refusal = _refusal(error)
             wait = refusal.after + random.uniform(0, self.config.backoff * 2 ** (number - 1))  # full jitter
             if not refusal.again or number == self.config.tries or now() + wait >= end:
@@ -159,7 +159,7 @@ def _refusal(error: Exception) -> RefusalError:
         case aiohttp.ClientError() | OSError():
             return RefusalError("failed", f"{type(error).__name__}: {_first_line(error)}", again=True)
         case _:
-            return RefusalError("failed", f"not understood: {error}")
+            return RefusalError("failed", f"not understood: {type(error).__name__}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
