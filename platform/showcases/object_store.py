@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from showcases.errors import ConfigError
+from showcases.errors import ConfigError, ObjectStoreError
 
 MAX_ATTEMPTS = 11  # of a request, with waits of 0.05, 0.1, ... 12.8 s between, 26 s in all
 CONNECT_SECONDS = 5.0
@@ -95,7 +95,7 @@ def open_root(root: str) -> tuple[fs.FileSystem, str]:
 
     Raises:
         ConfigError: see parse_root.
-        OSError: the bucket's region can't be found out.
+        ObjectStoreError: the bucket's region can't be found out.
     """
     if not root.startswith("s3://"):
         filesystem, path = fs.FileSystem.from_uri(root)
@@ -105,10 +105,22 @@ def open_root(root: str) -> tuple[fs.FileSystem, str]:
     if place.endpoint:
         scheme, _, host = place.endpoint.partition("://")
         options |= {"scheme": scheme, "endpoint_override": host}
-    region = place.region or (None if place.endpoint else fs.resolve_s3_region(place.bucket))
+    region = place.region or (None if place.endpoint else _region_of(place.bucket))
     if place.access_key:
         options |= {"access_key": place.access_key, "secret_key": place.secret_key}
     return SteadyS3(region=region, **options), place.path
+
+
+def _region_of(bucket: str) -> str:
+    try:
+        return fs.resolve_s3_region(bucket)
+    except OSError as error:
+        if "not found" in str(error):
+            raise ObjectStoreError(f"s3://{bucket}: there is no bucket {bucket}; make it, or mend the root") from error
+        raise ObjectStoreError(
+            f"s3://{bucket}: Amazon doesn't say in which region it is; check the network, or put the region into the "
+            f"root, s3://{bucket}/...?region=REGION [{error}]"
+        ) from error
 
 
 class SteadyS3(fs.S3FileSystem):

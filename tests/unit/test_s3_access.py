@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from pyarrow import fs
 
 from showcases.artifacts import ARTIFACTS, Manifest, Workspace
-from showcases.errors import ConfigError
+from showcases.errors import ConfigError, ObjectStoreError
 from showcases.object_store import parse_root, with_endpoint
 from tests.faulty_proxy import FaultyProxy
 
@@ -104,3 +105,16 @@ def test_mlflow_goes_the_same_way_as_the_same_person(
         uri = tracker.client.get_run(tracker.run_id).info.artifact_uri
     assert uri.startswith(f"s3://{s3_bucket}/tracked/mlflow/")  # and no secret in it
     assert proxy.keys == {"KEY-OF-ROOT"} and proxy.requests["PUT"] == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [("Bucket 'b' not found", "no bucket b; make it"), ("curlCode: 6, no such host", r"put the region .*no such host")],
+)
+def test_a_bucket_without_a_region_is_explained(monkeypatch: pytest.MonkeyPatch, said: str, words: str) -> None:
+    def resolve(bucket: str) -> str:
+        raise OSError(said)
+
+    monkeypatch.setattr(fs, "resolve_s3_region", resolve)  # it asks Amazon, which a test can't
+    with pytest.raises(ObjectStoreError, match=words):
+        Workspace("s3://b/x").manifest("reviews")
