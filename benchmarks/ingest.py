@@ -6,7 +6,8 @@ The file is made of the given rows (the generated corpus' where none are given),
 size. Each side runs in a fresh process. The rivals, `pandas.read_json(lines=True)` and `pyarrow.json.read_json`, parse
 the file into memory and stop. Ours does more: it checks every field, finds second copies of reviews and photos, cuts
 texts into sentences, splits users and writes Parquet. So rows a second tell what a corpus costs, not who parses faster;
-memory is what is compared. Ours counts Ray's own processes too; `work` leaves out the start of the process.
+memory is what is compared: ours is flat, so at small sizes Ray's own processes, which are counted too, outweigh a
+rival's table, and at large ones they don't. `work` leaves out the start of the process.
 """
 
 import argparse
