@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from jobs.bill import bill
 from jobs.dealing import count_partitions, deal_out, deal_units
-from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, shard_name
+from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_partition, shard_name
 from jobs.shards import Tally, follow, resume_or_clear
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
@@ -92,13 +92,16 @@ def scoring(
     """Score the partitions left, each by one actor at a time; what each amounted to, as they end."""
     if not left:
         return ()
-    files = {name: [unit["name"] for unit in units if unit["artifact"] == name] for name in (SENTENCES, PHOTOS)}
+    files: dict[str, Sequence[str]] = {"reviews": [REVIEWS]}
+    files |= {name: [u["name"] for u in units if u["artifact"] == name] for name in (SENTENCES, PHOTOS)}
+    if len(left) == 1:  # a task finds the process warm that trained the classifier; an actor would start its own
+        return (ray.get(score_partition.remote(shuffle, files, number)) for number in left)
     rows = [{"partition": number} for number in left]
     return (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map(
             PartitionScorer,  # type: ignore[arg-type]
-            fn_constructor_args=(shuffle, {"reviews": [REVIEWS], **files}),
+            fn_constructor_args=(shuffle, files),
             compute=ray.data.ActorPoolStrategy(size=min(context.config.cluster.encoders, len(rows))),
         )
         .iter_rows()

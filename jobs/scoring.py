@@ -101,3 +101,9 @@ class PartitionScorer:
         if self.shuffle.partitions > 1:
             return self.shuffle.fetch(self.files[artifact], partition)
         return self.shuffle.workspace.read_table(artifact, COLUMNS[artifact])
+
+
+@ray.remote(num_cpus=1)
+def score_partition(shuffle: Shuffle, files: dict[str, Sequence[str]], partition: int) -> dict[str, Any]:
+    """One partition, where there is no second one."""
+    return PartitionScorer(shuffle, files)({"partition": partition})
