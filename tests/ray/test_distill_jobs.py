@@ -216,3 +216,11 @@ def test_partitions_give_the_same_scores_move_each_vector_once_and_are_kept_when
     execute(distill.STEP, workspace, replace(config, distill=replace(config.distill, loop=loop)))
     assert written(workspace, "classifier") != trained and not set(written(workspace, "alignments")) - set(before)
     assert scores(workspace) != pytest.approx(whole, rel=1e-5)
+
+
+def test_shards_are_dealt_out_in_groups_of_a_size() -> None:
+    from jobs.dealing import grouped
+
+    sizes = {"a": 3, "b": 4, "c": 9, "d": 1, "e": 5, "f": 5}
+    assert grouped(list(sizes), list(sizes.values()), 7) == [["a", "b"], ["c"], ["d", "e"], ["f"]]
+    assert grouped([], [], 7) == []

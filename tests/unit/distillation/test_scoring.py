@@ -141,3 +141,21 @@ def test_a_dealt_file_that_is_gone_is_named(tmp_path: Path) -> None:
     shuffle = Shuffle(Workspace(str(tmp_path)), "alignments", 2)
     with pytest.raises(ArtifactError, match=r"x\.arrow.*jobs\.distill"):
         shuffle.fetch(["x.arrow"], 0)
+
+
+def test_dealing_out_on_s3_is_the_same(s3_server) -> None:
+    shuffle = Shuffle(Workspace(s3_server.root("dealt")), "alignments", 3)
+    table = vectors([f"u_b:{i}" for i in range(20)], 0)
+    place = np.arange(20) % 2  # nothing goes to the third
+    assert shuffle.names() == set()
+    size = shuffle.deal(table, np.arange(20), place, "s.arrow")
+    assert shuffle.names() == {"s.arrow"} and 20 * D * 2 < size < 20 * D * 2 + 5000
+    parts = [shuffle.fetch(["s.arrow"], number) for number in range(3)]
+    assert [part["id"].to_pylist() for part in parts[:2]] == [table["id"].to_pylist()[i::2] for i in range(2)]
+    assert parts[0]["vector"].to_pylist() == table["vector"].to_pylist()[::2] and parts[2].num_rows == 0
+    assert parts[2].schema == table.schema
+    shuffle.clear()
+    shuffle.clear()
+    assert shuffle.names() == set()
+    with pytest.raises(ArtifactError, match="gone"):
+        shuffle.fetch(["s.arrow"], 0)
