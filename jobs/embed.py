@@ -1,6 +1,5 @@
 """embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -9,19 +8,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray
 
+from jobs.arbiter import Arbiter
 from jobs.bill import bill, cluster_holds, spoken
+from jobs.dtype import NOTE, Settled, settled
 from jobs.embed_units import Plan, plan_photos, plan_sentences
-from jobs.encoding import bottleneck, encode, probe, sorted_out
+from jobs.encoding import bottleneck, encode, sorted_out
 from jobs.shards import Tally, done_ids, follow, resume_or_clear, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
 from showcases.clip.embed import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
 from showcases.clip.model import image_size
-from showcases.clip.probe import Choice
 from showcases.errors import ShowcasesError
 
-CHOICE = "_dtype.json"  # in image_embeddings: what all vectors of this work are made with
 MAX_PIXEL_BYTES = 64 * 2**20  # of one unit
 SAMPLE_UNITS, SAMPLE_ROWS = 4, 4  # of photos, and of reviews, that the dtype is chosen by
 
@@ -32,11 +32,10 @@ def embed(context: StepContext) -> None:
         resume_or_clear(context, artifact)
     size = photo_size(context.workspace)
     plans = make_plans(context, size)
-    choice = settled_dtype(context, plans)
     write_orphans(context.workspace, plans[PHOTOS].orphans)
-    tallies = stream(context, plans, size, choice)
+    tallies = stream(context, plans, size)
     check(context.workspace, plans)
-    record(context, plans, tallies, choice)
+    record(context, plans, tallies)
 
 
 def photo_size(workspace: Workspace) -> int:
@@ -60,24 +59,15 @@ def make_plans(context: StepContext, size: int) -> dict[str, Plan]:
     return plans
 
 
-def settled_dtype(context: StepContext, plans: dict[str, Plan]) -> Choice:
-    """The dtype of this work: as configured; as chosen when it began; or probed now, and noted."""
+def settling(context: StepContext, plans: dict[str, Plan]) -> Settled:
+    """How the encoders come to one dtype."""
     workspace, config = context.workspace, context.config
-    if config.embed.dtype != "auto":
-        return Choice(config.embed.dtype)
-    try:
-        return Choice(**json.loads(workspace.read_bytes(PHOTOS, CHOICE)))
-    except FileNotFoundError:
-        pass
-    if not plans[PHOTOS].units:
-        return Choice("float32")
-    choice = probe(workspace, [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])], config.embed, config.cluster)
-    context.say(
-        f"{choice.dtype}: float32 {choice.float32_per_s:,.1f} and bfloat16 {choice.bfloat16_per_s:,.1f} photos "
-        f"a second, least cosine {choice.cosine:.5f}"
-    )
-    workspace.write_bytes(json.dumps(asdict(choice)).encode(), PHOTOS, CHOICE)
-    return choice
+    if config.embed.dtype != "auto" or not any(plan.units for plan in plans.values()):
+        return Settled(workspace, config.embed.dtype)
+    units = [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])]
+    batch = config.embed.batch_size if config.cluster.gpu else min(config.embed.batch_size, 16)  # 16 fill a CPU
+    arbiter = ray.remote(Arbiter).options(num_cpus=0).remote(workspace, *NOTE)
+    return Settled(workspace, "auto", units, batch, arbiter)
 
 
 def sample(plan: Plan) -> list[Unit]:
@@ -92,11 +82,11 @@ def write_orphans(workspace: Workspace, orphans: Sequence[str]) -> None:
     workspace.write_table(failures_table(rows), FAILURES, unit_name(orphans))
 
 
-def stream(context: StepContext, plans: dict[str, Plan], size: int, choice: Choice) -> dict[str, Tally]:
+def stream(context: StepContext, plans: dict[str, Plan], size: int) -> dict[str, Tally]:
     """Embed the units of both artifacts in one stream, photos first, so that the encoders are loaded once."""
     config, cpus = context.config, cluster_holds()["cpus"]
     units = [unit for artifact in (PHOTOS, SENTENCES) for unit in plans[artifact].units]
-    rows = encode(context.workspace, units, size, choice.dtype, config.embed, config.cluster)
+    rows = encode(units, size, settling(context, plans), config.embed.batch_size, config.cluster)
     parts = sorted_out(rows, {artifact: len(plan.units) for artifact, plan in plans.items()})
 
     def note(tally: Tally) -> str:
@@ -130,8 +120,9 @@ def check(workspace: Workspace, plans: dict[str, Plan]) -> None:
             )
 
 
-def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally], choice: Choice) -> None:
+def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally]) -> None:
     """Counts, the bill of this run, and the dtype, for the manifests and MLflow."""
+    choice = settled(context.workspace, context.config.embed.dtype)
     kinds = Counter(done_ids(context.workspace, FAILURES, "kind").to_pylist())
     for artifact, noun in ((PHOTOS, "photos"), (SENTENCES, "sentences")):
         failures = dict(kinds) if artifact == PHOTOS else {}
@@ -140,6 +131,8 @@ def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tall
         context.record(artifact, {"vectors": vectors}, failures, figures | asdict(choice))
         said = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
         context.say(f"{artifact}: {vectors:,} vectors" + (f", without one: {said}" if said else ""))
+        if artifact == PHOTOS and choice.float32_per_s:
+            context.say(f"{choice.dtype}: {choice.spoken}")
         if tallies[artifact].rows:
             context.say(f"{noun}: {spoken(figures, noun)}")
     context.record(FAILURES, {"photos": sum(kinds.values())}, dict(kinds))

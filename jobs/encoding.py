@@ -10,39 +10,30 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import ray
-import torch
 
 from jobs.cluster import ClusterConfig
+from jobs.dtype import Settled
 from jobs.shards import Tally
 from showcases.artifacts import Workspace
-from showcases.clip.config import EmbedConfig
-from showcases.clip.embed import PHOTOS, SENTENCES, Unit, UnitEncoder, load_encoder, prepare
-from showcases.clip.encoder import Dtype
-from showcases.clip.probe import Choice, choose_dtype
+from showcases.clip.embed import Unit, UnitEncoder, prepare
 
-UNCAPPED = 100_000  # a pool of another size than the encoders': or Ray Data would decode inside them
 UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
 
 
 def encode(
-    workspace: Workspace,
-    units: Sequence[Unit],
-    image_size: int,
-    dtype: Dtype,
-    config: EmbedConfig,
-    cluster: ClusterConfig,
+    units: Sequence[Unit], image_size: int, dtype: Settled, batch_size: int, cluster: ClusterConfig
 ) -> Iterator[dict[str, Any]]:
     """What each unit came to, as it is written, in no order. Nothing starts where there are no units."""
     if not units:
         return
     rows = ray.data.from_items([{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units))
-    decoders = ray.data.TaskPoolStrategy(size=UNCAPPED)
-    prepared = rows.map(_Preparing(workspace.root, image_size).__call__, compute=decoders, num_cpus=1)
+    uncapped = len(units) + (len(units) == cluster.encoders)  # of the encoders' size, they would decode themselves
+    decoders = ray.data.TaskPoolStrategy(size=uncapped)
+    prepared = rows.map(_Preparing(dtype.workspace, image_size).__call__, compute=decoders, num_cpus=1)
     finished = prepared.map(
         _Encoding,  # type: ignore[arg-type] # a class that Ray Data makes an object of in each actor
-        fn_constructor_args=(workspace.root, device(cluster), dtype, config.batch_size, threads(cluster)),
+        fn_constructor_args=(dtype, batch_size, device(cluster), threads(cluster)),
         compute=ray.data.ActorPoolStrategy(
             size=cluster.encoders,
             max_concurrent_calls_per_actor=UNITS_AT_ONCE,
@@ -53,17 +44,6 @@ def encode(
     )
     for row in finished.iter_rows():
         yield pickle.loads(row["came_to"])
-
-
-def probe(workspace: Workspace, units: Sequence[Unit], config: EmbedConfig, cluster: ClusterConfig) -> Choice:
-    """Choose the dtype where the encoders will run: on one of their devices, with their threads.
-
-    Args:
-        units: a sample, small.
-    """
-    task = ray.remote(_probe).options(**encoder_resources(cluster))
-    batch = config.batch_size if cluster.gpu else min(config.batch_size, 16)  # on a CPU 16 fill it
-    return ray.get(task.remote(workspace, list(units), batch, device(cluster), threads(cluster)))
 
 
 def device(cluster: ClusterConfig) -> str:
@@ -102,8 +82,8 @@ def bottleneck(tally: Tally, encoders: int, cpus: float) -> str:
 
 
 class _Preparing:
-    def __init__(self, root: str, image_size: int) -> None:
-        self.workspace, self.image_size = Workspace(root), image_size
+    def __init__(self, workspace: Workspace, image_size: int) -> None:
+        self.workspace, self.image_size = workspace, image_size
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         unit = prepare(pickle.loads(row["unit"]), self.workspace, self.image_size)
@@ -111,21 +91,12 @@ class _Preparing:
 
 
 class _Encoding:
-    def __init__(self, *arguments: Any) -> None:
-        self.encoder = UnitEncoder(*arguments)
+    def __init__(self, dtype: Settled, batch_size: int, *arguments: Any) -> None:
+        self.encode = UnitEncoder(dtype.workspace.root, batch_size, *arguments)
+        self.encode.encoder.dtype = dtype.of(self.encode.encoder)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"came_to": pickle.dumps(self.encoder(pickle.loads(row["prepared"])))}
-
-
-def _probe(workspace: Workspace, units: list[Unit], batch: int, device: str, threads: int) -> Choice:
-    if threads:
-        torch.set_num_threads(threads)
-    encoder = load_encoder(workspace, device, "float32")
-    sample = {artifact: [prepare(u, workspace, encoder.image_size) for u in units if u.artifact == artifact]
-              for artifact in (PHOTOS, SENTENCES)}  # fmt: skip
-    pixels = np.concatenate([unit.content for unit in sample[PHOTOS]])
-    return choose_dtype(encoder, pixels, [text for unit in sample[SENTENCES] for text in unit.content], batch)
+        return {"came_to": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}
 
 
 def sorted_out(rows: Iterator[dict[str, Any]], units: dict[str, int]) -> dict[str, Iterator[dict[str, Any]]]:

@@ -77,14 +77,14 @@ def test_vectors_are_the_encoders_own(done: Workspace) -> None:
 def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
     done: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jobs import embed
+    from jobs import dtype, embed
     from jobs.step import execute
 
     before, times = vectors_and_failures(done), modified(done)
     lost = sorted(times)[:2]
     for path in (*lost, done.path("image_embeddings", "manifest.json")):
         Path(path).unlink()
-    note = Path(done.path("image_embeddings", embed.CHOICE))
+    note = Path(done.path(*dtype.NOTE))
     was = json.loads(note.read_text())
     note.write_text(json.dumps({**was, "cosine": 0.4242}))
     assert execute(embed.STEP, done, config_of(done))

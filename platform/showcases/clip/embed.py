@@ -114,7 +114,9 @@ class UnitEncoder:
     """An encoder that stays loaded, encodes prepared units and writes their shards. Threads may call it side by side:
     one encodes while another writes."""
 
-    def __init__(self, root: str, device: str, dtype: Dtype, batch_size: int, threads: int = 0) -> None:
+    def __init__(
+        self, root: str, batch_size: int, device: str = "cpu", threads: int = 0, dtype: Dtype = "float32"
+    ) -> None:
         started = time.monotonic()
         if threads:
             torch.set_num_threads(threads)

@@ -55,7 +55,7 @@ def read(workspace: Workspace, artifact: str) -> dict[str, list]:
 
 
 def test_each_photo_ends_as_a_vector_or_a_failure_and_duplicates_share_one(workspace: Workspace) -> None:
-    encoder = UnitEncoder(workspace.root, "cpu", "float32", batch_size=2)
+    encoder = UnitEncoder(workspace.root, batch_size=2)
     todo = unit(workspace, PHOTOS, [0, 2, 3, 4, 5], p3=["p3", "twin-a", "twin-b"], p2=["p2", "twin-c"])
     came_to = encoder(prepare(todo, workspace, SIZE))
     written = read(workspace, PHOTOS)
@@ -72,12 +72,12 @@ def test_each_photo_ends_as_a_vector_or_a_failure_and_duplicates_share_one(works
 
 
 def test_a_unit_of_broken_photos_writes_no_vectors(workspace: Workspace) -> None:
-    UnitEncoder(workspace.root, "cpu", "float32", 2)(prepare(unit(workspace, PHOTOS, [2, 4]), workspace, SIZE))
+    UnitEncoder(workspace.root, 2)(prepare(unit(workspace, PHOTOS, [2, 4]), workspace, SIZE))
     assert workspace.shards(PHOTOS) == [] and read(workspace, FAILURES)["id"] == ["p2", "p4"]
 
 
 def test_sentences_are_numbered_within_their_review(workspace: Workspace) -> None:
-    encoder = UnitEncoder(workspace.root, "cpu", "float32", batch_size=2)
+    encoder = UnitEncoder(workspace.root, batch_size=2)
     encoder(prepare(unit(workspace, SENTENCES, [0, 1, 2, 3]), workspace, SIZE))
     written = read(workspace, SENTENCES)
     assert written["id"] == ["r0:0", "r0:1", "r3:0"]
