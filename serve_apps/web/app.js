@@ -221,7 +221,7 @@ function line(sentence, numbers, article) {
   const item = make("li", { tabindex: "0" }, sentence.text);
   item.dataset.photos = JSON.stringify(sentence.photos);
   if (sentence.photos.length) {
-    const shown = sentence.photos.map((id) => numbers.get(id)).sort();
+    const shown = sentence.photos.map((id) => numbers.get(id)).sort((a, b) => a - b);
     const cites = make("span", { class: "cites", title: `probability ${sentence.score.toFixed(2)}` },
       make("span", { class: "sr-only" }, `(describes photo ${shown.join(", ")})`),
       ...shown.map((number) => make("span", { "aria-hidden": "true" }, String(number))));

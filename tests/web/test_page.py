@@ -30,13 +30,14 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def page(chromium: Browser, service: str) -> Iterator[Page]:
     """The page at desktop size; it fails the test if anything was asked of another host, or a script failed."""
-    opened = chromium.new_page(viewport=DESKTOP)
+    opened = chromium.new_page(viewport=DESKTOP, reduced_motion="reduce")  # nothing moves under the mouse
     asked: list[str] = []
     failed: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
     opened.on("pageerror", lambda error: failed.append(str(error)))
     opened.goto(service)
     expect(opened.locator("#users .pick").first).to_be_visible()
+    expect(opened.locator("#businesses .pick").first).to_be_visible()  # the two lists arrive in either order
     yield opened
     opened.close()
     assert failed == []
@@ -67,8 +68,10 @@ def open_showcase(page: Page, service: str, wish: dict) -> dict:
     return answered.value.json()
 
 
-def photos_are_drawn(page: Page) -> bool:
-    return page.evaluate("[...document.querySelectorAll('#showcase img')].every(i => i.complete && i.naturalWidth > 0)")
+def expect_photos_drawn(page: Page) -> None:
+    for photo in page.locator("#showcase img").all():
+        expect(photo).to_have_js_property("complete", True)
+        assert photo.evaluate("drawn => drawn.naturalWidth") > 0
 
 
 def lit(page: Page) -> set[str]:
@@ -82,8 +85,7 @@ def test_pick_somebody_and_a_place_and_see_the_showcase(page: Page) -> None:
         page.get_by_role("button", name="Make the showcase").click()
     answer = answered.value.json()
     expect(page.locator(RICH)).to_have_count(3)
-    page.wait_for_load_state("networkidle")
-    assert photos_are_drawn(page)
+    expect_photos_drawn(page)
     assert page.eval_on_selector_all(RICH, "all => all.map(e => e.dataset.id)") == [
         photo["photo_id"] for photo in answer["photos"]
     ]
@@ -98,7 +100,6 @@ def test_pick_somebody_and_a_place_and_see_the_showcase(page: Page) -> None:
 
 def test_hovering_a_sentence_lights_up_its_photos(page: Page, service: str, partly_cited: dict) -> None:
     answer = open_showcase(page, service, partly_cited)
-    page.wait_for_timeout(900)  # the entrance moves things under the mouse
     for number, sentence in enumerate(answer["sentences"]):
         page.locator(".sentences li").nth(number).hover()
         assert lit(page) == set(sentence["photos"])
@@ -194,7 +195,6 @@ def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -
 def test_it_fits_a_phone(page: Page, service: str, partly_cited: dict) -> None:
     page.set_viewport_size(PHONE)
     open_showcase(page, service, partly_cited)
-    page.wait_for_timeout(900)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     expect(page.locator("#showcase h1")).to_be_in_viewport()  # it scrolled down to the result
     for box in page.locator(RICH).all():
