@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from ray.data import DataContext
 
 # Of Ray Train: nobody takes this machine away; a screen is no place for a line a worker and a checkpoint.
 LOCAL_SWITCHES = (
@@ -72,6 +71,8 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         logging_level=logging.WARNING,
     )
     if not sys.stdout.isatty():  # Ray Data's bars become a log line every few seconds; the steps print their own
+        from ray.data import DataContext  # here, since every worker imports this module
+
         DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     try:

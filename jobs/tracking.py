@@ -1,4 +1,7 @@
-"""MLflow: one parent run for a pipeline, a child run a step; models in the registry."""
+"""MLflow: one parent run for a pipeline, a child run a step; models in the registry.
+
+MLflow takes a second to import: it is imported on first use, so that workers that log nothing don't wait for it.
+"""
 
 import contextlib
 import json
@@ -8,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlflow
-from mlflow import MlflowClient
-
 from showcases.artifacts import Manifest
 from showcases.object_store import MAX_ATTEMPTS, parse_root
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from jobs.config import PipelineConfig
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -56,8 +58,8 @@ class Tracker:
         self.uri, self.run_id = uri, run_id
 
     @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.uri, self.uri)
+    def client(self) -> "MlflowClient":
+        return _client(self.uri)
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         for name, value in metrics.items():
@@ -101,7 +103,7 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
     uri = tracking_uri(config)
     if not uri.startswith(("http://", "https://")):
         _point_at_endpoint(config.root)
-    client = MlflowClient(uri, uri)
+    client = _client(uri)
     experiment = client.get_experiment_by_name(config.tracking.experiment)
     if experiment is None:
         location = _artifact_location(config)
@@ -117,6 +119,12 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
         client.set_terminated(run.info.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def _client(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri, uri)
 
 
 def _artifact_location(config: "PipelineConfig") -> str | None:
@@ -184,16 +192,18 @@ def register(
     Returns:
         (version, whether it became champion).
     """
+    from mlflow.exceptions import MlflowException
+
     client = tracker.client
     tracker.log_folder(folder, "model")
-    with contextlib.suppress(mlflow.exceptions.MlflowException):
+    with contextlib.suppress(MlflowException):
         client.create_registered_model(name)
     run = client.get_run(tracker.run_id)
     all_tags = {**tags, f"metric.{key_of(monitor)}": repr(float(metrics[monitor]))}
     made = client.create_model_version(name, f"{run.info.artifact_uri}/model", tracker.run_id, tags=all_tags)
     client.set_registered_model_alias(name, "candidate", made.version)
     champion = None
-    with contextlib.suppress(mlflow.exceptions.MlflowException):
+    with contextlib.suppress(MlflowException):
         champion = client.get_model_version_by_alias(name, "champion")
     wins = True
     if champion is not None and all(champion.tags.get(tag) == tags.get(tag) for tag in comparable):

@@ -7,13 +7,15 @@ from typing import Any
 from jobs.step import Step, StepContext, main
 from jobs.training import train
 from showcases.artifacts import Workspace
-from showcases.clip.model import CONFIG_FILE
-from showcases.clip.train import train_clip
+from showcases.clip.config import CONFIG_FILE
 from showcases.errors import ConfigError
 from showcases.training import Report
 
 
 def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+    # Here, for the workers alone: Ray Train's controller imports this module too, and open_clip takes seconds.
+    from showcases.clip.train import train_clip
+
     train_clip(Workspace(arguments["root"]), arguments["config"], report, resume_from, arguments["device"])
 
 

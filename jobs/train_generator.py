@@ -7,14 +7,17 @@ from typing import Any
 from jobs.step import Step, StepContext, main
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
-from showcases.generator.train import MONITOR, train_generator_variant
+from showcases.generator.config import MONITOR
 from showcases.training import Report
 
 COUNTS = ("train_rows", "val_rows", "hard_negatives")
 
 
 def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+    # Here, for the workers alone: Ray Train's controller imports this module too, and transformers takes seconds.
     from ray.train.torch import get_device
+
+    from showcases.generator.train import train_generator_variant
 
     workspace = Workspace(arguments["root"])
     variant, seed = arguments["variant"], arguments["seed"]

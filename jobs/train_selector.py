@@ -7,12 +7,13 @@ from jobs.step import Step, StepContext, main
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable
-from showcases.selector.train import train_selector_variant
 from showcases.training import Report
 
 
 def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
     from ray.train.torch import get_device
+
+    from showcases.selector.train import train_selector_variant
 
     workspace = Workspace(arguments["root"])
     variant, seed, device = arguments["variant"], arguments["seed"], str(get_device())

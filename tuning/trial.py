@@ -17,8 +17,7 @@ from jobs.train_generator import work
 from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, per_worker, run_on_rank, scaling
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
-from showcases.generator.config import TrainGeneratorConfig
-from showcases.generator.train import MONITOR
+from showcases.generator.config import MONITOR, TrainGeneratorConfig
 
 OBJECTIVE = f"best_{MONITOR}"  # of the weights that a run would keep
 DRIVER_CPU = 0.1  # of the process that waits for the workers

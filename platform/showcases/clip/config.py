@@ -5,6 +5,8 @@ from typing import Literal
 
 from showcases.training import LoopConfig
 
+CONFIG_FILE = "open_clip_config.json"  # of a model folder: open_clip's own form, with one more key for the backbone
+
 
 @dataclass(frozen=True)
 class ClipConfig:

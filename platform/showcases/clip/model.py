@@ -13,10 +13,9 @@ from open_clip.model import CLIP
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from showcases.clip.config import ClipConfig, TrainClipConfig
+from showcases.clip.config import CONFIG_FILE, ClipConfig, TrainClipConfig
 from showcases.errors import ModelError
 
-CONFIG_FILE = "open_clip_config.json"  # open_clip's own form, with one more key for the backbone
 WEIGHTS_FILE = "open_clip_model.safetensors"
 
 

@@ -8,6 +8,7 @@ from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Inputs = Literal["img+text", "img", "text"]
+MONITOR = "val_nats_per_word"  # of the weights that are kept; smaller is better
 
 
 @dataclass(frozen=True)

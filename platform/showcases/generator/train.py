@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
-from showcases.generator.config import Inputs, TrainGeneratorConfig
+from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.generator.data import GeneratorData, GestRows, read_rows
 from showcases.generator.entities import replace_entities
 from showcases.generator.lexicon import make_finder
@@ -20,7 +20,6 @@ from showcases.generator.objective import Objective, nats_per_word
 from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
 from showcases.training import Report, fit
 
-MONITOR = "val_nats_per_word"
 VALIDATION_BATCH = 64  # examples
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from showcases.clip import ClipEncoder, model
-from showcases.clip.config import ClipConfig, TrainClipConfig
+from showcases.clip.config import CONFIG_FILE, ClipConfig, TrainClipConfig
 from showcases.errors import ModelError
 
 SMALL = replace(TrainClipConfig(), image_size=32, embed_dim=16, text_width=32, text_layers=1, context_length=16)
@@ -114,7 +114,7 @@ def test_a_published_model_loads_from_a_local_file(tmp_path: Path) -> None:
     published = open_clip.create_model("ViT-S-32-alt")
     torch.save(published.state_dict(), tmp_path / "weights.pt")
     note = {"published": {"model": "ViT-S-32-alt", "pretrained": str(tmp_path / "weights.pt")}}
-    (tmp_path / model.CONFIG_FILE).write_text(json.dumps(note))
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(note))
     encoder = ClipEncoder.from_pretrained(tmp_path)
     tokens = open_clip.get_tokenizer("ViT-S-32-alt")(["a bowl of ramen"])
     with torch.no_grad():

@@ -14,7 +14,7 @@ from PIL import Image
 
 from showcases.artifacts import IMAGES, REVIEWS, Workspace
 from showcases.clip import model
-from showcases.clip.config import TrainClipConfig
+from showcases.clip.config import CONFIG_FILE, TrainClipConfig
 from showcases.clip.embed import FAILURES, PHOTOS, SENTENCES, Unit, UnitEncoder, prepare
 from showcases.photos import PhotoError, to_pixels
 
@@ -87,7 +87,7 @@ def test_sentences_are_numbered_within_their_review(workspace: Workspace) -> Non
 
 def test_the_size_of_photos_is_known_without_loading_the_weights(workspace: Workspace, tmp_path: Path) -> None:
     assert model.image_size(tmp_path / "clip") == SIZE
-    (tmp_path / "clip" / model.CONFIG_FILE).write_text('{"published": {"model": "ViT-L-14-336", "pretrained": "x"}}')
+    (tmp_path / "clip" / CONFIG_FILE).write_text('{"published": {"model": "ViT-L-14-336", "pretrained": "x"}}')
     assert model.image_size(tmp_path / "clip") == 336
 
 

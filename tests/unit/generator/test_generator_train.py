@@ -13,9 +13,10 @@ from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ConfigError
 from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor, TrainGeneratorConfig
+from showcases.generator.config import MONITOR
 from showcases.generator.data import IGNORED, GeneratorData, pad_features, read_rows
 from showcases.generator.objective import Objective, decode_by_length, nats_per_word
-from showcases.generator.train import MONITOR, build_generator, train_generator_variant
+from showcases.generator.train import build_generator, train_generator_variant
 from showcases.training import LoopConfig
 
 from .conftest import DISHES
