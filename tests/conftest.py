@@ -34,6 +34,7 @@ os.environ.pop("AWS_PROFILE", None)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import showcases  # noqa: E402, F401 - declares torchvision's ops before a test imports open_clip or timm itself
+from tests.serve.fixtures import service, tiny_workspace  # noqa: E402, F401 - as fixtures
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def check_that_it_was_bad(proxy: FaultyProxy) -> None:
     proxy.spoil({})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_killed_driver_and_encoder_and_a_failing_store(
     ray_cluster: str, proxy: FaultyProxy, s3_server: Any, tmp_path: Path

@@ -1,4 +1,4 @@
-"""One workspace for all tests of the service, one running service for the tests of a file."""
+"""What the tests of the service and of its page share: one workspace, one running service a session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def tiny_workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
     return shared_workspace(tmp_path_factory.mktemp("served"), tiny_corpus)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(ray_cluster: str, tiny_workspace: Workspace) -> Iterator[str]:
     """The URL of the service, running on the shared cluster."""
     from serve_apps.args import ShowcaseArgs
