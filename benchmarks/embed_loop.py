@@ -45,12 +45,11 @@ def plain(arguments: argparse.Namespace) -> Encode:
 
 
 def tuned(arguments: argparse.Namespace) -> Encode:
-    """libjpeg's draft mode, the dtype that embed's probe chose, the weights rounded once."""
+    """libjpeg's draft mode, and the dtype that embed's probe chose."""
     from showcases.clip import ClipEncoder
     from showcases.photos import to_pixels
 
     encoder = ClipEncoder.from_pretrained(Path(arguments.clip), dtype=arguments.dtype)
-    encoder.computing().__enter__()  # for the whole of this process
 
     def encode(photos: list[bytes]) -> np.ndarray:
         return encoder.encode_pixels(np.stack([to_pixels(data, encoder.image_size) for data in photos]))

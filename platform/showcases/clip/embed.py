@@ -151,11 +151,10 @@ class UnitEncoder:
 
     def _encode(self, content: np.ndarray | list[str]) -> np.ndarray:
         vectors = np.zeros((len(content), self.encoder.dim), np.float32)
-        with self.encoder.computing():
-            for start in range(0, len(content), self.batch_size):
-                piece = content[start : start + self.batch_size]
-                encode = self.encoder.encode_pixels if isinstance(piece, np.ndarray) else self.encoder.encode_text
-                vectors[start : start + len(piece)] = encode(piece)  # type: ignore[arg-type]
+        for start in range(0, len(content), self.batch_size):
+            piece = content[start : start + self.batch_size]
+            encode = self.encoder.encode_pixels if isinstance(piece, np.ndarray) else self.encoder.encode_text
+            vectors[start : start + len(piece)] = encode(piece)  # type: ignore[arg-type]
         return vectors
 
 

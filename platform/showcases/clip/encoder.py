@@ -1,7 +1,7 @@
 """The encoder that embed, serving and tests share: bytes and sentences in, unit vectors out."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ class ClipEncoder:
 
     Attributes:
         model_id: names architecture and weights; vectors compare only if it agrees.
-        dtype: of the arithmetic; weights and vectors stay float32.
+        dtype: of weights and arithmetic, may be set at any time; vectors are float32 whatever it is.
         dim: width of the shared space.
         image_size: px.
     """
@@ -30,19 +30,30 @@ class ClipEncoder:
     def __init__(
         self, model: nn.Module, config: dict, model_id: str, device: str = "cpu", dtype: Dtype = "float32"
     ) -> None:
-        self.model_id, self.device, self.dtype = model_id, device, dtype
+        self.model_id, self.device = model_id, device
         preprocess = config["preprocess_cfg"]
         size = preprocess["size"]
         self.image_size = int(size if isinstance(size, int) else size[0])
         self._mean = torch.tensor(preprocess["mean"], device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocess["std"], device=device).view(1, 3, 1, 1)
         self.model = model.to(device).eval()
+        self.dtype = dtype
         if "name" in config:
             self._tokenizer = open_clip.get_tokenizer(config["name"])
         else:
             context = config["model_cfg"]["text_cfg"]["context_length"]
             self._tokenizer = open_clip.SimpleTokenizer(context_length=context)
         self.dim = int(self.encode_text(["."]).shape[1])
+
+    @property
+    def dtype(self) -> Dtype:
+        return self._dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Dtype) -> None:
+        # A rounded copy of the weights: autocast rounds them at each call, which costs a CPU more than it saves.
+        self._dtype = dtype
+        self._working = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)
 
     @classmethod
     def from_pretrained(cls, folder: Path, device: str = "cpu", dtype: Dtype = "float32") -> "ClipEncoder":
@@ -58,8 +69,8 @@ class ClipEncoder:
         if not texts:
             return np.zeros((0, self.dim), np.float32)
         tokens = self._tokenizer(list(texts)).to(self.device)
-        with self.computing():
-            return self._unit(self.model.encode_text(tokens))  # type: ignore[operator]
+        with torch.inference_mode():
+            return self._unit(self._working.encode_text(tokens))  # type: ignore[operator]
 
     def encode_images(self, photos: Sequence[bytes], threads: int = 1) -> tuple[np.ndarray, list[str | None]]:
         """(n, d) float32 unit vectors of n photos, and an error for each that does not decode (its row is zero)."""
@@ -75,21 +86,14 @@ class ClipEncoder:
         """(n, d) float32 unit vectors of (n, size, size, 3) uint8 pixels."""
         batch = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
         batch = (batch / 255 - self._mean) / self._std  # (n, 3, size, size)
-        with self.computing():
-            return self._unit(self.model.encode_image(batch))  # type: ignore[operator]
+        with torch.inference_mode():
+            return self._unit(self._working.encode_image(batch.to(getattr(torch, self.dtype))))  # type: ignore[operator]
 
     def _decode(self, data: bytes) -> tuple[np.ndarray | None, str | None]:
         try:
             return to_pixels(data, self.image_size), None
         except PhotoError as error:
             return None, str(error)
-
-    @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
-        """Hold this around several calls: the weights are then rounded to bfloat16 once, not once a call."""
-        enabled = self.dtype == "bfloat16"
-        with torch.inference_mode(), torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=enabled):
-            yield
 
     def _unit(self, features: Tensor) -> np.ndarray:
         return nn.functional.normalize(features.float(), dim=-1).cpu().numpy()

@@ -10,6 +10,7 @@ from showcases.clip.encoder import ClipEncoder, Dtype
 
 MIN_COSINE = 0.999  # to the float32 vector, of every photo and sentence of the sample
 MIN_GAIN = 1.05  # less is within the noise of the measurement
+PASS_SECONDS = 0.25  # as long as a pass must take to be timed
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,18 @@ def choose_dtype(encoder: ClipEncoder, pixels: np.ndarray, texts: Sequence[str],
         encoder: in float32; it is left as it was.
         pixels: (n, size, size, 3) uint8, a sample of photos.
         texts: a sample of sentences; their closeness counts too.
-        batch: photos a forward pass while it is timed.
+        batch: photos a forward pass while it is timed, at most; fewer where they take PASS_SECONDS already.
     """
     if not len(pixels):
         return Choice("float32")
-    timed = pixels[np.resize(np.arange(len(pixels)), batch)]
     vectors, rates = {}, {}
-    before = encoder.dtype
+    before, timed = encoder.dtype, 0
     try:
         for dtype in ("float32", "bfloat16"):
             encoder.dtype = dtype  # type: ignore[assignment]
             vectors[dtype] = np.concatenate([encoder.encode_pixels(pixels), encoder.encode_text(texts)])  # warms up too
-            rates[dtype] = batch / _best_of(2, encoder, timed)
+            timed = timed or _enough(encoder, pixels, batch)
+            rates[dtype] = timed / _best_of(2, encoder, _repeated(pixels, timed))
     finally:
         encoder.dtype = before
     cosine = float((vectors["float32"] * vectors["bfloat16"]).sum(1).min())
@@ -61,12 +62,23 @@ def choose_dtype(encoder: ClipEncoder, pixels: np.ndarray, texts: Sequence[str],
     return Choice(chosen, round(cosine, 6), round(rates["float32"], 2), round(rates["bfloat16"], 2))
 
 
+def _enough(encoder: ClipEncoder, pixels: np.ndarray, batch: int) -> int:
+    """So many photos take PASS_SECONDS, or fill the batch."""
+    photos = 1
+    while photos < batch and _best_of(1, encoder, _repeated(pixels, photos)) < PASS_SECONDS:
+        photos = min(2 * photos, batch)
+    return photos
+
+
+def _repeated(pixels: np.ndarray, photos: int) -> np.ndarray:
+    return pixels[np.resize(np.arange(len(pixels)), photos)]
+
+
 def _best_of(times: int, encoder: ClipEncoder, pixels: np.ndarray) -> float:
-    """Seconds of the fastest pass, the weights already rounded as they are within a unit."""
+    """Seconds of the fastest pass."""
     seconds = []
-    with encoder.computing():
-        for _ in range(times):
-            started = time.perf_counter()
-            encoder.encode_pixels(pixels)
-            seconds.append(time.perf_counter() - started)
+    for _ in range(times):
+        started = time.perf_counter()
+        encoder.encode_pixels(pixels)
+        seconds.append(time.perf_counter() - started)
     return min(seconds)

@@ -57,6 +57,19 @@ def test_the_image_vector_is_open_clips_own(folder: Path) -> None:
     np.testing.assert_allclose(encoder.encode_images([jpeg((200, 30, 30))])[0][0], expected, atol=1e-3)
 
 
+def test_bfloat16_is_close_and_can_be_taken_back(folder: Path) -> None:
+    encoder = ClipEncoder.from_pretrained(folder)
+    photos, texts = [jpeg((200, 30, 30)), jpeg((20, 90, 200))], ["A bowl of ramen.", "The room."]
+    exact = np.concatenate([encoder.encode_images(photos)[0], encoder.encode_text(texts)])
+    encoder.dtype = "bfloat16"
+    rounded = np.concatenate([encoder.encode_images(photos)[0], encoder.encode_text(texts)])
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rounded, axis=1), 1, atol=1e-5)
+    assert (exact * rounded).sum(1).min() > 0.999 and not np.array_equal(exact, rounded)
+    encoder.dtype = "float32"
+    np.testing.assert_array_equal(encoder.encode_text(texts), exact[2:])
+
+
 def test_a_photo_that_does_not_decode_keeps_its_place(folder: Path) -> None:
     vectors, errors = ClipEncoder.from_pretrained(folder).encode_images([jpeg((0, 0, 0)), b"no photo", jpeg((9, 9, 9))])
     assert errors[0] is None and errors[2] is None and "not an image" in str(errors[1])

@@ -1,7 +1,6 @@
 """The choice of the dtype: by closeness and by speed, both; an encoder that plays either part."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ PIXELS = np.zeros((3, 8, 8, 3), np.uint8)
 
 
 class FakeEncoder:
-    """As slow and as coarse in bfloat16 as told."""
+    """As slow (seconds a photo) and as coarse (radians) in bfloat16 as told."""
 
     def __init__(self, seconds: dict[str, float], angle: float) -> None:
         self.dtype, self.seconds, self.angle = "float32", seconds, angle
@@ -21,12 +20,8 @@ class FakeEncoder:
     def perf_counter(self) -> float:
         return self.now
 
-    @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
-        yield
-
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        self.now += self.seconds[self.dtype]
+        self.now += self.seconds[self.dtype] * len(pixels)
         return self._vectors(len(pixels))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
@@ -53,9 +48,16 @@ def test_it_takes_bfloat16_only_where_it_is_faster_and_close(
     choice = choose_dtype(encoder, PIXELS, ["a"], batch=4)  # type: ignore[arg-type]
     assert choice.dtype == chosen
     assert choice.cosine == pytest.approx(np.cos(angle), abs=1e-5)
-    assert choice.float32_per_s == pytest.approx(4 / seconds["float32"])
-    assert choice.bfloat16_per_s == pytest.approx(4 / seconds["bfloat16"])
+    assert choice.float32_per_s == pytest.approx(1 / seconds["float32"])
+    assert choice.bfloat16_per_s == pytest.approx(1 / seconds["bfloat16"])
     assert encoder.dtype == "float32"
+
+
+def test_a_slow_machine_is_not_asked_for_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = FakeEncoder({"float32": 0.1, "bfloat16": 0.05}, 0.0)
+    monkeypatch.setattr("showcases.clip.probe.time", encoder)
+    assert choose_dtype(encoder, PIXELS, [], batch=64).dtype == "bfloat16"  # type: ignore[arg-type]
+    assert encoder.now < 3 * (0.1 + 0.05) + 1 * 0.1 + 2 * 0.1 + 4 * 0.1 + 2 * 4 * (0.1 + 0.05) + 1e-6
 
 
 def test_without_a_photo_nothing_is_probed() -> None:
