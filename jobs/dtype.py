@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
 
 from jobs.arbiter import noted
 from showcases.artifacts import Workspace
-from showcases.clip.embed import PHOTOS, SENTENCES, Unit, prepare
-from showcases.clip.encoder import ClipEncoder, Dtype
+from showcases.clip.config import Dtype
 from showcases.clip.probe import Choice, choose_dtype
+from showcases.clip.units import PHOTOS, SENTENCES, Unit, prepare
+
+if TYPE_CHECKING:
+    from showcases.clip.encoder import ClipEncoder
 
 NOTE = (PHOTOS, "_dtype.json")  # artifact and file
 
@@ -33,7 +36,7 @@ class Settled:
     batch: int = 16
     arbiter: Any = None
 
-    def of(self, encoder: ClipEncoder) -> Dtype:
+    def of(self, encoder: "ClipEncoder") -> Dtype:
         """The dtype of this encoder, which is of all encoders."""
         if self.configured != "auto":
             return self.configured  # type: ignore[return-value]
@@ -42,7 +45,7 @@ class Settled:
             choice = ray.get(self.arbiter.settle.remote(asdict(self._probed(encoder))))
         return Choice(**choice).dtype
 
-    def _probed(self, encoder: ClipEncoder) -> Choice:
+    def _probed(self, encoder: "ClipEncoder") -> Choice:
         size = encoder.image_size
         ready = [prepare(unit, self.workspace, size) for unit in self.sample]
         pixels = [unit.content for unit in ready if unit.artifact == PHOTOS]

@@ -18,8 +18,8 @@ from jobs.encoding import bottleneck, encode, sorted_out
 from jobs.shards import Tally, done_ids, follow, resume_or_clear, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
-from showcases.clip.embed import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
 from showcases.clip.model import image_size
+from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
 from showcases.errors import ShowcasesError
 
 MAX_PIXEL_BYTES = 64 * 2**20  # of one unit

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from jobs.shards import unit_name
 from showcases.artifacts import Workspace
-from showcases.clip.embed import PHOTOS, SENTENCES, Unit
+from showcases.clip.units import PHOTOS, SENTENCES, Unit
 from showcases.object_store import insist
 from showcases.store_errors import explained
 

@@ -16,7 +16,7 @@ from jobs.cluster import ClusterConfig
 from jobs.dtype import Settled
 from jobs.shards import Tally
 from showcases.artifacts import Workspace
-from showcases.clip.embed import Unit, UnitEncoder, prepare
+from showcases.clip.units import Unit, prepare
 
 UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
 
@@ -92,6 +92,8 @@ class _Preparing:
 
 class _Encoding:
     def __init__(self, dtype: Settled, batch_size: int, *arguments: Any) -> None:
+        from showcases.clip.embed import UnitEncoder  # here: who decodes imports this module too, and needs no encoder
+
         self.encode = UnitEncoder(dtype.workspace.root, batch_size, *arguments)
         self.encode.encoder.dtype = dtype.of(self.encode.encoder)
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from showcases.training import LoopConfig
 
+Dtype = Literal["float32", "bfloat16"]
 CONFIG_FILE = "open_clip_config.json"  # of a model folder: open_clip's own form, with one more key for the backbone
 
 

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import open_clip
@@ -12,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from showcases.clip import model as clip_model
+from showcases.clip.config import Dtype
 from showcases.photos import PhotoError, to_pixels
-
-Dtype = Literal["float32", "bfloat16"]
 
 
 class ClipEncoder:

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from showcases.clip.encoder import ClipEncoder, Dtype
+from showcases.clip.config import Dtype
+
+if TYPE_CHECKING:
+    from showcases.clip.encoder import ClipEncoder
 
 MIN_COSINE = 0.999  # to the float32 vector, of every photo and sentence of the sample
 MIN_GAIN = 1.05  # less is within the noise of the measurement
@@ -35,7 +39,7 @@ class Choice:
         return f"{rates} when probed, least cosine {self.cosine:.5f}"
 
 
-def choose_dtype(encoder: ClipEncoder, pixels: np.ndarray, texts: Sequence[str], batch: int) -> Choice:
+def choose_dtype(encoder: "ClipEncoder", pixels: np.ndarray, texts: Sequence[str], batch: int) -> Choice:
     """Take bfloat16 where it is faster and stays close to float32; float32 where there is no photo to tell by.
 
     Args:
@@ -62,7 +66,7 @@ def choose_dtype(encoder: ClipEncoder, pixels: np.ndarray, texts: Sequence[str],
     return Choice(chosen, round(cosine, 6), round(rates["float32"], 2), round(rates["bfloat16"], 2))
 
 
-def _enough(encoder: ClipEncoder, pixels: np.ndarray, batch: int) -> int:
+def _enough(encoder: "ClipEncoder", pixels: np.ndarray, batch: int) -> int:
     """So many photos take PASS_SECONDS, or fill the batch."""
     photos = 1
     while photos < batch and _best_of(1, encoder, _repeated(pixels, photos)) < PASS_SECONDS:
@@ -74,7 +78,7 @@ def _repeated(pixels: np.ndarray, photos: int) -> np.ndarray:
     return pixels[np.resize(np.arange(len(pixels)), photos)]
 
 
-def _best_of(times: int, encoder: ClipEncoder, pixels: np.ndarray) -> float:
+def _best_of(times: int, encoder: "ClipEncoder", pixels: np.ndarray) -> float:
     """Seconds of the fastest pass."""
     seconds = []
     for _ in range(times):

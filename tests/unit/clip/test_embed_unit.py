@@ -15,7 +15,8 @@ from PIL import Image
 from showcases.artifacts import IMAGES, REVIEWS, Workspace
 from showcases.clip import model
 from showcases.clip.config import CONFIG_FILE, TrainClipConfig
-from showcases.clip.embed import FAILURES, PHOTOS, SENTENCES, Unit, UnitEncoder, prepare
+from showcases.clip.embed import UnitEncoder
+from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, prepare
 from showcases.photos import PhotoError, to_pixels
 
 SIZE = 32

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.embed_units import Plan, plan_photos, plan_sentences
 from showcases.artifacts import IMAGES, REVIEWS, Workspace
-from showcases.clip.embed import Unit
+from showcases.clip.units import Unit
 
 NONE = pa.array([], pa.string())
 
