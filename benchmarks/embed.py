@@ -98,6 +98,9 @@ def write_inputs(folder: Path, options: argparse.Namespace) -> None:
     import open_clip
     import torch
 
+    from showcases.clip.config import CONFIG_FILE, ClipConfig
+    from showcases.clip.model import note
+
     (folder / "photos").mkdir()
     workspace = Workspace(str(folder / "workspace"))
     rows = []
@@ -111,8 +114,8 @@ def write_inputs(folder: Path, options: argparse.Namespace) -> None:
     workspace.write_table(pa.Table.from_pylist(reviews, schema=REVIEWS), "reviews")
     torch.manual_seed(0)
     torch.save(open_clip.create_model(MODEL).state_dict(), folder / "weights.pt")
-    note = {"published": {"model": MODEL, "pretrained": str(folder / "weights.pt")}}
-    workspace.write_bytes(json.dumps(note).encode(), "clip", "open_clip_config.json")
+    clip = note(ClipConfig(MODEL, str(folder / "weights.pt")))
+    workspace.write_bytes(json.dumps(clip).encode(), "clip", CONFIG_FILE)
     for name in ("images", "reviews", "clip"):
         workspace.finish(Manifest(name, "benchmark", {}, {}, "0", "now", 0.0))
 
@@ -253,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=1200, help="px")
     parser.add_argument("--height", type=int, default=900, help="px")
     parser.add_argument("--batch", type=int, default=64, help="photos a forward pass, of every contender")
-    parser.add_argument("--unit", type=int, default=128, help="photos a unit of ours")
+    parser.add_argument("--unit", type=int, default=256, help="photos a unit of ours")
     parser.add_argument("--threads", type=int, default=cores(), help="of torch, in every contender")
     parser.add_argument("--encoders", type=int, default=1, help="actors of ours")
     parser.add_argument("--folder", help="where photos, weights and vectors are written; default: a temporary folder")

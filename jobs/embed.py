@@ -18,7 +18,7 @@ from jobs.encoding import bottleneck, encode, sorted_out
 from jobs.shards import Tally, done_ids, follow, resume_or_clear, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
-from showcases.clip.model import image_size
+from showcases.clip.config import image_size
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
 from showcases.errors import ShowcasesError
 
@@ -66,7 +66,8 @@ def settling(context: StepContext, plans: dict[str, Plan]) -> Settled:
         return Settled(workspace, config.embed.dtype)
     units = [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])]
     batch = config.embed.batch_size if config.cluster.gpu else min(config.embed.batch_size, 16)  # 16 fill a CPU
-    arbiter = ray.remote(Arbiter).options(num_cpus=0).remote(workspace, *NOTE)
+    several = config.cluster.encoders > 1
+    arbiter = ray.remote(Arbiter).options(num_cpus=0).remote(workspace, *NOTE) if several else None
     return Settled(workspace, "auto", units, batch, arbiter)
 
 

@@ -91,11 +91,10 @@ class _Preparing:
 
 
 class _Encoding:
-    def __init__(self, dtype: Settled, batch_size: int, *arguments: Any) -> None:
+    def __init__(self, dtype: Settled, batch_size: int, device: str, threads: int) -> None:
         from showcases.clip.embed import UnitEncoder  # here: who decodes imports this module too, and needs no encoder
 
-        self.encode = UnitEncoder(dtype.workspace.root, batch_size, *arguments)
-        self.encode.encoder.dtype = dtype.of(self.encode.encoder)
+        self.encode = UnitEncoder(dtype.workspace.root, batch_size, device, threads, dtype)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"came_to": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}

@@ -2,11 +2,14 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from showcases.artifacts import Workspace
-from showcases.generator import GeneratorPredictor
+
+if TYPE_CHECKING:
+    from showcases.generator import GeneratorPredictor
 
 
 class GeneratingActor:
@@ -25,7 +28,9 @@ class GeneratingActor:
             texts[rows] = self._load(folder)(part)["text"]
         return {"folder": batch["folder"], "number": batch["number"], "text": texts}
 
-    def _load(self, folder: str) -> GeneratorPredictor:
+    def _load(self, folder: str) -> "GeneratorPredictor":
+        from showcases.generator import GeneratorPredictor  # here: the driver makes no texts, and needs no transformers
+
         if self.predictor is None or folder != self.folder:
             with tempfile.TemporaryDirectory() as local:
                 self.workspace.download("generator", Path(local), folder)

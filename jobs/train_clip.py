@@ -22,8 +22,9 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 def run(context: StepContext) -> None:
     clip = context.config.clip
     if clip.pretrained is not None:
-        note = {"published": {"model": clip.model, "pretrained": clip.pretrained}}
-        context.workspace.write_bytes(json.dumps(note).encode(), "clip", CONFIG_FILE)
+        from showcases.clip.model import note  # here: open_clip takes seconds to import
+
+        context.workspace.write_bytes(json.dumps(note(clip)).encode(), "clip", CONFIG_FILE)
         context.say(f"not trained: open_clip's {clip.model} with weights {clip.pretrained}")
         return
     if clip.model != "small":

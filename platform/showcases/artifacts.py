@@ -325,7 +325,16 @@ class Workspace:
             except (KeyError, ValueError, pa.ArrowException) as error:
                 raise ArtifactError(f"{artifact}: {error}; its columns are {schema.names}") from error
         buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer, row_group_size=ARTIFACTS[artifact].row_group)
+        # JPEG bytes neither repeat nor shrink: trying both would double what it takes to write and to read them.
+        packed = [field.name for field in table.schema if not pa.types.is_binary(field.type)]
+        compression = {field.name: "snappy" if field.name in packed else "none" for field in table.schema}
+        pq.write_table(
+            table,
+            buffer,
+            row_group_size=ARTIFACTS[artifact].row_group,
+            use_dictionary=packed,
+            compression=compression if len(packed) < len(compression) else "snappy",
+        )
         self.write_bytes(buffer.getvalue(), artifact, name)
 
     def read_table(self, artifact: str, columns: Iterable[str] | None = None) -> pa.Table:

@@ -22,10 +22,10 @@ def test_real_ops_stay_and_missing_ones_are_declared_once() -> None:
     code = """
 import showcases, torch
 from showcases import _torchvision as shim
+import torchvision
 first = shim._LIBRARY
 shim.declare_missing_ops()
 assert shim._LIBRARY is first
-import torchvision
 boxes = torch.tensor([[0., 0., 1., 1.], [0., 0., 1., 1.]])
 try:
     torch.ops.torchvision.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
@@ -47,9 +47,18 @@ def refuse(path):
 torch.ops.load_library = refuse
 import showcases
 from showcases import _torchvision as shim
-assert shim._LIBRARY is not None
 import torchvision
+assert shim._LIBRARY is not None
 from torchvision.transforms.v2 import functional
 print(functional.resize_image(torch.zeros(3, 8, 8), [4, 4]).shape)
 """
     assert run(code) == "torch.Size([3, 4, 4])"
+
+
+def test_processes_that_need_no_torch_do_not_import_it() -> None:
+    # decoders and the arbiter of jobs.embed: torch would be half of their start
+    code = """
+import sys, showcases, showcases.clip.units, jobs.arbiter, jobs.encoding
+print("torch" in sys.modules, "open_clip" in sys.modules)
+"""
+    assert run(code) == "False False"

@@ -1,6 +1,8 @@
 """Options of the encoder: which CLIP, how it is trained where no weights can be had, how it embeds."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from showcases.training import LoopConfig
@@ -77,3 +79,9 @@ class EmbedConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     photos_per_unit: int = 256
     sentences_per_unit: int = 2000
+
+
+def image_size(folder: Path) -> int:
+    """Side in px that a `clip` artifact's photos are decoded to."""
+    size = json.loads((folder / CONFIG_FILE).read_text())["preprocess_cfg"]["size"]
+    return int(size if isinstance(size, int) else size[0])

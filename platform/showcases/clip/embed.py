@@ -3,9 +3,10 @@
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,22 +14,45 @@ import torch
 
 from showcases.artifacts import Workspace, embeddings_schema
 from showcases.clip.config import Dtype
-from showcases.clip.encoder import ClipEncoder
 from showcases.clip.units import FAILURES, Prepared, failures_table
+
+if TYPE_CHECKING:
+    from showcases.clip.encoder import ClipEncoder
+
+CPU_BATCH = 16  # photos a core encodes at once: more gain nothing, and outgrow what malloc keeps
+
+ChooseDtype = Callable[["ClipEncoder", Prepared], Dtype]
 
 
 class UnitEncoder:
     """An encoder that stays loaded, encodes prepared units and writes their shards. Threads may call it side by side:
-    one encodes while another writes."""
+    one encodes while another writes.
+
+    On a CPU the batches of a unit go over the threads, one on each: a batch that many threads share waits at every
+    layer for the last of them.
+
+    Args:
+        batch_size: photos or sentences a forward pass, at most.
+        threads: of the CPU; 0 takes torch's default.
+        dtype: of all units, or what chooses it, from the first.
+    """
 
     def __init__(
-        self, root: str, batch_size: int, device: str = "cpu", threads: int = 0, dtype: Dtype = "float32"
+        self,
+        root: str,
+        batch_size: int,
+        device: str = "cpu",
+        threads: int = 0,
+        dtype: Dtype | ChooseDtype = "float32",
     ) -> None:
         started = time.monotonic()
         if threads:
             torch.set_num_threads(threads)
-        self.workspace, self.batch_size = Workspace(root), batch_size
-        self.encoder = load_encoder(self.workspace, device, dtype)
+        self.workspace, self.batch_size = Workspace(root), min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
+        self.encoder = load_encoder(self.workspace, device, "float32" if callable(dtype) else dtype)
+        self._choose = dtype if callable(dtype) else None
+        self._lanes = torch.get_num_threads() if device == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self._lanes, "encode", lambda: torch.set_num_threads(1))
         self._lock = threading.Lock()
         self._loading_s = time.monotonic() - started
 
@@ -40,6 +64,10 @@ class UnitEncoder:
         """
         with self._lock:
             started = time.monotonic()
+            if self._choose:
+                self.encoder.dtype, self._choose = self._choose(self.encoder, unit), None
+                self._loading_s += time.monotonic() - started
+                started = time.monotonic()
             vectors = self._encode(unit.content)
             encode_s = time.monotonic() - started
             loading_s, self._loading_s = self._loading_s, 0.0
@@ -57,12 +85,13 @@ class UnitEncoder:
         return {"artifact": unit.artifact, "rows": len(ids) + len(unit.failures), **outcomes, **counted}
 
     def _encode(self, content: np.ndarray | list[str]) -> np.ndarray:
-        vectors = np.zeros((len(content), self.encoder.dim), np.float32)
-        for start in range(0, len(content), self.batch_size):
-            piece = content[start : start + self.batch_size]
-            encode = self.encoder.encode_pixels if isinstance(piece, np.ndarray) else self.encoder.encode_text
-            vectors[start : start + len(piece)] = encode(piece)  # type: ignore[arg-type]
-        return vectors
+        encode = self.encoder.encode_pixels if isinstance(content, np.ndarray) else self.encoder.encode_text
+        size = min(self.batch_size, -(-len(content) // self._lanes)) or 1
+        pieces = [content[start : start + size] for start in range(0, len(content), size)]
+        none = np.zeros((0, self.encoder.dim), np.float32)
+        if self._lanes == 1:
+            return np.concatenate([none, *map(encode, pieces)])  # type: ignore[arg-type]
+        return np.concatenate([none, *self._pool.map(encode, pieces)])  # type: ignore[arg-type]
 
 
 class EmbedBatch:
@@ -80,13 +109,15 @@ class EmbedBatch:
         return embeddings_table(self.encoder, [str(batch["id"][row]) for row in good], vectors[good])
 
 
-def load_encoder(workspace: Workspace, device: str, dtype: Dtype) -> ClipEncoder:
+def load_encoder(workspace: Workspace, device: str, dtype: Dtype) -> "ClipEncoder":
     """The workspace's `clip`."""
+    from showcases.clip.encoder import ClipEncoder  # here: open_clip takes seconds to import
+
     with tempfile.TemporaryDirectory() as folder:
         return ClipEncoder.from_pretrained(workspace.download("clip", Path(folder)), device, dtype)
 
 
-def embeddings_table(encoder: ClipEncoder, ids: Sequence[str], vectors: np.ndarray) -> pa.Table:
+def embeddings_table(encoder: "ClipEncoder", ids: Sequence[str], vectors: np.ndarray) -> pa.Table:
     """Columns id and vector; vectors (n, d) are rounded to float16."""
     flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
     column = pa.FixedSizeListArray.from_arrays(flat, encoder.dim)

@@ -50,8 +50,13 @@ class ClipEncoder:
     @dtype.setter
     def dtype(self, dtype: Dtype) -> None:
         # A rounded copy of the weights: autocast rounds them at each call, which costs a CPU more than it saves.
+        if dtype == "float32":
+            self._working = self.model
+        elif dtype != getattr(self, "_dtype", None):
+            tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+            rounded = {id(tensor): _rounded(tensor) for _, tensor in tensors if tensor.is_floating_point()}
+            self._working = copy.deepcopy(self.model, rounded)  # a tensor in the memo is taken, not copied
         self._dtype = dtype
-        self._working = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)
 
     @classmethod
     def from_pretrained(cls, folder: Path, device: str = "cpu", dtype: Dtype = "float32") -> "ClipEncoder":
@@ -95,3 +100,8 @@ class ClipEncoder:
 
     def _unit(self, features: Tensor) -> np.ndarray:
         return nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+
+
+def _rounded(tensor: Tensor) -> Tensor:
+    rounded = tensor.detach().to(torch.bfloat16)
+    return nn.Parameter(rounded, requires_grad=False) if isinstance(tensor, nn.Parameter) else rounded

@@ -104,6 +104,20 @@ def published(config: ClipConfig) -> tuple[nn.Module, dict[str, Any]]:
     return model, dict(open_clip.get_model_preprocess_cfg(model))
 
 
+def note(config: ClipConfig) -> dict[str, Any]:
+    """The config that stands for a model of open_clip's list: its name, its weights, the size of its photos.
+
+    Raises:
+        ModelError: as `published`, where open_clip does not know the name's size otherwise.
+    """
+    known = open_clip.get_model_config(config.model)
+    size = known["vision_cfg"].get("image_size", 224) if known else published(config)[1]["size"]
+    return {
+        "published": {"model": config.model, "pretrained": config.pretrained},
+        "preprocess_cfg": {"size": size},
+    }
+
+
 def save(model: nn.Module, config: Mapping[str, Any], folder: Path) -> None:
     """Write a folder that `load` reads."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,17 +145,6 @@ def load(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
         model, name = build(config), "small/corpus"
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
     return model.eval(), config, f"{name}#{weights_hash(model.state_dict())}"
-
-
-def image_size(folder: Path) -> int:
-    """Side in px that a `clip` artifact's photos are decoded to; its weights are not loaded where that can be told."""
-    config = json.loads((folder / CONFIG_FILE).read_text())
-    if "published" in config:
-        known = open_clip.get_model_config(config["published"]["model"])
-        size = known["vision_cfg"].get("image_size", 224) if known else load(folder)[1]["preprocess_cfg"]["size"]
-    else:
-        size = config["preprocess_cfg"]["size"]
-    return int(size if isinstance(size, int) else size[0])
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:

@@ -43,7 +43,7 @@ def choose_dtype(encoder: "ClipEncoder", pixels: np.ndarray, texts: Sequence[str
     """Take bfloat16 where it is faster and stays close to float32; float32 where there is no photo to tell by.
 
     Args:
-        encoder: in float32; it is left as it was.
+        encoder: left in the dtype that is chosen.
         pixels: (n, size, size, 3) uint8, a sample of photos.
         texts: a sample of sentences; their closeness counts too.
         batch: photos a forward pass while it is timed, at most; fewer where they take PASS_SECONDS already.
@@ -51,19 +51,16 @@ def choose_dtype(encoder: "ClipEncoder", pixels: np.ndarray, texts: Sequence[str
     if not len(pixels):
         return Choice("float32")
     vectors, rates = {}, {}
-    before, timed = encoder.dtype, 0
-    try:
-        for dtype in ("float32", "bfloat16"):
-            encoder.dtype = dtype  # type: ignore[assignment]
-            vectors[dtype] = np.concatenate([encoder.encode_pixels(pixels), encoder.encode_text(texts)])  # warms up too
-            timed = timed or _enough(encoder, pixels, batch)
-            rates[dtype] = timed / _best_of(2, encoder, _repeated(pixels, timed))
-    finally:
-        encoder.dtype = before
+    timed = 0
+    for dtype in ("float32", "bfloat16"):
+        encoder.dtype = dtype  # type: ignore[assignment]
+        vectors[dtype] = np.concatenate([encoder.encode_pixels(pixels), encoder.encode_text(texts)])  # warms up too
+        timed = timed or _enough(encoder, pixels, batch)
+        rates[dtype] = timed / _best_of(2, encoder, _repeated(pixels, timed))
     cosine = float((vectors["float32"] * vectors["bfloat16"]).sum(1).min())
     faster = rates["bfloat16"] > MIN_GAIN * rates["float32"]
-    chosen: Dtype = "bfloat16" if faster and cosine > MIN_COSINE else "float32"
-    return Choice(chosen, round(cosine, 6), round(rates["float32"], 2), round(rates["bfloat16"], 2))
+    encoder.dtype = "bfloat16" if faster and cosine > MIN_COSINE else "float32"
+    return Choice(encoder.dtype, round(cosine, 6), round(rates["float32"], 2), round(rates["bfloat16"], 2))
 
 
 def _enough(encoder: "ClipEncoder", pixels: np.ndarray, batch: int) -> int:

@@ -1,7 +1,8 @@
 """Explanations: photos and past reviews in, sentences in the user's vein out."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from showcases._lazy import on_first_use
 from showcases.generator.config import ContrastiveConfig, GeneratorConfig, Inputs, TrainGeneratorConfig
 
 if TYPE_CHECKING:
@@ -18,14 +19,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # On first use: transformers takes seconds to import, and reading a config needs none of it.
-    if name == "Generator":
-        from showcases.generator.model import Generator
-
-        return Generator
-    if name == "GeneratorPredictor":
-        from showcases.generator.predictor import GeneratorPredictor
-
-        return GeneratorPredictor
-    raise AttributeError(name)
+__getattr__ = on_first_use(__name__, {"Generator": "model", "GeneratorPredictor": "predictor"})

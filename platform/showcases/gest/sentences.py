@@ -4,16 +4,20 @@ import contextlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import spacy
-from spacy.language import Language
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
 
 # Google Local marks the two halves of a text that it translated, in either order.
 MARKER = re.compile(r"\((?P<kind>Translated by Google|Original)\)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
-def _splitter() -> Language:
+def _splitter() -> "Language":
+    import spacy  # here: takes seconds to import, and most that import this module split nothing
+
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
     pipeline.max_length = 10_000_000
@@ -54,7 +58,7 @@ def split_sentences(texts: Iterable[str], forget: bool = False) -> list[list[str
         return [list(_sentences(doc)) for doc in splitter.pipe(cleaned, batch_size=256)]
 
 
-def _sentences(doc: spacy.tokens.Doc) -> Iterable[str]:
+def _sentences(doc: "Doc") -> Iterable[str]:
     for span in doc.sents:
         sentence = span.text.strip()
         if any(character.isalnum() for character in sentence):

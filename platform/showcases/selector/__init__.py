@@ -1,8 +1,17 @@
 """The image selector: a DPP whose relevance is learned from users' photos and reviews (paper section 4.1)."""
 
+from typing import TYPE_CHECKING
+
+from showcases._lazy import on_first_use
 from showcases.selector.config import Profile, SelectorConfig, TrainSelectorConfig
-from showcases.selector.model import Selector
-from showcases.selector.predictor import SelectorPredictor
-from showcases.selector.profiles import user_profile
+
+if TYPE_CHECKING:
+    from showcases.selector.model import Selector
+    from showcases.selector.predictor import SelectorPredictor
+    from showcases.selector.profiles import user_profile
 
 __all__ = ["Profile", "Selector", "SelectorConfig", "SelectorPredictor", "TrainSelectorConfig", "user_profile"]
+
+__getattr__ = on_first_use(
+    __name__, {"Selector": "model", "SelectorPredictor": "predictor", "user_profile": "profiles"}
+)

@@ -1,5 +1,13 @@
 """The training loop, shared by every model: an iterable of batches in, a report callable out."""
 
-from showcases.training.loop import Batches, LoopConfig, Report, fit
+from typing import TYPE_CHECKING
+
+from showcases._lazy import on_first_use
+from showcases.training.config import LoopConfig, Report
+
+if TYPE_CHECKING:
+    from showcases.training.loop import Batches, fit
 
 __all__ = ["Batches", "LoopConfig", "Report", "fit"]
+
+__getattr__ = on_first_use(__name__, {"Batches": "loop", "fit": "loop"})

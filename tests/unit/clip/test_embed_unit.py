@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.dtype import Settled, settled
 from showcases.artifacts import IMAGES, REVIEWS, Workspace
-from showcases.clip import model
-from showcases.clip.config import CONFIG_FILE, TrainClipConfig
-from showcases.clip.embed import UnitEncoder
-from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, prepare
+from showcases.clip import ClipEncoder, config, model
+from showcases.clip.config import CONFIG_FILE, Dtype, TrainClipConfig
+from showcases.clip.embed import UnitEncoder, load_encoder
+from showcases.clip.probe import Choice
+from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Prepared, Unit, prepare
 from showcases.photos import PhotoError, to_pixels
 
 SIZE = 32
@@ -86,10 +89,61 @@ def test_sentences_are_numbered_within_their_review(workspace: Workspace) -> Non
     np.testing.assert_allclose(np.array(written["vector"], np.float32), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 1), ("cpu", 3)])
+def test_threads_change_no_vector_and_no_order(workspace: Workspace, device: str, threads: int) -> None:
+    torch_threads = torch.get_num_threads()
+    try:
+        encoder = UnitEncoder(workspace.root, 1, device, threads)
+        encoder(prepare(unit(workspace, PHOTOS, [0, 3, 5]), workspace, SIZE))
+    finally:
+        torch.set_num_threads(torch_threads)
+    written = read(workspace, PHOTOS)
+    expected, _ = encoder.encoder.encode_images([jpeg(0), jpeg(3), jpeg(5)])
+    assert written["id"] == ["p0", "p3", "p5"]
+    np.testing.assert_allclose(np.array(written["vector"], np.float32), expected, atol=1e-3)
+
+
+def test_the_dtype_is_chosen_once_from_the_first_unit(workspace: Workspace) -> None:
+    first, second = (prepare(unit(workspace, PHOTOS, [row]), workspace, SIZE) for row in (0, 3))
+    asked = []
+
+    def choose(encoder: ClipEncoder, prepared: Prepared) -> Dtype:
+        asked.append(prepared)
+        return "bfloat16"
+
+    encoder = UnitEncoder(workspace.root, 2, dtype=choose)
+    encoder(first)
+    encoder(second)
+    assert asked == [first] and encoder.encoder.dtype == "bfloat16"
+
+
+def test_a_first_unit_of_sentences_still_probes_with_photos(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed = []
+
+    def choose(encoder: ClipEncoder, pixels: np.ndarray, texts: list[str], batch: int) -> Choice:
+        probed.append((len(pixels), texts))
+        return Choice("bfloat16")
+
+    monkeypatch.setattr("jobs.dtype.choose_dtype", choose)
+    sample = [unit(workspace, PHOTOS, [0, 3]), unit(workspace, SENTENCES, [0])]
+    encoder = load_encoder(workspace, "cpu", "float32")
+    sentences = prepare(unit(workspace, SENTENCES, [3]), workspace, SIZE)
+    assert Settled(workspace, "auto", sample)(encoder, sentences) == "bfloat16"
+    photos = prepare(unit(workspace, PHOTOS, [0, 3, 5]), workspace, SIZE)
+    assert Settled(workspace, "auto", sample)(encoder, photos) == "bfloat16"  # noted: not probed again
+    assert probed == [(2, ["A fine bowl.", "Too salty!"])]
+    assert settled(workspace, "auto") == Choice("bfloat16")
+    workspace.clear(PHOTOS)
+    Settled(workspace, "auto", sample)(encoder, photos)
+    assert probed[1:] == [(3, ["A fine bowl.", "Too salty!"])]  # the unit's own photos
+
+
 def test_the_size_of_photos_is_known_without_loading_the_weights(workspace: Workspace, tmp_path: Path) -> None:
-    assert model.image_size(tmp_path / "clip") == SIZE
-    (tmp_path / "clip" / CONFIG_FILE).write_text('{"published": {"model": "ViT-L-14-336", "pretrained": "x"}}')
-    assert model.image_size(tmp_path / "clip") == 336
+    assert config.image_size(tmp_path / "clip") == SIZE
+    (tmp_path / "clip" / CONFIG_FILE).write_text(json.dumps(model.note(config.ClipConfig("ViT-L-14-336", "x"))))
+    assert config.image_size(tmp_path / "clip") == 336
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of what it finds broken

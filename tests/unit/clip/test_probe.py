@@ -50,7 +50,7 @@ def test_it_takes_bfloat16_only_where_it_is_faster_and_close(
     assert choice.cosine == pytest.approx(np.cos(angle), abs=1e-5)
     assert choice.float32_per_s == pytest.approx(1 / seconds["float32"])
     assert choice.bfloat16_per_s == pytest.approx(1 / seconds["bfloat16"])
-    assert encoder.dtype == "float32"
+    assert encoder.dtype == chosen
 
 
 def test_a_slow_machine_is_not_asked_for_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:

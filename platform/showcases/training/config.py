@@ -1,0 +1,45 @@
+"""What a training run is given: its settings, and whom it reports to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast to train.
+
+    Args:
+        epochs: passes over the training split.
+        batch_size: examples a step, over all workers together.
+        lr: peak learning rate.
+        optimizer: adam (selector, paper section 5.1) or adamw (generator).
+        weight_decay: of AdamW.
+        schedule: constant, or cosine decay to zero, after the warm-up.
+        warmup_steps: optimizer steps of linear warm-up.
+        clip_norm: largest norm of the gradient; 0 for none.
+        seed: of the initial weights and the order of examples.
+        checkpoint_every: epochs between checkpoints (and validations).
+        select: keep the weights of the best validation, or of the last epoch.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    lr: float = 1e-3
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.01
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    clip_norm: float = 1.0
+    seed: int = 0
+    checkpoint_every: int = 1
+    select: Literal["best", "last"] = "best"
+
+
+class Report(Protocol):
+    """Called after each validation, on every rank; `checkpoint` is a folder to keep (rank 0 only).
+
+    Metrics are those of the epoch; names that begin with `best_` are of the weights that the checkpoint's model has.
+    """
+
+    def __call__(self, metrics: dict[str, float], checkpoint: Path | None) -> None: ...
