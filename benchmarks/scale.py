@@ -3,14 +3,15 @@
     python -m benchmarks.scale [docs/scale.json] [--set "steps.embed photos.decode.rows_per_s=48" ...] [--seeds 5]
 
 Rates, losses and prices come from the JSON file, and from --set; one that is null has not been measured, and nothing is
-printed for it but how to measure it (docs/scale.md). Node types, their cores and GPUs come from cluster.yaml.
+printed for it but how to measure it (docs/scale.md). Those that the file lists under `assumed` nobody measured either:
+they are printed below the plan. Node types, their cores and GPUs come from cluster.yaml.
 """
 
 import argparse
 import json
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Plan:
     store: Store
     steps: tuple[StepPlan, ...]
     idle_s: float = 0.0
+    assumed: Mapping[str, Any] = field(default_factory=dict)  # figure by path
 
 
 def read_plan(inputs: Mapping[str, Any], cluster: Mapping[str, Any]) -> Plan:
@@ -70,6 +72,7 @@ def read_plan(inputs: Mapping[str, Any], cluster: Mapping[str, Any]) -> Plan:
         store=Store(**inputs["store"]),
         steps=tuple(_step(step, inputs["photos"], types) for step in inputs["steps"]),
         idle_s=60.0 * cluster.get("idle_timeout_minutes", 0),
+        assumed={path: _get(inputs, path) for path in inputs.get("assumed", ())},
     )
 
 
@@ -141,30 +144,44 @@ def report(plan: Plan, seeds: int) -> dict[str, float]:
     total["usd_per_million_photos"] = total["usd"] / plan.photos * 1e6
     print(f"{'all':18}{total['hours']:>8.2f}{'':>10}{total['node_hours']:>12.1f}{'':>14}{total['usd']:>9.2f}")
     print(f"USD {total['usd_per_million_photos']:.2f} a million photos, mean of {seeds} simulated runs")
+    if plan.assumed:
+        print("assumed, not measured: " + ", ".join(f"{path} = {value}" for path, value in plan.assumed.items()))
     return total
 
 
 def put(inputs: dict[str, Any], assignment: str) -> None:
-    """`steps.embed photos.decode.rows_per_s=48` into the inputs.
+    """`steps.embed photos.decode.rows_per_s=48` into the inputs; it is no longer assumed, then.
 
     Raises:
         InputError: there is no such figure.
     """
     path, _, value = assignment.partition("=")
+    where, last = _find(inputs, path)
+    where[last] = json.loads(value)
+    inputs["assumed"] = [name for name in inputs.get("assumed", ()) if name != path]
+
+
+def _get(inputs: Mapping[str, Any], path: str) -> Any:
+    where, last = _find(inputs, path)
+    return where[last]
+
+
+def _find(inputs: Mapping[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The table that holds a figure, and its name there."""
     where: Any = inputs
     *parts, last = path.split(".")
     for part in parts:
         where = _entry(where, part, path)
     if not isinstance(where, dict) or last not in where:
-        raise InputError(f"--set {path}: there is no such figure")
-    where[last] = json.loads(value)
+        raise InputError(f"{path}: there is no such figure")
+    return where, last
 
 
 def _entry(where: Any, part: str, path: str) -> Any:
     named = where if isinstance(where, dict) else {entry["name"]: entry for entry in where}
     named = named if part in named or "stages" not in named else {e["name"]: e for e in named["stages"]}
     if part not in named:
-        raise InputError(f"--set {path}: there is no {part!r}; there are {', '.join(named)}")
+        raise InputError(f"{path}: there is no {part!r}; there are {', '.join(named)}")
     return named[part]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from showcases.clip.encoder import ClipEncoder
 
 NOTE = (PHOTOS, "_dtype.json")  # artifact and file
-PROBED = 16  # photos
+PROBED = 8  # photos, of the first unit
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.scale import ROOT, InputError, no_fault_seconds, node_hours, put, read_plan, simulate
+from benchmarks.scale import ROOT, InputError, no_fault_seconds, node_hours, put, read_plan, report, simulate
 from benchmarks.scale_check import simulated_seconds
 from benchmarks.simulation import Nodes, Outcome, Stage, Step, Store
 
@@ -85,8 +85,8 @@ def test_a_limit_on_all_slots_together_is_kept() -> None:
 
 @pytest.fixture
 def inputs() -> dict[str, Any]:
-    """docs/scale.json with every missing figure made up: 100 rows a second, USD 1 an hour, and so on."""
-    inputs = json.loads((ROOT / "docs" / "scale.json").read_text())
+    """docs/scale-gpu.json with every missing figure made up: 5 rows a second, USD 2 an hour, and so on."""
+    inputs = json.loads((ROOT / "docs" / "scale-gpu.json").read_text())
     inputs["photos"], inputs["head_usd_per_hour"] = 20_000, 1.0
     for node in inputs["nodes"].values():
         node.update(lost_per_hour=0.0, boot_s=90.0, usd_per_hour=2.0)
@@ -126,6 +126,20 @@ def test_figures_that_nobody_measured_are_asked_for(inputs: dict[str, Any]) -> N
         read_plan(changed, cluster)
     with pytest.raises(InputError, match="no 'embed'"):
         put(changed, "steps.embed.decode.rows_per_s=1")
+
+
+def test_the_plan_of_the_docs_says_what_it_only_assumes(capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = json.loads((ROOT / "docs" / "scale.json").read_text())
+    cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    put(inputs, "photos=20000")
+    report(read_plan(inputs, cluster), seeds=1)
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert inputs["assumed"] and all(f"{path} = " in said for path in inputs["assumed"])
+    put(inputs, "nodes.decode.usd_per_hour=0.5")
+    plan = read_plan(inputs, cluster)
+    assert "nodes.decode.usd_per_hour" not in plan.assumed and plan.prices["decode"] == 0.5
+    with pytest.raises(InputError, match="no such figure"):
+        read_plan({**inputs, "assumed": ["nodes.decode.weight"]}, cluster)
 
 
 @pytest.mark.parametrize("decode_cpu_s, encode_s, expected", [(400.0, 50.0, 200.0), (40.0, 150.0, 150.0)])

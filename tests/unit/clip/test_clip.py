@@ -70,6 +70,17 @@ def test_bfloat16_is_close_and_can_be_taken_back(folder: Path) -> None:
     np.testing.assert_array_equal(encoder.encode_text(texts), exact[2:])
 
 
+def test_in_bfloat16_sentences_keep_their_order_and_no_layer_copies_its_weights(folder: Path) -> None:
+    encoder = ClipEncoder.from_pretrained(folder)
+    sentences = ["A fine bowl.", "Too salty!", "Friendly people and a long, long wait for the noodles."]
+    expected = encoder.encode_text(sentences)
+    encoder.dtype = "bfloat16"
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        found = encoder.encode_text(sentences)
+    assert (found * expected).sum(1).min() > 0.999 > (found * np.roll(expected, 1, 0)).sum(1).max()
+    assert "aten::bmm" not in {event.key for event in profile.key_averages()}  # a product with a copy for each token
+
+
 def test_a_photo_that_does_not_decode_keeps_its_place(folder: Path) -> None:
     vectors, errors = ClipEncoder.from_pretrained(folder).encode_images([jpeg((0, 0, 0)), b"no photo", jpeg((9, 9, 9))])
     assert errors[0] is None and errors[2] is None and "not an image" in str(errors[1])
