@@ -71,7 +71,7 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             counts = counted(theirs)
     names = ("images", "image_embeddings", "sentence_embeddings")
     return {name: workspace.require(name).metrics for name in names} | {
-        "alignments": scored.require("alignments").metrics,
+        "alignments": scored.require("alignments").metrics["scored"],
         "counts": counts,
         "bytes": sum(info.size for info in workspace.filesystem.get_file_info(workspace.shards("images"))),
     }
@@ -130,7 +130,7 @@ def report(figures: Mapping[str, Any], options: argparse.Namespace) -> None:
         "steps.fetch_images.fetch.rows_per_s": fetched["rows"] / fetched["cpu_seconds"],
         "steps.embed photos.encode.rows_per_s": photos["rows"] / (photos["decode_cpu_s"] + held * photos["encode_s"]),
         "steps.embed sentences.encode text.rows_per_s": sentences["rows"] / (held * sentences["encode_s"]),
-        "steps.distill.score.rows_per_s": pairs["pairs"] / pairs["score_cpu_s"],
+        "steps.distill.score.rows_per_s": pairs["rows"] / pairs["score_cpu_s"],
         "steps.embed sentences.rows_per_photo": figures["counts"]["sentences"],
         "steps.distill.rows_per_photo": figures["counts"]["pairs"],
     }
