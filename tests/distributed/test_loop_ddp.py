@@ -1,5 +1,7 @@
 """Two gloo processes train to the weights that one trains to, also where the last batch does not divide."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from showcases.selector.config import SelectorConfig
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.training import LoopConfig, fit
+from showcases.training.loop import LossError
 
 EXAMPLES = 21  # batches of 8, 8 and 5: the last one gives 3 examples to one rank and 2 to the other
 
 
-def _train(config: LoopConfig, world_size: int) -> tuple[nn.Module, list[float]]:
+def _train(config: LoopConfig, world_size: int, bad: int | None = None) -> tuple[nn.Module, list[float]]:
     """A selector on random examples; float32, as in a real run."""
     generator = torch.Generator().manual_seed(0)
     profiles, images = torch.randn(EXAMPLES, 10, generator=generator), torch.randn(EXAMPLES, 6, 5, generator=generator)
@@ -29,7 +32,8 @@ def _train(config: LoopConfig, world_size: int) -> tuple[nn.Module, list[float]]
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         kernel = model(profiles[numbers], images[numbers], mask[numbers])
-        return -log_likelihood(kernel, chosen[numbers], mask[numbers]).mean(), {}
+        value = -log_likelihood(kernel, chosen[numbers], mask[numbers]).mean()
+        return value * (float("nan") if bad in numbers else 1.0), {}
 
     def validate(model: nn.Module) -> dict[str, float]:
         value, _ = loss(model, np.arange(EXAMPLES))
@@ -60,10 +64,31 @@ def _rank(rank: int, world_size: int, config: LoopConfig, folder: str) -> None:
         dist.destroy_process_group()
 
 
+def _bad_rank(rank: int, world_size: int, config: LoopConfig, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    try:
+        _train(config, world_size, bad=20)
+    except LossError as error:
+        Path(folder, f"rank{rank}.json").write_text(json.dumps([error.epoch, error.step, error.examples]))
+    finally:
+        dist.destroy_process_group()
+
+
+def test_a_loss_that_is_no_number_on_one_rank_stops_both(tmp_path: Path) -> None:
+    config = LoopConfig(epochs=2, batch_size=8, lr=1e-3)
+    multiprocessing.spawn(_bad_rank, args=(2, config, str(tmp_path)), nprocs=2)
+    told = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert told[0][:2] == told[1][:2] and told[0][0] == 0
+    assert (20 in told[0][2]) != (20 in told[1][2])
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5])
-def test_two_processes_end_where_one_does(tmp_path: Path, clip_norm: float) -> None:
+def test_two_processes_end_where_one_does(tmp_path: Path, clip_norm: float, accumulate: int) -> None:
     config = LoopConfig(epochs=5, batch_size=8, lr=1e-3, clip_norm=clip_norm, select="last")
     alone, losses = _train(config, 1)
+    config = replace(config, accumulate=accumulate)
     multiprocessing.spawn(_rank, args=(2, config, str(tmp_path)), nprocs=2)
     ranks: list[dict[str, Any]] = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
     torch.manual_seed(0)

@@ -19,7 +19,11 @@ class LoopConfig:
         warmup_steps: optimizer steps of linear warm-up.
         clip_norm: largest norm of the gradient; 0 for none.
         seed: of the initial weights and the order of examples.
-        checkpoint_every: epochs between checkpoints (and validations).
+        checkpoint_every: epochs between validations, each with a checkpoint.
+        checkpoint_steps: optimizer steps between further checkpoints, for long epochs; 0 for none.
+        accumulate: parts that a batch is cut into, one after the other, for what does not fit into memory; losses that
+            compare the examples of a batch compare those of a part.
+        precision: of the arithmetic; bfloat16 by autocast, weights stay float32.
         select: keep the weights of the best validation, or of the last epoch.
     """
 
@@ -33,13 +37,18 @@ class LoopConfig:
     clip_norm: float = 1.0
     seed: int = 0
     checkpoint_every: int = 1
+    checkpoint_steps: int = 0
+    accumulate: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
     select: Literal["best", "last"] = "best"
 
 
 class Report(Protocol):
-    """Called after each validation, on every rank; `checkpoint` is a folder to keep (rank 0 only).
+    """Called with each checkpoint, on every rank; `checkpoint` is a folder to keep (rank 0 only).
 
     Metrics are those of the epoch; names that begin with `best_` are of the weights that the checkpoint's model has.
+    Within an epoch (`checkpoint_steps`) there is no validation: `epoch` is a fraction then, and the model's weights are
+    the best so far, or the present ones before the first validation.
     """
 
     def __call__(self, metrics: dict[str, float], checkpoint: Path | None) -> None: ...

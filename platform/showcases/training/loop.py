@@ -3,7 +3,8 @@
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,44 @@ class Batches:
             yield batch[self.rank :: self.world_size], len(batch)
 
 
+class LossError(ShowcasesError):
+    """The loss is not finite.
+
+    Attributes:
+        epoch, step: where, from 0.
+        examples: numbers of the batch's examples on this rank.
+    """
+
+    def __init__(self, loss: float, epoch: int, step: int, examples: Sequence[int]) -> None:
+        super().__init__(
+            f"loss is {loss} at epoch {epoch + 1}, step {step + 1} (examples {list(examples[:8])}…): lower lr, or look "
+            "at those examples; the last checkpoint is kept"
+        )
+        self.epoch, self.step, self.examples = epoch, step, list(examples)
+
+
+Loss = Callable[[nn.Module, np.ndarray], tuple[Tensor, dict[str, float]]]
+
+
+@dataclass
+class _Progress:
+    """Where a run is: all that a checkpoint holds beside the weights, the optimizer and the schedule.
+
+    Attributes:
+        epoch, step: to be done next; batches and dropout follow from them and the seed.
+        totals: figures summed over the epoch's steps so far.
+        best: metrics and weights of the best validation.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    totals: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=lambda: {"metrics": None, "weights": None})
+
+
 def fit(
     model: nn.Module,
-    loss: Callable[[nn.Module, np.ndarray], tuple[Tensor, dict[str, float]]],
+    loss: Loss,
     validate: Callable[[nn.Module], dict[str, float]],
     save: Callable[[nn.Module, Path], None],
     examples: int,
@@ -65,7 +101,9 @@ def fit(
     resume_from: Path | None = None,
     drop_last: bool = False,
 ) -> dict[str, float]:
-    """Train `model` in place and report after each validation.
+    """Train `model` in place and report with each checkpoint.
+
+    Cut off anywhere and resumed from its last checkpoint, a run ends with the weights it would have had.
 
     Args:
         model: bare or wrapped in DistributedDataParallel; already on its device.
@@ -80,56 +118,113 @@ def fit(
         The metrics of the weights that the model ends with.
 
     Raises:
-        ShowcasesError: the loss is not finite.
+        LossError: the loss is not finite, on any rank; raised on all.
     """
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
     optimizer = _optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))
-    best: dict[str, Any] = {"metrics": None, "weights": None}
-    first_epoch = 0
-    if resume_from is not None:
-        first_epoch = _restore(resume_from, bare, optimizer, scheduler, best)
-    for epoch in range(first_epoch, config.epochs):
-        logged = _train_epoch(model, loss, batches, epoch, optimizer, scheduler, config)
+    progress = _Progress() if resume_from is None else _restore(resume_from, bare, optimizer, scheduler)
+
+    def checkpoint(metrics: dict[str, float]) -> None:
+        kept = {f"best_{k}": v for k, v in (progress.best["metrics"] or {}).items() if k[:4] == "val_" or k == "epoch"}
+        with tempfile.TemporaryDirectory() if rank == 0 else contextlib.nullcontext() as folder:
+            if folder is not None:
+                _checkpoint(Path(folder), bare, save, progress, optimizer, scheduler)
+            report({**metrics, **kept}, Path(folder) if folder else None)
+
+    while progress.epoch < config.epochs:
+        epoch = progress.epoch
+        _train_epoch(model, loss, batches, progress, optimizer, scheduler, config, checkpoint)
+        logged = _means(progress, len(batches))
+        progress.epoch, progress.step, progress.totals = epoch + 1, 0, {}
         if (epoch + 1) % config.checkpoint_every and epoch + 1 < config.epochs:
             continue
         bare.eval()
         with torch.no_grad():
             metrics = {**logged, **validate(bare), "epoch": float(epoch + 1), "lr": float(scheduler.get_last_lr()[0])}
-        if _improves(metrics, best["metrics"], monitor, larger_is_better) or config.select == "last":
-            best = {"metrics": metrics, "weights": {k: v.detach().clone() for k, v in bare.state_dict().items()}}
-        with tempfile.TemporaryDirectory() if rank == 0 else contextlib.nullcontext() as folder:
-            if folder is not None:
-                _checkpoint(Path(folder), bare, save, epoch + 1, optimizer, scheduler, best)
-            kept = {f"best_{k}": v for k, v in best["metrics"].items() if k.startswith("val_") or k == "epoch"}
-            report({**metrics, **kept}, Path(folder) if folder else None)
-    bare.load_state_dict(best["weights"])
-    return dict(best["metrics"])
+        if _improves(metrics, progress.best["metrics"], monitor, larger_is_better) or config.select == "last":
+            weights = {k: v.detach().clone() for k, v in bare.state_dict().items()}
+            progress.best = {"metrics": metrics, "weights": weights}
+        checkpoint(metrics)
+    bare.load_state_dict(progress.best["weights"])
+    return dict(progress.best["metrics"])
 
 
-def _train_epoch(model, loss, batches, epoch, optimizer, scheduler, config) -> dict[str, float]:  # type: ignore[no-untyped-def]
+def _train_epoch(
+    model: nn.Module,
+    loss: Loss,
+    batches: Batches,
+    progress: _Progress,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    config: LoopConfig,
+    checkpoint: Callable[[dict[str, float]], None],
+) -> None:
+    """The steps of an epoch that are left."""
     model.train()
-    totals: dict[str, float] = {}
-    for step, (numbers, batch_size) in enumerate(batches.epoch(epoch)):
-        torch.manual_seed(hash((config.seed, epoch, step, batches.rank)) % 2**31)  # dropout: same after a resume
-        value, figures = loss(model, numbers)
-        if not torch.isfinite(value):
-            raise ShowcasesError(
-                f"loss is {value.item()} at epoch {epoch + 1}, step {step + 1} "
-                f"(examples {numbers[:8].tolist()}…): lower lr, or look at those examples; the last checkpoint is kept"
-            )
+    for step, (numbers, size) in enumerate(batches.epoch(progress.epoch)):
+        if step < progress.step:
+            continue
+        # dropout: same after a resume
+        torch.manual_seed(hash((config.seed, progress.epoch, step, batches.rank)) % 2**31)
         optimizer.zero_grad(set_to_none=True)
-        # DDP averages over ranks; an uneven split of the batch must still weigh every example alike
-        (value * (len(numbers) * batches.world_size / batch_size)).backward()
+        figures = _backward(model, loss, numbers, size, step, batches.world_size, progress, config)
         if config.clip_norm > 0:
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
         scheduler.step()
+        for name, figure in figures.items():
+            progress.totals[name] = progress.totals.get(name, 0.0) + figure
+        progress.step = step + 1
+        if config.checkpoint_steps and progress.step < len(batches):
+            done = progress.epoch * len(batches) + progress.step
+            if done % config.checkpoint_steps == 0:
+                means = _means(progress, progress.step)
+                checkpoint({**means, "epoch": done / len(batches), "lr": float(scheduler.get_last_lr()[0])})
+
+
+def _backward(
+    model: nn.Module,
+    loss: Loss,
+    numbers: np.ndarray,
+    size: int,
+    step: int,
+    world_size: int,
+    progress: _Progress,
+    config: LoopConfig,
+) -> dict[str, float]:
+    """Gradients of one batch, of `size` examples over all ranks; figures to log."""
+    parts = np.array_split(numbers, min(config.accumulate, size // world_size))  # each rank has that many at least
+    autocast = torch.autocast(
+        next(model.parameters()).device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
+    )
+    totals: dict[str, float] = {}
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        with contextlib.nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync():  # type: ignore[operator]
+            with autocast:
+                value, figures = loss(model, part)
+            _require_finite(value, progress.epoch, step, numbers, world_size)
+            # DDP averages over ranks; an uneven split of the batch must still weigh every example alike
+            (value * (len(part) * world_size / size)).backward()
         for name, figure in {"train_loss": float(value.detach()), **figures}.items():
-            totals[name] = totals.get(name, 0.0) + figure
-    return {name: total / len(batches) for name, total in totals.items()}
+            totals[name] = totals.get(name, 0.0) + figure * len(part) / len(numbers)
+    return totals
+
+
+def _require_finite(value: Tensor, epoch: int, step: int, numbers: np.ndarray, world_size: int) -> None:
+    """All ranks stop together: one that went on would wait for the others' gradients."""
+    finite = torch.isfinite(value.detach()).float()
+    if world_size > 1:
+        dist.all_reduce(finite, dist.ReduceOp.MIN)
+    if not finite:
+        raise LossError(float(value.detach()), epoch, step, numbers.tolist())
+
+
+def _means(progress: _Progress, steps: int) -> dict[str, float]:
+    return {name: total / steps for name, total in progress.totals.items()}
 
 
 def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
@@ -157,26 +252,32 @@ def _improves(new: dict[str, float], old: dict[str, float] | None, monitor: str,
     return new[monitor] > old[monitor] if larger_is_better else new[monitor] < old[monitor]
 
 
-def _checkpoint(folder, model, save, epochs_done, optimizer, scheduler, best) -> None:  # type: ignore[no-untyped-def]
+def _checkpoint(
+    folder: Path,
+    model: nn.Module,
+    save: Callable[[nn.Module, Path], None],
+    progress: _Progress,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+) -> None:
     """Write the best weights as a loadable model folder, and beside them all that a resumed run needs."""
     last = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(best["weights"])
+    if progress.best["weights"] is not None:
+        model.load_state_dict(progress.best["weights"])
     save(model, folder / "model")
     model.load_state_dict(last)
     state = {
-        "epochs_done": epochs_done,
+        **vars(progress),
         "model": last,
         "optimizer": optimizer.state_dict(),
         "scheduler": {"last_epoch": scheduler.last_epoch},
-        "best": best,
     }
     torch.save(state, folder / STATE_FILE)
 
 
-def _restore(folder: Path, model: nn.Module, optimizer: Any, scheduler: Any, best: dict[str, Any]) -> int:
+def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any) -> _Progress:
     state = torch.load(folder / STATE_FILE, weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.last_epoch = state["scheduler"]["last_epoch"]
-    best.update(state["best"])
-    return int(state["epochs_done"])
+    return _Progress(**{each.name: state[each.name] for each in fields(_Progress)})

@@ -1,6 +1,7 @@
 """The training loop: order of examples, resuming, what is kept, and when it stops."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from showcases.errors import ConfigError, ShowcasesError
+from showcases.errors import ConfigError
 from showcases.training import Batches, LoopConfig, fit
+from showcases.training.loop import LossError
 
 EXAMPLES = 50
 
@@ -60,7 +62,7 @@ class Kept:
     def __call__(self, metrics: dict[str, float], checkpoint: Path | None) -> None:
         assert checkpoint is not None
         self.metrics.append(metrics)
-        copytree(checkpoint, self.folder / str(int(metrics["epoch"])))
+        copytree(checkpoint, self.folder / f"{metrics['epoch']:g}")
         if len(self.metrics) == self.die_after:
             raise KeyboardInterrupt
 
@@ -99,6 +101,79 @@ def test_cut_off_and_resumed_it_ends_as_if_nothing_had_happened(tmp_path: Path, 
     assert rest.metrics == whole.metrics[2:]
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("die_after", [1, 2, 3, 5])  # of 7 steps an epoch: steps 3, 6, 7 (validation), 9, 12
+def test_cut_off_within_an_epoch_it_ends_with_the_same_weights(tmp_path: Path, die_after: int) -> None:
+    config = LoopConfig(epochs=3, batch_size=8, lr=1e-2, schedule="cosine", checkpoint_steps=3)
+    whole = Kept(tmp_path / "whole")
+    model, metrics = _run(config, whole)
+    steps = [round(entry["epoch"] * 7, 3) for entry in whole.metrics]
+    assert steps == [3, 6, 7, 9, 12, 14, 15, 18, 21]
+    cut = Kept(tmp_path / "cut", die_after)
+    with pytest.raises(KeyboardInterrupt):
+        _run(config, cut)
+    last = f"{cut.metrics[-1]['epoch']:g}"
+    assert (tmp_path / "cut" / last / "model" / "weights.pt").exists()  # loadable before the first validation, too
+    rest = Kept(tmp_path / "rest")
+    resumed, resumed_metrics = _run(config, rest, resume_from=tmp_path / "cut" / last)
+    assert resumed_metrics == metrics and rest.metrics == whole.metrics[die_after:]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    without, _ = _run(replace(config, checkpoint_steps=0), lambda *_: None)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), without.parameters(), strict=True))
+
+
+def test_a_checkpoint_within_an_epoch_holds_the_best_weights_so_far(tmp_path: Path) -> None:
+    scores = iter([1.0, 5.0])
+    report = Kept(tmp_path)
+    config = LoopConfig(epochs=2, batch_size=8, lr=1e-2, checkpoint_steps=5)
+    _run(config, report, validate=lambda _: {"val_loss": next(scores)})
+    saved = [torch.load(tmp_path / f"{entry['epoch']:g}" / "model" / "weights.pt") for entry in report.metrics]
+    assert [round(entry["epoch"] * 7) for entry in report.metrics] == [5, 7, 10, 14]
+    assert [entry.get("best_val_loss") for entry in report.metrics] == [None, 1.0, 1.0, 1.0]
+    key = "layers.0.weight"
+    assert torch.equal(saved[2][key], saved[1][key]) and not torch.equal(saved[0][key], saved[1][key])
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 100])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(accumulate: int) -> None:
+    config = LoopConfig(epochs=2, batch_size=8, lr=1e-2)  # the last batch has 2 examples
+
+    def run(config: LoopConfig) -> tuple[dict[str, Tensor], dict[str, float]]:
+        model = Toy(dropout=0.0)
+        metrics = fit(
+            model,
+            _loss,
+            _validate,
+            _save,
+            EXAMPLES,
+            config,
+            lambda *_: None,
+            monitor="val_loss",
+            larger_is_better=False,
+        )
+        return model.state_dict(), metrics
+
+    (whole, metrics), (parts, found) = run(config), run(replace(config, accumulate=accumulate))
+    assert found["train_loss"] == pytest.approx(metrics["train_loss"], rel=1e-5)
+    for name, tensor in whole.items():
+        assert torch.allclose(tensor, parts[name], atol=1e-6), name
+
+
+def test_in_bfloat16_the_weights_stay_float32_and_the_loss_is_close() -> None:
+    seen = []
+
+    def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        seen.append(model(_data()[0][:2]).dtype)
+        return _loss(model, numbers)
+
+    config = LoopConfig(epochs=2, batch_size=8, lr=1e-2)
+    _, exact = _run(config, lambda *_: None)
+    model, rounded = _run(replace(config, precision="bfloat16"), lambda *_: None, loss=loss)
+    assert set(seen) == {torch.bfloat16} and {p.dtype for p in model.parameters()} == {torch.float32}
+    assert rounded["train_loss"] != exact["train_loss"]
+    assert rounded["train_loss"] == pytest.approx(exact["train_loss"], rel=0.15)
 
 
 def test_resumed_after_the_end_it_gives_what_was_kept(tmp_path: Path) -> None:
@@ -141,8 +216,10 @@ def test_a_loss_that_is_no_number_stops_and_says_where(tmp_path: Path) -> None:
         return (value * float("nan") if calls == 10 else value), figures
 
     report = Kept(tmp_path)
-    with pytest.raises(ShowcasesError, match="loss is nan at epoch 2, step 3"):
+    with pytest.raises(LossError, match="loss is nan at epoch 2, step 3") as told:
         _run(LoopConfig(epochs=3, batch_size=8), report, loss=loss)
+    batch, _ = list(Batches(EXAMPLES, 8, seed=0).epoch(1))[2]
+    assert (told.value.epoch, told.value.step, told.value.examples) == (1, 2, batch.tolist())
     assert (tmp_path / "1" / "model" / "weights.pt").exists() and not (tmp_path / "2").exists()
 
 
