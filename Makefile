@@ -44,7 +44,7 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 test: check ## checks, then every test but the slow ones, with the library's coverage
 	$(PY) -m pytest -m "not slow" --cov --cov-report=term --durations=15
 
-faults: $(READY) ## slow: embedding 20,000 photos while drivers and encoders are killed
+faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray
 
 check: $(READY) ## lint, format and types

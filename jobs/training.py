@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
+from pyarrow.fs import FileSelector, FileType
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -20,6 +21,7 @@ from showcases.errors import ShowcasesError
 from showcases.training import Report
 
 RUNS = "_runs"  # unfinished training, under the workspace root
+BAD_BATCH = "bad_batch"  # folder of a run, a file a rank
 COLLECTIVE_TIMEOUT_SECONDS = 120  # Ray's default would hide a lost node for half an hour
 METRICS_FILE = "metrics.json"
 Worker = Callable[[dict[str, Any], Report, Path | None], None]
@@ -55,9 +57,13 @@ def train(
     if standing is not None:
         context.say(f"{name}: trained before")
         return standing
+    run = f"{name}-{fingerprint}"
+    forget_bad_batch(workspace, run)
     trainer = TorchTrainer(
         run_on_rank,
         train_loop_config={
+            "workspace": workspace,
+            "run": run,
             "worker": worker,
             "arguments": arguments,
             "tracking": (context.tracker.uri, context.tracker.run_id),
@@ -66,7 +72,7 @@ def train(
         scaling_config=scaling(context.config.cluster),
         torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
         run_config=RunConfig(
-            name=f"{name}-{fingerprint}",
+            name=run,
             storage_path=workspace.path(RUNS),
             storage_filesystem=workspace.filesystem,
             failure_config=FailureConfig(max_failures=2),
@@ -74,6 +80,7 @@ def train(
         ),
     )
     result = trainer.fit()
+    stop_at_bad_batch(workspace, run)
     if result.error is not None:
         raise ShowcasesError(f"training {name} failed: {result.error}") from result.error
     if result.checkpoint is None:
@@ -81,8 +88,32 @@ def train(
     metrics = dict(result.metrics or {})
     with result.checkpoint.as_directory() as folder:
         keep_model(Path(folder) / "model", workspace, metrics, fingerprint, artifact, *parts)
-    workspace.filesystem.delete_dir(workspace.path(RUNS, f"{name}-{fingerprint}"))
+    workspace.filesystem.delete_dir(workspace.path(RUNS, run))
     return metrics
+
+
+def forget_bad_batch(workspace: Workspace, run: str) -> None:
+    """What stopped this run before need not stop it again."""
+    folder = workspace.path(RUNS, run, BAD_BATCH)
+    if workspace.filesystem.get_file_info(folder).type == FileType.Directory:
+        workspace.filesystem.delete_dir(folder)
+
+
+def stop_at_bad_batch(workspace: Workspace, run: str) -> None:
+    """
+    Raises:
+        ShowcasesError: the loss was not finite; the ranks have written down their examples.
+    """
+    folder = workspace.path(RUNS, run, BAD_BATCH)
+    found = workspace.filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+    told = [json.loads(workspace.read_bytes(RUNS, run, BAD_BATCH, info.base_name)) for info in found]
+    if told:
+        worst = next((each for each in told if each["loss"] in ("nan", "inf", "-inf")), told[0])
+        raise ShowcasesError(
+            f"training stopped: the loss is {worst['loss']} at epoch {worst['epoch'] + 1}, step {worst['step'] + 1}. "
+            f"The examples of that batch are in {folder}, the last good checkpoint is kept beside it; lower lr, or "
+            "look at those examples"
+        )
 
 
 def scaling(cluster: ClusterConfig) -> ScalingConfig:
@@ -125,15 +156,27 @@ def run_on_rank(settings: dict[str, Any]) -> None:
     def report(metrics: dict[str, float], checkpoint: Path | None) -> None:
         if is_first:
             print(_progress(settings["prefix"].rstrip("/"), metrics), flush=True)
-            tracker.log_metrics({prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
+            if float(metrics.get("epoch", 0)).is_integer():  # MLflow's steps are whole
+                tracker.log_metrics({prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
         saved = Checkpoint.from_directory(str(checkpoint)) if checkpoint is not None else None
         ray.train.report(metrics, checkpoint=saved)
 
+    from showcases.training.loop import LossError  # here: the driver needs no torch
+
     last = ray.train.get_checkpoint()
-    with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
-        settings["worker"](settings["arguments"], report, Path(folder) if folder else None)
+    try:
+        with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
+            settings["worker"](settings["arguments"], report, Path(folder) if folder else None)
+    except LossError as error:
+        keep_bad_batch(settings["workspace"], settings["run"], ray.train.get_context().get_world_rank(), error)
+
+
+def keep_bad_batch(workspace: Workspace, run: str, rank: int, error: Any) -> None:
+    """A rank's part of the batch that has no finite loss. It ends the run: started again it would come to the same."""
+    told = {"loss": str(error.loss), "epoch": error.epoch, "step": error.step, "examples": error.examples}
+    workspace.write_bytes(json.dumps(told, indent=2).encode(), RUNS, run, BAD_BATCH, f"rank{rank}.json")
 
 
 def _progress(name: str, metrics: dict[str, float]) -> str:
     shown = {key: value for key, value in metrics.items() if key.startswith(("train_loss", "val_"))}
-    return f"{name}: epoch {metrics.get('epoch', 0):.0f}  " + "  ".join(f"{k} {v:.3f}" for k, v in shown.items())
+    return f"{name}: epoch {metrics.get('epoch', 0):.4g}  " + "  ".join(f"{k} {v:.3f}" for k, v in shown.items())

@@ -17,7 +17,7 @@ from showcases.generator.config import GeneratorConfig
 from showcases.generator.tokenizer import decode, encode
 
 IGNORED = -100  # target of a padded position, as in torch's cross entropy
-COLUMNS = ("explanation", "photo_ids", "history_review_ids", "split")
+COLUMNS = ("review_id", "explanation", "photo_ids", "history_review_ids", "split")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class GestRows:
         review_vectors: (Q, D') float32, one past review each.
         embedding_space: model id of both.
         left_out: rows without an explanation, and without an embedded photo.
+        review_ids: (n).
     """
 
     texts: list[str]
@@ -41,6 +42,7 @@ class GestRows:
     review_vectors: np.ndarray
     embedding_space: str
     left_out: dict[str, int] = field(default_factory=dict)
+    review_ids: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -95,6 +97,7 @@ def _select(
             left_out["no embedded photo"] += 1
         else:
             known = [review_row[name] for name in row["history_review_ids"] if name in review_row]
+            selected.review_ids.append(row["review_id"])
             selected.texts.append(text)
             selected.photos.append(photos)
             selected.history.append(np.array(known[: config.max_reviews], np.int64))

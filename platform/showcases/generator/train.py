@@ -48,6 +48,7 @@ def train_generator_variant(
 
     Raises:
         ArtifactError, ConfigError, ModelError: what is missing or does not fit.
+        LossError: the loss is not finite.
     """
     rows = read_rows(workspace, ("train", "val"), config.model)
     _require_rows(rows)
@@ -94,6 +95,7 @@ def train_generator_variant(
         monitor=MONITOR,
         larger_is_better=False,
         resume_from=resume_from,
+        names=rows["train"].review_ids,
     )
 
 

@@ -44,7 +44,7 @@ def train_selector_variant(
 
     Raises:
         ConfigError: a split is empty.
-        ShowcasesError: the loss is not finite.
+        LossError: the loss is not finite.
     """
     splits = read_splits(workspace, ("train", "val"))
     return fit_selector(splits["train"], splits["val"], config, variant, seed, report, resume_from, device)[1]
@@ -87,6 +87,7 @@ def fit_selector(
         monitor=f"val_f1@{config.k}",
         larger_is_better=True,
         resume_from=resume_from,
+        names=train.review_ids,
     )
     return selector, metrics
 
@@ -117,6 +118,10 @@ class SetLikelihood(nn.Module):
     def forward(self, batch: SelectorBatch) -> Tensor:
         """(B,) in nats, at most 0; in the order of the batch."""
         relevance = self.selector.relevance(batch.profiles, batch.photos, batch.candidates)  # (B, N)
+        with torch.autocast(relevance.device.type, enabled=False):  # determinants want all of float32
+            return self._likelihoods(relevance.float(), batch)
+
+    def _likelihoods(self, relevance: Tensor, batch: SelectorBatch) -> Tensor:
         order = batch.mask.sum(1).argsort()
         parts = []
         for rows in order.split(self.chunk):

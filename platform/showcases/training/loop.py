@@ -56,16 +56,17 @@ class LossError(ShowcasesError):
     """The loss is not finite.
 
     Attributes:
+        loss: of this rank; finite where another rank's is not.
         epoch, step: where, from 0.
-        examples: numbers of the batch's examples on this rank.
+        examples: of the batch on this rank: names, or numbers where they have none.
     """
 
-    def __init__(self, loss: float, epoch: int, step: int, examples: Sequence[int]) -> None:
+    def __init__(self, loss: float, epoch: int, step: int, examples: Sequence[int | str]) -> None:
         super().__init__(
             f"loss is {loss} at epoch {epoch + 1}, step {step + 1} (examples {list(examples[:8])}…): lower lr, or look "
             "at those examples; the last checkpoint is kept"
         )
-        self.epoch, self.step, self.examples = epoch, step, list(examples)
+        self.loss, self.epoch, self.step, self.examples = loss, epoch, step, list(examples)
 
 
 Loss = Callable[[nn.Module, np.ndarray], tuple[Tensor, dict[str, float]]]
@@ -100,6 +101,7 @@ def fit(
     larger_is_better: bool,
     resume_from: Path | None = None,
     drop_last: bool = False,
+    names: Sequence[str] = (),
 ) -> dict[str, float]:
     """Train `model` in place and report with each checkpoint.
 
@@ -113,6 +115,7 @@ def fit(
         monitor: the validation metric that decides which weights are kept.
         resume_from: a checkpoint that an earlier call reported.
         drop_last: see Batches.
+        names: of the examples, for the error.
 
     Returns:
         The metrics of the weights that the model ends with.
@@ -136,7 +139,13 @@ def fit(
 
     while progress.epoch < config.epochs:
         epoch = progress.epoch
-        _train_epoch(model, loss, batches, progress, optimizer, scheduler, config, checkpoint)
+        try:
+            _train_epoch(model, loss, batches, progress, optimizer, scheduler, config, checkpoint)
+        except LossError as error:
+            if not names:
+                raise
+            told = [names[int(number)] for number in error.examples]
+            raise LossError(error.loss, error.epoch, error.step, told) from error
         logged = _means(progress, len(batches))
         progress.epoch, progress.step, progress.totals = epoch + 1, 0, {}
         if (epoch + 1) % config.checkpoint_every and epoch + 1 < config.epochs:

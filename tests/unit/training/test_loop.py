@@ -81,6 +81,7 @@ def _run(config: LoopConfig, report: Any, resume_from: Path | None = None, **opt
         monitor="val_loss",
         larger_is_better=False,
         resume_from=resume_from,
+        names=options.get("names", ()),
     )
     return model, metrics
 
@@ -220,6 +221,10 @@ def test_a_loss_that_is_no_number_stops_and_says_where(tmp_path: Path) -> None:
         _run(LoopConfig(epochs=3, batch_size=8), report, loss=loss)
     batch, _ = list(Batches(EXAMPLES, 8, seed=0).epoch(1))[2]
     assert (told.value.epoch, told.value.step, told.value.examples) == (1, 2, batch.tolist())
+    calls = 0
+    with pytest.raises(LossError, match=f"review-{batch[0]}") as told:
+        _run(LoopConfig(epochs=3, batch_size=8), lambda *_: None, loss=loss, names=[f"review-{i}" for i in range(50)])
+    assert told.value.examples == [f"review-{number}" for number in batch]
     assert (tmp_path / "1" / "model" / "weights.pt").exists() and not (tmp_path / "2").exists()
 
 

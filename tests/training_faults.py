@@ -1,0 +1,110 @@
+"""A small model trained by jobs.training from a process of its own, slowly, so that it can be killed on the way.
+
+python -m tests.training_faults ROOT ADDRESS [--workers 1] [--bad EXAMPLE] [--pause SECONDS]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from showcases.artifacts import Workspace
+from showcases.training import Report
+
+EXAMPLES, BATCH, EPOCHS, STEPS_BETWEEN = 64, 8, 4, 3  # 8 steps an epoch; a checkpoint after each third
+WIDTH = 300  # a checkpoint is about 2 MB
+WORKER = "RayTrainWorker"  # as Ray titles the process
+
+
+def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+    """On each rank: a network with dropout learns the squares of random numbers."""
+    import torch
+    from torch import Tensor, nn
+    from torch import distributed as dist
+    from torch.nn.parallel import DistributedDataParallel
+
+    from showcases.training import LoopConfig, fit
+
+    inputs = torch.randn(EXAMPLES, 6, generator=torch.Generator().manual_seed(0))
+    targets = inputs.square().sum(1, keepdim=True)
+    torch.manual_seed(1)
+    model: nn.Module = nn.Sequential(nn.Linear(6, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh())
+    model = nn.Sequential(model, nn.Dropout(0.3 if arguments["workers"] == 1 else 0.0), nn.Linear(WIDTH, 1))
+
+    def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        time.sleep(arguments["pause"])
+        value = nn.functional.mse_loss(model(inputs[numbers]), targets[numbers])
+        return value * (
+            float("nan") if arguments["bad"] in numbers.tolist() and Path(arguments["armed"]).exists() else 1.0
+        ), {}
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        return {"val_loss": float(nn.functional.mse_loss(model(inputs), targets))}
+
+    def save(model: nn.Module, folder: Path) -> None:
+        folder.mkdir()
+        torch.save(model.state_dict(), folder / "weights.pt")
+
+    fit(
+        DistributedDataParallel(model) if dist.is_initialized() and dist.get_world_size() > 1 else model,
+        loss,
+        validate,
+        save,
+        EXAMPLES,
+        LoopConfig(epochs=EPOCHS, batch_size=BATCH, lr=1e-2, checkpoint_steps=STEPS_BETWEEN, select="last"),
+        report,
+        monitor="val_loss",
+        larger_is_better=False,
+        resume_from=resume_from,
+        names=[f"review-{number}" for number in range(EXAMPLES)],
+    )
+
+
+def main() -> None:
+    from jobs import cluster, tracking
+    from jobs.config import PipelineConfig
+    from jobs.step import StepContext, exit_on_error
+    from jobs.training import train
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root")
+    parser.add_argument("address")
+    parser.add_argument("tracking")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--bad", type=int, default=-1)
+    parser.add_argument("--armed", default="/")
+    parser.add_argument("--pause", type=float, default=0.0)
+    options = parser.parse_args()
+    config = PipelineConfig(
+        root=options.root,
+        cluster=cluster.ClusterConfig(address=options.address, workers=options.workers),
+        tracking=tracking.TrackingConfig(uri=options.tracking),
+    )
+    with exit_on_error(), cluster.connected(config.cluster), tracking.step_run("toy", config, {}, None) as tracker:
+        context = StepContext(Workspace(options.root), config, tracker, {}, {})
+        train(context, "toy", work, vars(options), "toy", ())
+
+
+def start(root: str, address: str, tracking: str, *options: str) -> subprocess.Popen[str]:
+    """The driver, as a process that can be killed."""
+    repository = Path(__file__).resolve().parent.parent
+    path = os.pathsep.join((str(repository / "platform"), str(repository)))
+    command = [sys.executable, "-m", "tests.training_faults", root, address, tracking, *options]
+    return subprocess.Popen(
+        command, cwd=repository, env=os.environ | {"PYTHONPATH": path}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def checkpoints(root: str) -> list[Path]:
+    """Of unfinished runs, oldest first."""
+    return sorted(Path(root).glob("_runs/toy-*/checkpoint_*"))
+
+
+if __name__ == "__main__":
+    main()
