@@ -1,6 +1,6 @@
 """What 4.4 million photos take on the cluster of cluster.yaml: hours, node-hours, money, by simulation.
 
-    python -m benchmarks.scale [docs/scale.json] [--set "steps.embed photos.decode.rows_per_s=48" ...] [--seeds 5]
+    python -m benchmarks.scale [docs/scale.json] [--set "steps.embed photos.encode.rows_per_s=48" ...] [--seeds 5]
 
 Rates, losses and prices come from the JSON file, and from --set; one that is null has not been measured, and nothing is
 printed for it but how to measure it (docs/scale.md). Those that the file lists under `assumed` nobody measured either:

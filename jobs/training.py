@@ -50,6 +50,9 @@ def train(
 
     Returns:
         The last metrics reported.
+
+    Raises:
+        ShowcasesError: workers failed again and again, or the loss was not finite.
     """
     workspace = context.workspace
     fingerprint = fingerprint or context.fingerprint
@@ -79,10 +82,14 @@ def train(
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
-    result = trainer.fit()
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise ShowcasesError(
+            f"training {name} failed: {reason(error)}. Its checkpoints stay in {workspace.path(RUNS, run)}; run the "
+            "step again, with the same config, to go on from the last"
+        ) from error
     stop_at_bad_batch(workspace, run)
-    if result.error is not None:
-        raise ShowcasesError(f"training {name} failed: {result.error}") from result.error
     if result.checkpoint is None:
         raise ShowcasesError(f"training {name} ended without a checkpoint")
     metrics = dict(result.metrics or {})
@@ -90,6 +97,13 @@ def train(
         keep_model(Path(folder) / "model", workspace, metrics, fingerprint, artifact, *parts)
     workspace.filesystem.delete_dir(workspace.path(RUNS, run))
     return metrics
+
+
+def reason(error: Exception) -> str:
+    """What went wrong on the first rank that failed: the last line of its stack trace."""
+    failures = getattr(error, "worker_failures", {})
+    told = str(failures[min(failures)]) if failures else str(error)
+    return next((line.strip() for line in reversed(told.splitlines()) if line.strip()), type(error).__name__)
 
 
 def forget_bad_batch(workspace: Workspace, run: str) -> None:

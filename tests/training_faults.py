@@ -102,8 +102,10 @@ def start(root: str, address: str, tracking: str, *options: str) -> subprocess.P
 
 
 def checkpoints(root: str) -> list[Path]:
-    """Of unfinished runs, oldest first."""
-    return sorted(Path(root).glob("_runs/toy-*/checkpoint_*"))
+    """Of unfinished runs, oldest first; those that Ray Train has noted down, which a resumed run goes on from."""
+    noted = [path.read_text() for path in Path(root).glob("_runs/toy-*/checkpoint_manager_snapshot.json")]
+    found = sorted(path for path in Path(root).glob("_runs/toy-*/checkpoint_*") if path.is_dir())
+    return [path for path in found if any(path.name in text for text in noted)]
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import GenerationConfig, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from showcases.errors import ModelError
 from showcases.generator.config import GeneratorConfig, Inputs
 from showcases.generator.decoder import new_decoder, pretrained_decoder, rebuilt_decoder
+from showcases.generator.decoding import Decoding, write
 from showcases.generator.mma import Encoded, MultiModalEncoder
 from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
@@ -93,45 +93,38 @@ class Generator(nn.Module):
         return self.logits(self.decode(tokens, self.encode(images, image_mask, reviews, review_mask)))
 
     def generate(
-        self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, beams: int | None = None
+        self,
+        images: Tensor,
+        image_mask: Tensor,
+        reviews: Tensor,
+        review_mask: Tensor,
+        beams: int | None = None,
+        decoding: Decoding | None = None,
     ) -> list[str]:
-        """Write an explanation for each example by beam search; the same input gives the same text.
+        """Write an explanation for each example; the same input gives the same text.
 
         Args:
-            beams: 1 is greedy; none takes the config's.
+            beams: of beam search; 1 is greedy; none takes the config's.
+            decoding: all of how it is written, instead of `beams` and the config.
         """
-        written = self.generate_ids(images, image_mask, reviews, review_mask, beams)
+        written = self.generate_ids(images, image_mask, reviews, review_mask, beams, decoding)
         return [decode_text(self.tokenizer, ids).strip() for ids in written]
 
     @torch.no_grad()
     def generate_ids(
-        self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor, beams: int | None = None
+        self,
+        images: Tensor,
+        image_mask: Tensor,
+        reviews: Tensor,
+        review_mask: Tensor,
+        beams: int | None = None,
+        decoding: Decoding | None = None,
     ) -> list[list[int]]:
         """Token ids of `generate`'s texts, at most max_tokens each, without the begin and the end token."""
+        beams = self.config.beams if beams is None else beams
+        decoding = decoding or Decoding(self.config.max_tokens, beams, self.config.no_repeat_ngram)
         encoded = self.encode(images, image_mask, reviews, review_mask)
-        end = self.tokenizer.eos_token_id
-        begin = torch.full((len(encoded.hidden), 1), end, device=encoded.hidden.device)
-        writer: Any = self.decoder
-        written: Tensor = writer.generate(
-            begin,
-            attention_mask=torch.ones_like(begin),
-            encoder_hidden_states=encoded.hidden,
-            encoder_attention_mask=encoded.mask,
-            generation_config=self._generation(self.config.beams if beams is None else beams),
-        )
-        return [[token for token in ids if token != end] for ids in written.tolist()]
-
-    def _generation(self, beams: int) -> GenerationConfig:
-        end = self.tokenizer.eos_token_id
-        return GenerationConfig(
-            num_beams=beams,
-            do_sample=False,
-            max_new_tokens=self.config.max_tokens,
-            no_repeat_ngram_size=self.config.no_repeat_ngram,
-            bos_token_id=end,
-            eos_token_id=end,
-            pad_token_id=end,
-        )
+        return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json, model.safetensors and the tokenizer's files."""
