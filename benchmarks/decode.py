@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+import showcases  # noqa: F401 - before transformers: declares the torchvision operators that a torch without CUDA lacks
+
+import torch  # isort: skip
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from benchmarks.line import cores, print_line

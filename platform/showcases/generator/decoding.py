@@ -103,8 +103,9 @@ class CachedDecoder:
 
     def take_rows(self, rows: Tensor) -> None:
         """Go on from other rows (R,): each beam from the one that it continues."""
-        if not torch.equal(rows, torch.arange(len(rows), device=rows.device)):
-            self.own[:, :, :, :, : self.fed] = self.own[:, :, rows, :, : self.fed]
+        moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero()[:, 0]
+        if len(moved):
+            self.own[:, :, moved, :, : self.fed] = self.own[:, :, rows[moved], :, : self.fed]
 
     def take_examples(self, kept: Tensor) -> None:
         """Go on with some examples (b,) only."""
