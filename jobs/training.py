@@ -125,8 +125,8 @@ def stop_at_bad_batch(workspace: Workspace, run: str) -> None:
         worst = next((each for each in told if each["loss"] in ("nan", "inf", "-inf")), told[0])
         raise ShowcasesError(
             f"training stopped: the loss is {worst['loss']} at epoch {worst['epoch'] + 1}, step {worst['step'] + 1}. "
-            f"The examples of that batch are in {folder}, the last good checkpoint is kept beside it; lower lr, or "
-            "look at those examples"
+            f"The examples of that batch are in {folder}, beside the last good checkpoint if there is one; lower lr, "
+            "or look at those examples"
         )
 
 
