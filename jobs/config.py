@@ -11,7 +11,7 @@ from jobs.cluster import ClusterConfig
 from jobs.tracking import TrackingConfig
 from showcases.clip.config import ClipConfig, EmbedConfig, TrainClipConfig
 from showcases.distillation.config import AnnotateConfig, DistillConfig
-from showcases.evaluation.config import EvaluateConfig
+from showcases.evaluation.config import EvaluateConfig, ReproduceConfig
 from showcases.generator.config import TrainGeneratorConfig
 from showcases.gest.config import BuildConfig, FetchConfig, IngestConfig
 from showcases.gest.mini import MiniConfig
@@ -65,6 +65,7 @@ class PipelineConfig:
         train_selector: image selector.
         train_generator: explanation generator.
         evaluate: report.
+        reproduce: the paper's studies (jobs.reproduce).
     """
 
     root: str = "workspace"
@@ -85,6 +86,7 @@ class PipelineConfig:
     train_selector: TrainSelectorConfig = field(default_factory=TrainSelectorConfig)
     train_generator: TrainGeneratorConfig = field(default_factory=TrainGeneratorConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    reproduce: ReproduceConfig = field(default_factory=ReproduceConfig)
 
 
 def parser(prog: str) -> ArgumentParser:

@@ -12,7 +12,7 @@ import ray
 
 from jobs.generation import GeneratingActor
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import FLOW, Workspace, variant_folder
+from showcases.artifacts import FLOW, Place, Workspace, variant_folder
 from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
@@ -30,11 +30,11 @@ from showcases.gest.sentences import split_sentences
 
 def evaluate(context: StepContext) -> None:
     workspace, config = context.workspace, context.config.evaluate
-    selectors = variants(workspace, "selector", "train_selector")
+    selectors = models_of(workspace, "selector", "train_selector")
     ranked = ray.get(
         ray.remote(num_cpus=1)(rank_test_users).remote(workspace.root, selectors, config.k, config.protocol)
     )
-    served = next(entry for entry in ranked if (entry.name, entry.seed) == selectors[0])
+    served = next(entry for entry in ranked if (entry.name, entry.seed) in selectors)
     rows = workspace.read_table("gest_s2").to_pylist()
     examples = draw_examples(rows, served.chosen, config.max_examples, context.config.seed)
     context.say(f"chose photos for {served.figures.examples} test examples; writing texts for {len(examples)} of them")
@@ -42,7 +42,9 @@ def evaluate(context: StepContext) -> None:
     with tempfile.TemporaryDirectory() as folder:
         classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
     with MeteorScorer() as meteor:  # Java reads its paraphrases while the texts are written
-        written = write_texts(context, examples, images)
+        generators = models_of(workspace, "generator", "train_generator")
+        most_reviews = generator_options(workspace)["max_reviews"]
+        written = write_texts(context, examples, images, generators, most_reviews)
         systems = measure(examples, written, images, classifier, meteor)
         tables = all_tables(context, ranked, systems)
         tables += with_and_without_photos(context, examples, images, written, classifier, meteor, systems)
@@ -51,10 +53,17 @@ def evaluate(context: StepContext) -> None:
     record(context, tables, len(examples))
 
 
-def variants(workspace: Workspace, artifact: str, section: str) -> list[System]:
-    """(variant, seed) of all models of an artifact, in the order of its config: the first one is served."""
+def models_of(workspace: Workspace, artifact: str, section: str) -> dict[System, Place]:
+    """Where each (variant, seed) of an artifact lies, in the order of its config: the first one is served."""
     options = workspace.require(artifact).config[section]
-    return [(name, int(seed)) for name in options["variants"] for seed in options["seeds"]]
+    systems = [(name, int(seed)) for name in options["variants"] for seed in options["seeds"]]
+    return {system: (artifact, variant_folder(*system)) for system in systems}
+
+
+def generator_options(workspace: Workspace) -> dict[str, Any]:
+    """GeneratorConfig of the workspace's generators, plain."""
+    options: dict[str, Any] = workspace.require("generator").config["train_generator"]["model"]
+    return options
 
 
 def with_and_without_photos(
@@ -71,9 +80,11 @@ def with_and_without_photos(
     if pair is None:
         return []
     with_photos, without = pair
-    most = context.workspace.require("generator").config["train_generator"]["model"]["max_images"]
-    own = with_own_photos(examples, most)
-    again = write_texts(context, own, images, [system for system in systems if system[0] == with_photos])
+    options = generator_options(context.workspace)
+    own = with_own_photos(examples, options["max_images"])
+    models = models_of(context.workspace, "generator", "train_generator")
+    seeing = {system: place for system, place in models.items() if system[0] == with_photos}
+    again = write_texts(context, own, images, seeing, options["max_reviews"])
     unseen = {system: said for system, said in written.items() if system[0] == without}
     on_own = measure(own, {**again, **unseen}, images, classifier, meteor)
     return [
@@ -86,17 +97,16 @@ def write_texts(
     context: StepContext,
     examples: Sequence[Example],
     images: EmbeddingTable,
-    systems: Sequence[System] | None = None,
+    models: Mapping[System, Place],
+    most_reviews: int,
 ) -> dict[System, Written]:
-    """The ground truth, then what each generator (or those of `systems`) writes for the photos shown."""
+    """The ground truth, then what each generator writes for the photos shown and `most_reviews` past reviews."""
     workspace = context.workspace
-    systems = variants(workspace, "generator", "train_generator") if systems is None else systems
-    options = workspace.require("generator").config["train_generator"]
     history = sorted({name for example in examples for name in example.history})
     features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), history)
-    rows = generator_rows(examples, images, features, options["model"]["max_reviews"])
+    rows = generator_rows(examples, images, features, most_reviews)
     texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
-    texts |= generate(context, rows, systems)
+    texts |= generate(context, rows, models)
     sentences = {system: split_sentences(said) for system, said in texts.items()}
     vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
     return {
@@ -106,11 +116,11 @@ def write_texts(
 
 
 def generate(
-    context: StepContext, rows: Sequence[Mapping[str, Any]], systems: Sequence[System]
+    context: StepContext, rows: Sequence[Mapping[str, Any]], models: Mapping[System, Place]
 ) -> dict[System, list[str]]:
-    """Texts of all trained variants, each in the rows' order."""
+    """Texts of all models, each in the rows' order."""
     cluster, config = context.config.cluster, context.config.evaluate
-    folders = {variant_folder(*system): system for system in systems}
+    folders = {"/".join(place): system for system, place in models.items()}
     written = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows]).map_batches(
         GeneratingActor,
         fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu"),
@@ -119,7 +129,7 @@ def generate(
         batch_size=config.batch_size,
         batch_format="numpy",
     )
-    texts = {system: [""] * len(rows) for system in systems}
+    texts = {system: [""] * len(rows) for system in models}
     for row in written.take_all():
         texts[folders[row["folder"]]][row["number"]] = row["text"]
     return texts

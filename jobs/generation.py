@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class GeneratingActor:
-    """Writes with any trained variant of a workspace, named by each row's `folder`; the last one stays loaded."""
+    """Writes with any model of a workspace, named by each row's `folder` (artifact/folder); the last stays loaded."""
 
     def __init__(self, root: str, device: str) -> None:
         self.workspace, self.device = Workspace(root), device
@@ -33,6 +33,7 @@ class GeneratingActor:
 
         if self.predictor is None or folder != self.folder:
             with tempfile.TemporaryDirectory() as local:
-                self.workspace.download("generator", Path(local), folder)
+                artifact, *parts = folder.split("/")
+                self.workspace.download(artifact, Path(local), *parts)
                 self.predictor, self.folder = GeneratorPredictor(local, device=self.device), folder
         return self.predictor

@@ -1,15 +1,19 @@
 """train_generator: the GPT-2 that writes explanations, a model for each input variant and seed (rows of Table 2)."""
 
 import json
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext, fingerprint_of, main
+from jobs.training import train
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
-from showcases.generator.config import MONITOR
+from showcases.generator.config import MONITOR, TrainGeneratorConfig
 from showcases.training import Report
 
+FINETUNED = "_finetuned"  # under the workspace root: decoders that models start from
 COUNTS = ("train_rows", "val_rows", "hard_negatives")
 
 
@@ -21,20 +25,51 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 
     workspace = Workspace(arguments["root"])
     variant, seed = arguments["variant"], arguments["seed"]
-    train_generator_variant(workspace, arguments["config"], variant, seed, report, resume_from, get_device())
+    with tempfile.TemporaryDirectory() as folder:
+        finetuned = arguments.get("finetuned")
+        decoder = workspace.download(finetuned[0], Path(folder), *finetuned[1:]) if finetuned else None
+        train_generator_variant(
+            workspace, arguments["config"], variant, seed, report, resume_from, get_device(), decoder
+        )
+
+
+def finetune(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+    from ray.train.torch import get_device
+
+    from showcases.generator.finetune import finetune_decoder
+
+    workspace = Workspace(arguments["root"])
+    finetune_decoder(workspace, arguments["config"], arguments["seed"], report, resume_from, get_device())
+
+
+def prepare(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
+    """The decoder that the models of a seed start from, where they start from one fine-tuned here."""
+    if not config.finetune:
+        return {}
+    own = {"model": asdict(config.model), "loop": asdict(config.finetune_loop), "seed": context.config.seed + seed}
+    inputs = {name: context.workspace.require(name).digest for name in ("gest_ft", "gest_s2")}
+    fingerprint = fingerprint_of(own, inputs)
+    folder = f"seed{seed}-{fingerprint}"
+    arguments = {"root": context.workspace.root, "config": config, "seed": context.config.seed + seed}
+    metrics = train(context, f"finetuned-{folder}", finetune, arguments, FINETUNED, (folder,), fingerprint)
+    context.say(f"decoder fine-tuned on gest_ft: {metrics[f'best_{MONITOR}']:.3f} nats a word on held-out texts")
+    return {"finetuned": (FINETUNED, folder)}
+
+
+FAMILY = Family(
+    artifact="generator",
+    worker=work,
+    monitor=MONITOR,
+    larger_is_better=False,
+    dataset="gest_s2",
+    embedding_space=lambda _, model: json.loads((model / "config.json").read_text())["embedding_space"],
+    told=lambda best: f"{best:.3f} nats a word on the validation split",
+    prepare=prepare,
+)
 
 
 def run(context: StepContext) -> None:
-    family = Family(
-        artifact="generator",
-        worker=work,
-        monitor=MONITOR,
-        larger_is_better=False,
-        dataset="gest_s2",
-        embedding_space=lambda _, model: json.loads((model / "config.json").read_text())["embedding_space"],
-        told=lambda best: f"{best:.3f} nats a word on the validation split",
-    )
-    figures = train_variants(context, family)
+    figures = train_variants(context, FAMILY)
     first = next(iter(figures.values()))
     rows = {name: int(first[name]) for name in COUNTS}
     failures = {"rows left out": int(first["left_out"])}

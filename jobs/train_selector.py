@@ -20,9 +20,10 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
     train_selector_variant(workspace, arguments["config"], variant, seed, report, resume_from, device)
 
 
-def run(context: StepContext) -> None:
-    monitor = f"val_f1@{context.config.train_selector.k}"
-    family = Family(
+def family(k: int) -> Family:
+    """Of selectors that are compared by F1@k."""
+    monitor = f"val_f1@{k}"
+    return Family(
         artifact="selector",
         worker=work,
         monitor=monitor,
@@ -31,7 +32,10 @@ def run(context: StepContext) -> None:
         embedding_space=lambda workspace, _: EmbeddingTable.read(workspace, "image_embeddings").model_id,
         told=lambda best: f"{monitor} {100 * best:.2f}%",
     )
-    figures = train_variants(context, family)
+
+
+def run(context: StepContext) -> None:
+    figures = train_variants(context, family(context.config.train_selector.k))
     context.record("selector", rows={"models": len(figures)}, metrics=figures)
 
 

@@ -17,7 +17,7 @@ from jobs.cluster import ClusterConfig
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
-from showcases.errors import ShowcasesError
+from showcases.errors import ConfigError, ShowcasesError
 from showcases.training import Report
 
 RUNS = "_runs"  # unfinished training, under the workspace root
@@ -138,6 +138,28 @@ def scaling(cluster: ClusterConfig) -> ScalingConfig:
 def per_worker(cluster: ClusterConfig) -> dict[str, float]:
     """What a training worker holds."""
     return {"CPU": cluster.cpus_per_worker, **({"GPU": 1} if cluster.gpu else {})}
+
+
+def trainings_at_once(cluster: ClusterConfig, resources: dict[str, float], driver_cpu: float = 0.0) -> int:
+    """How many trainings fit side by side: Ray counts the slice of what starts one only, not its workers'.
+
+    Args:
+        resources: of the whole cluster, e.g. {"CPU": 16, "GPU": 2}.
+        driver_cpu: what the process that waits for the workers holds.
+
+    Raises:
+        ConfigError: not even one fits; it would wait for ever.
+    """
+    need = {name: amount * cluster.workers for name, amount in per_worker(cluster).items()}
+    need["CPU"] += driver_cpu
+    fitting = min(int(resources.get(name, 0) / amount + 1e-9) for name, amount in need.items())
+    if fitting < 1:
+        has = {name: resources.get(name, 0) for name in need}
+        raise ConfigError(
+            f"a training with {cluster.workers} workers needs {need}, the cluster has {has}: lower cluster.workers or "
+            "cluster.cpus_per_worker, or wait until the cluster has grown"
+        )
+    return fitting
 
 
 def finished_model(workspace: Workspace, fingerprint: str, artifact: str, *parts: str) -> dict[str, float] | None:

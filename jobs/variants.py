@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from jobs import tracking
 from jobs.step import StepContext, fingerprint_of
-from jobs.training import Worker, train
+from jobs.training import Worker, finished_model, train
 from showcases.artifacts import Workspace, variant_folder
 
 
@@ -26,6 +27,8 @@ class Family:
         dataset: artifact that holds the validation split.
         embedding_space: of the model in the artifact's folder.
         told: the monitor's value, for a person.
+        prepare: what a seed's models share, made before them: (context, their config, seed) -> more arguments of the
+            worker.
     """
 
     artifact: str
@@ -35,6 +38,7 @@ class Family:
     dataset: str
     embedding_space: Callable[[Workspace, Path], str]
     told: Callable[[float], str]
+    prepare: Callable[[StepContext, Any, int], dict[str, Any]] = lambda *_: {}
 
 
 def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, float]]:
@@ -48,29 +52,47 @@ def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, 
     for seed in config.seeds:
         for variant in config.variants:
             folder = variant_folder(variant, seed)
-            fingerprint = model_fingerprint(context, f"train_{family.artifact}", variant, seed)
-            arguments = {
-                "root": context.workspace.root,
-                "config": config,
-                "variant": variant,
-                "seed": context.config.seed + seed,
-            }
-            name = f"{family.artifact}-{folder}"
-            metrics = train(context, name, family.worker, arguments, family.artifact, (folder,), fingerprint)
+            metrics = train_model(context, family, config, variant, seed, family.artifact, folder)
             best = metrics[f"best_{family.monitor}"]  # of the weights that are kept; the others are of the last epoch
             context.say(f"{variant}, seed {seed}: {family.told(best)}")
             if not figures:
+                fingerprint = model_fingerprint(context, family, config, variant, seed)
                 register(context, family, variant, folder, best, fingerprint)
             figures[folder] = metrics
     context.workspace.keep_only(family.artifact, figures)
     return figures
 
 
-def model_fingerprint(context: StepContext, section: str, variant: str, seed: int) -> str:
+def train_model(
+    context: StepContext, family: Family, config: Any, variant: str, seed: int, artifact: str, folder: str
+) -> dict[str, float]:
+    """One model into a folder of an artifact, unless it stands there already.
+
+    Args:
+        config: of the step, of which `variant` and `seed` are trained.
+
+    Returns:
+        Its last metrics.
+    """
+    fingerprint = model_fingerprint(context, family, config, variant, seed)
+    standing = finished_model(context.workspace, fingerprint, artifact, folder)
+    if standing is not None:
+        context.say(f"{artifact}/{folder}: trained before")
+        return standing
+    arguments = {
+        "root": context.workspace.root,
+        "config": config,
+        "variant": variant,
+        "seed": context.config.seed + seed,
+        **family.prepare(context, config, seed),
+    }
+    return train(context, f"{artifact.strip('_')}-{folder}", family.worker, arguments, artifact, (folder,), fingerprint)
+
+
+def model_fingerprint(context: StepContext, family: Family, config: Any, variant: str, seed: int) -> str:
     """Of the config and inputs of one model: which others are trained beside it makes no difference."""
-    config = getattr(context.config, section)
     own = asdict(config) | {"variants": [variant], "seeds": [seed]}
-    return fingerprint_of({**context.used, section: own}, context.inputs)
+    return fingerprint_of({**context.used, f"train_{family.artifact}": own}, context.inputs)
 
 
 def register(context: StepContext, family: Family, variant: str, folder: str, best: float, fingerprint: str) -> None:

@@ -19,11 +19,11 @@ from ray.tune.search.optuna import OptunaSearch
 from jobs import cluster, tracking
 from jobs.config import PipelineConfig, parser
 from jobs.step import exit_on_error
-from jobs.training import RUNS
+from jobs.training import RUNS, trainings_at_once
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
 from tuning.spaces import PAPER_POINT, contrastive_space
-from tuning.trial import DRIVER_CPU, OBJECTIVE, TrialSettings, concurrent_trials, run_trial
+from tuning.trial import DRIVER_CPU, OBJECTIVE, TrialSettings, run_trial
 
 BEST = ("_sweeps", "generator", "best.yaml")  # in the workspace, beside the artifacts; no step reads it
 READS = ("gest_s2", "image_embeddings", "sentence_embeddings")
@@ -70,7 +70,7 @@ def sweep(config: PipelineConfig, options: SweepConfig) -> list[Outcome]:
     for artifact in READS:
         workspace.require(artifact)
     with cluster.connected(config.cluster):
-        concurrent = options.max_concurrent or concurrent_trials(config, ray.cluster_resources())
+        concurrent = options.max_concurrent or trainings_at_once(config.cluster, ray.cluster_resources(), DRIVER_CPU)
         with tracking.step_run("sweep-generator", config, asdict(options), None) as tracker:
             print(f"[sweep-generator] {options.trials} trials, {concurrent} side by side", flush=True)
             name = f"sweep-generator-{tracker.run_id[:8]}"

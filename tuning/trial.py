@@ -14,9 +14,8 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from jobs import tracking
 from jobs.config import PipelineConfig
 from jobs.train_generator import work
-from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, per_worker, run_on_rank, scaling
+from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, run_on_rank, scaling
 from showcases.artifacts import Workspace
-from showcases.errors import ConfigError
 from showcases.generator.config import MONITOR, TrainGeneratorConfig
 
 OBJECTIVE = f"best_{MONITOR}"  # of the weights that a run would keep
@@ -48,6 +47,8 @@ def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
         TorchTrainer(
             run_on_rank,
             train_loop_config={
+                "workspace": workspace,
+                "run": f"{settings.name}-{trial}",
                 "worker": work,
                 "arguments": {
                     "root": config.root,
@@ -74,24 +75,3 @@ def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
 def at_point(config: TrainGeneratorConfig, point: dict[str, Any]) -> TrainGeneratorConfig:
     """The options with the contrastive losses at a point of the search space."""
     return replace(config, contrastive=replace(config.contrastive, **point))
-
-
-def concurrent_trials(config: PipelineConfig, resources: dict[str, float]) -> int:
-    """How many trials fit side by side: Ray Tune counts a trial's own slice only, not its workers'.
-
-    Args:
-        resources: of the whole cluster, e.g. {"CPU": 16, "GPU": 2}.
-
-    Raises:
-        ConfigError: not even one fits; it would wait for ever.
-    """
-    need = {name: amount * config.cluster.workers for name, amount in per_worker(config.cluster).items()}
-    need["CPU"] += DRIVER_CPU
-    fitting = min(int(resources.get(name, 0) / amount + 1e-9) for name, amount in need.items())
-    if fitting < 1:
-        has = {name: resources.get(name, 0) for name in need}
-        raise ConfigError(
-            f"a trial of {config.cluster.workers} workers needs {need}, the cluster has {has}: lower cluster.workers "
-            "or cluster.cpus_per_worker, or give --max_concurrent on a cluster that grows when asked"
-        )
-    return fitting

@@ -24,6 +24,7 @@ from showcases.errors import ArtifactError
 from showcases.store_errors import explained
 
 MANIFEST = "manifest.json"
+Place = tuple[str, ...]  # an artifact, and folders in it
 
 REVIEWS = pa.schema(
     [

@@ -21,3 +21,16 @@ class EvaluateConfig:
     max_examples: int = 300
     gallery: int = 12
     batch_size: int = 64
+
+
+@dataclass(frozen=True)
+class ReproduceConfig:
+    """Which of the paper's studies are run again.
+
+    Args:
+        tables: of the paper; 3: user profiles, 4: contrastive losses, 5: initialisations.
+        seeds: every row is trained once for each.
+    """
+
+    tables: tuple[Literal[3, 4, 5], ...] = (3, 4, 5)
+    seeds: tuple[int, ...] = (0, 1, 2)

@@ -22,6 +22,29 @@ TABLE_3: dict[str, dict[str, float]] = {
     row: dict(zip(TABLE_3_COLUMNS, values, strict=True)) for row, values in _TABLE_3.items()
 }
 
+TABLE_4_COLUMNS = ("BLEU-1", "Distinct-2", "CLIP-Align")
+_TABLE_4: dict[str, tuple[float, ...]] = {
+    "baseline": (7.96, 25.90, 82.50),
+    "img CL + text CL": (9.72, 27.58, 84.03),
+    "CCL + text CL": (10.19, 28.10, 85.12),
+    "img CL + PCL": (9.96, 28.32, 84.15),
+    "PC²L": (10.40, 28.58, 85.31),
+}
+TABLE_4: dict[str, dict[str, float]] = {
+    row: dict(zip(TABLE_4_COLUMNS, values, strict=True)) for row, values in _TABLE_4.items()
+}
+
+TABLE_5_COLUMNS = ("BLEU-1", "Distinct-1", "Distinct-2")
+_TABLE_5: dict[str, tuple[float, ...]] = {
+    "Img Random": (5.21, 0.23, 5.08),
+    "Text GPT-2": (4.81, 3.43, 19.27),
+    "Img GPT-2": (7.59, 4.05, 29.41),
+    "Img GPT-2 + FT": (7.10, 4.32, 30.82),
+}
+TABLE_5: dict[str, dict[str, float]] = {
+    row: dict(zip(TABLE_5_COLUMNS, values, strict=True)) for row, values in _TABLE_5.items()
+}
+
 TABLE_1_COLUMNS = ("images", "reviews", "users", "businesses", "average_words")
 TABLE_1: dict[str, dict[str, float]] = {
     "raw": dict(zip(TABLE_1_COLUMNS, (4435565, 1771160, 1010511, 65113, 36.26), strict=True)),

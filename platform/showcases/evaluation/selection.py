@@ -1,14 +1,14 @@
 """Every way to choose photos, run over the test users: Table 3, and the photos that texts are written for."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from showcases.artifacts import Workspace, variant_folder
+from showcases.artifacts import Place, Workspace
 from showcases.errors import ConfigError, ModelError
 from showcases.evaluation.ranking import RankingFigures, most_popular, random_ranker, rank_split, selector_ranker
 from showcases.selector.data import Protocol, SelectorData, read_splits
@@ -36,12 +36,12 @@ class Ranked:
     liked_more: dict[str, list[float]] = field(default_factory=dict)
 
 
-def rank_test_users(root: str, variants: Sequence[tuple[str, int]], k: int, protocol: Protocol) -> list[Ranked]:
+def rank_test_users(root: str, models: Mapping[tuple[str, int], Place], k: int, protocol: Protocol) -> list[Ranked]:
     """Random (several seeds), most-popular, then each trained variant, the first one with its relevances.
 
     Args:
         root: of the workspace.
-        variants: (variant, seed) of the `selector` artifact.
+        models: where each (variant, seed) lies in the workspace.
         k: photos to choose.
         protocol: of the candidates; without the user's own photos there is nothing to hit.
 
@@ -58,8 +58,8 @@ def rank_test_users(root: str, variants: Sequence[tuple[str, int]], k: int, prot
         figures, _ = rank_split(data, random_ranker(seed), k, protocol=protocol)
         result.append(Ranked("random", seed, figures))
     result.append(Ranked("most-popular", 0, rank_split(data, most_popular, k, protocol=protocol)[0]))
-    for number, (variant, seed) in enumerate(variants):
-        model = _load(workspace, variant, seed, data)
+    for number, ((variant, seed), place) in enumerate(models.items()):
+        model = _load(workspace, place, data)
         figures, names = rank_split(data, selector_ranker(model), k, profile=model.profile, protocol=protocol)
         chosen = dict(zip(data.review_ids, names, strict=True))
         liked = liked_more(model, data, names, protocol) if number == 0 else []
@@ -89,14 +89,15 @@ def liked_more(
     return result
 
 
-def _load(workspace: Workspace, variant: str, seed: int, data: SelectorData) -> Selector:
+def _load(workspace: Workspace, place: Place, data: SelectorData) -> Selector:
+    artifact, *parts = place
     with tempfile.TemporaryDirectory() as folder:
-        workspace.download("selector", Path(folder), variant_folder(variant, seed))
+        workspace.download(artifact, Path(folder), *parts)
         model = Selector.from_pretrained(Path(folder))
     space = data.pool.images.model_id
     if model.embedding_space != space:
         raise ModelError(
-            f"selector {variant}, seed {seed}: trained on embeddings of {model.embedding_space}, those here are of "
+            f"{'/'.join(place)}: trained on embeddings of {model.embedding_space}, those here are of "
             f"{space}; run jobs.train_selector again"
         )
     return model

@@ -17,6 +17,7 @@ class GeneratorConfig:
 
     Args:
         pretrained: local folder or hub name of GPT-2 weights and tokenizer; none trains a small one from scratch.
+        random_init: take only the size and the tokenizer of `pretrained`, with random weights (Table 5, "Img Random").
         vocab_size: of the byte-level BPE that is learned where `pretrained` is none.
         n_layer: decoder blocks, where `pretrained` is none.
         n_head: heads of a decoder block, likewise.
@@ -33,6 +34,7 @@ class GeneratorConfig:
     """
 
     pretrained: str | None = None
+    random_init: bool = False
     vocab_size: int = 2000
     n_layer: int = 2
     n_head: int = 4
@@ -85,6 +87,8 @@ class TrainGeneratorConfig:
         model: architecture.
         contrastive: losses.
         loop: training; its seed is replaced by each of `seeds`.
+        finetune: train the decoder as a language model on gest_ft first (Table 5, "Img GPT-2 + FT").
+        finetune_loop: that training, likewise.
     """
 
     variants: tuple[Inputs, ...] = ("img+text", "img")
@@ -95,6 +99,12 @@ class TrainGeneratorConfig:
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             epochs=8, batch_size=32, lr=2e-3, optimizer="adamw", schedule="cosine", warmup_steps=50
+        )
+    )
+    finetune: bool = False
+    finetune_loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=4, batch_size=32, lr=2e-3, optimizer="adamw", schedule="cosine", warmup_steps=10
         )
     )
 

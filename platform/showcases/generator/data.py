@@ -181,8 +181,8 @@ class GeneratorData:
         hard = [self.hard[n] for n in numbers]
         others = [own if other is None else other for own, other in zip(ids, hard, strict=True)]
         length = 1 + max(len(text) for text in ids + others)
-        tokens, text_mask = self._pad_tokens(ids, length)
-        hard_tokens, hard_mask = self._pad_tokens(others, length)
+        tokens, text_mask = pad_tokens(ids, length, self.end)
+        hard_tokens, hard_mask = pad_tokens(others, length, self.end)
         return Batch(
             images=torch.from_numpy(images),
             image_mask=torch.from_numpy(image_mask),
@@ -190,27 +190,31 @@ class GeneratorData:
             review_mask=torch.from_numpy(review_mask),
             users=torch.from_numpy(rows.users[np.asarray(numbers)]),
             tokens=tokens,
-            targets=self._targets(ids, [self.cut[n] for n in numbers], length),
+            targets=following_tokens(ids, [self.cut[n] for n in numbers], length, self.end),
             text_mask=text_mask,
             hard_tokens=hard_tokens,
             hard_mask=hard_mask,
             has_hard=torch.tensor([other is not None for other in hard]),
         )
 
-    def _pad_tokens(self, texts: list[list[int]], length: int) -> tuple[Tensor, Tensor]:
-        tokens = torch.full((len(texts), length), self.end)
-        mask = torch.zeros(len(texts), length, dtype=torch.bool)
-        for row, ids in enumerate(texts):
-            tokens[row, 1 : 1 + len(ids)] = torch.tensor(ids, dtype=torch.long)
-            mask[row, 1 : 1 + len(ids)] = True
-        return tokens, mask
 
-    def _targets(self, texts: list[list[int]], cut: list[bool], length: int) -> Tensor:
-        targets = torch.full((len(texts), length), IGNORED)
-        for row, (ids, was_cut) in enumerate(zip(texts, cut, strict=True)):
-            following = ids if was_cut else [*ids, self.end]
-            targets[row, : len(following)] = torch.tensor(following, dtype=torch.long)
-        return targets
+def pad_tokens(texts: Sequence[list[int]], length: int, end: int) -> tuple[Tensor, Tensor]:
+    """Tokens (B, length) that begin with `end` and are padded with it, and a mask of the texts' own (B, length)."""
+    tokens = torch.full((len(texts), length), end)
+    mask = torch.zeros(len(texts), length, dtype=torch.bool)
+    for row, ids in enumerate(texts):
+        tokens[row, 1 : 1 + len(ids)] = torch.tensor(ids, dtype=torch.long)
+        mask[row, 1 : 1 + len(ids)] = True
+    return tokens, mask
+
+
+def following_tokens(texts: Sequence[list[int]], cut: Sequence[bool], length: int, end: int) -> Tensor:
+    """Targets (B, length) of what `pad_tokens` gives: `end` after a text that was not cut, IGNORED behind it."""
+    targets = torch.full((len(texts), length), IGNORED)
+    for row, (ids, was_cut) in enumerate(zip(texts, cut, strict=True)):
+        following = ids if was_cut else [*ids, end]
+        targets[row, : len(following)] = torch.tensor(following, dtype=torch.long)
+    return targets
 
 
 def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,18 +3,47 @@
 Paper section 4.2: GPT-2's weights load into everything but the cross-attention, which is new.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from showcases.errors import ModelError
 from showcases.generator.config import GeneratorConfig
+from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
 
 NEW = ("crossattention.", "ln_cross_attn.")  # parts of a block that plain GPT-2 has not
 
 
-def new_decoder(config: GeneratorConfig, vocab_size: int) -> GPT2LMHeadModel:
+def starting_decoder(
+    config: GeneratorConfig,
+    texts: Sequence[str],
+    cross_attention: bool = True,
+    finetuned: Path | None = None,
+) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast]:
+    """The decoder that training starts from, and its tokenizer.
+
+    Args:
+        config: `pretrained` names the weights; with `random_init` only their size is taken; none makes a small one.
+        texts: of the training split; where no tokenizer is given one is learned from them.
+        cross_attention: whether it attends to an encoder.
+        finetuned: folder of a fine-tuned decoder (`finetune_decoder`), instead of `config.pretrained`.
+
+    Raises:
+        ModelError: there are no such weights.
+    """
+    source = finetuned or config.pretrained
+    if source is None:
+        tokenizer = learn_tokenizer(texts, config.vocab_size)
+        return new_decoder(config, len(tokenizer), cross_attention), tokenizer
+    tokenizer = load_tokenizer(source)
+    if config.random_init and finetuned is None:
+        return random_decoder(source, config, cross_attention), tokenizer
+    return pretrained_decoder(source, config, cross_attention), tokenizer
+
+
+def new_decoder(config: GeneratorConfig, vocab_size: int, cross_attention: bool = True) -> GPT2LMHeadModel:
     """A GPT-2 of the configured size with random weights, that attends to the encoder."""
     return GPT2LMHeadModel(
         GPT2Config(
@@ -23,7 +52,7 @@ def new_decoder(config: GeneratorConfig, vocab_size: int) -> GPT2LMHeadModel:
             n_embd=config.n_embd,
             n_layer=config.n_layer,
             n_head=config.n_head,
-            add_cross_attention=True,
+            add_cross_attention=cross_attention,
             bos_token_id=None,
             eos_token_id=None,
             **_common(config),
@@ -31,7 +60,20 @@ def new_decoder(config: GeneratorConfig, vocab_size: int) -> GPT2LMHeadModel:
     )
 
 
-def pretrained_decoder(source: str | Path, config: GeneratorConfig) -> GPT2LMHeadModel:
+def random_decoder(source: str | Path, config: GeneratorConfig, cross_attention: bool = True) -> GPT2LMHeadModel:
+    """A GPT-2 of the size of the weights at `source`, with random ones (Table 5, "Img Random").
+
+    Raises:
+        ModelError: there is no config of a GPT-2.
+    """
+    try:
+        found = GPT2Config.from_pretrained(str(source), add_cross_attention=cross_attention, **_common(config))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{source}: no GPT-2 config could be loaded from there: {error}") from error
+    return GPT2LMHeadModel(found)
+
+
+def pretrained_decoder(source: str | Path, config: GeneratorConfig, cross_attention: bool = True) -> GPT2LMHeadModel:
     """GPT-2 from a local folder or hub name; only its cross-attention gets random weights.
 
     Raises:
@@ -41,7 +83,7 @@ def pretrained_decoder(source: str | Path, config: GeneratorConfig) -> GPT2LMHea
     found: dict[str, Any]
     try:
         model, found = GPT2LMHeadModel.from_pretrained(  # type: ignore[misc]
-            str(source), add_cross_attention=True, output_loading_info=True, **_common(config)
+            str(source), add_cross_attention=cross_attention, output_loading_info=True, **_common(config)
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{source}: no GPT-2 weights could be loaded from there: {error}") from error

@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.generator.data import GeneratorData, GestRows, read_rows
+from showcases.generator.decoder import starting_decoder
 from showcases.generator.entities import replace_entities
 from showcases.generator.lexicon import make_finder
 from showcases.generator.model import Generator
 from showcases.generator.objective import Objective, nats_per_word
-from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
 from showcases.training import Report, fit
+from showcases.training.parallel import distributed
 
 VALIDATION_BATCH = 64  # examples
 
@@ -31,6 +30,7 @@ def train_generator_variant(
     report: Report,
     resume_from: Path | None = None,
     device: str | torch.device = "cpu",
+    finetuned: Path | None = None,
 ) -> dict[str, float]:
     """Train a generator on the training split of GEST-s2, on one worker or many.
 
@@ -42,6 +42,7 @@ def train_generator_variant(
         report: called after each validation; its checkpoint folder holds the model in `model/`.
         resume_from: a checkpoint that an earlier call reported.
         device: torch device of this worker.
+        finetuned: folder of the decoder to start from, where `config.finetune` asks for one (`finetune_decoder`).
 
     Returns:
         Metrics of the best weights: val_nats_per_word (smaller is better), ce, image_loss, text_loss, rows and more.
@@ -53,7 +54,7 @@ def train_generator_variant(
     rows = read_rows(workspace, ("train", "val"), config.model)
     _require_rows(rows)
     torch.manual_seed(seed)
-    objective = Objective(build_generator(rows["train"], config, variant), config.contrastive).to(device)
+    objective = Objective(build_generator(rows["train"], config, variant, finetuned), config.contrastive).to(device)
     tokenizer = objective.generator.tokenizer
     hard = None
     if objective.contrastive.needs_hard:
@@ -99,25 +100,19 @@ def train_generator_variant(
     )
 
 
-def build_generator(rows: GestRows, config: TrainGeneratorConfig, variant: Inputs) -> Generator:
-    """A generator with pretrained or new weights and its tokenizer, for features as wide as the rows'."""
-    source = config.model.pretrained
-    tokenizer = load_tokenizer(source) if source else learn_tokenizer(rows.texts, config.model.vocab_size)
+def build_generator(
+    rows: GestRows, config: TrainGeneratorConfig, variant: Inputs, finetuned: Path | None = None
+) -> Generator:
+    """A generator with pretrained, fine-tuned or new weights and its tokenizer, for features as wide as the rows'."""
+    decoder, tokenizer = starting_decoder(config.model, rows.texts, finetuned=finetuned)
     image_dim, text_dim = rows.image_vectors.shape[1], rows.review_vectors.shape[1]
-    generator = Generator(config.model, tokenizer, image_dim, text_dim, variant, rows.embedding_space)
+    generator = Generator(config.model, tokenizer, image_dim, text_dim, variant, rows.embedding_space, decoder)
     photos = np.unique(np.concatenate(rows.photos))
     history = np.unique(np.concatenate(rows.history))
     generator.encoder.standardise(
         torch.from_numpy(rows.image_vectors[photos].astype(np.float32)), torch.from_numpy(rows.review_vectors[history])
     )
     return generator
-
-
-def distributed(model: nn.Module, device: str | torch.device) -> nn.Module:
-    """The model, wrapped in DistributedDataParallel where several workers train together."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return model
-    return DistributedDataParallel(model, device_ids=None if torch.device(device).type == "cpu" else [device])
 
 
 def _require_rows(rows: dict[str, GestRows]) -> None:

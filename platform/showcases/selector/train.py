@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
@@ -18,6 +16,7 @@ from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
 from showcases.training import Report, fit
+from showcases.training.parallel import distributed
 
 
 def train_selector_variant(
@@ -77,7 +76,7 @@ def fit_selector(
         return validation_figures(model, validation, config.k, device)
 
     metrics = fit(
-        _distributed(model),
+        distributed(model, device),
         loss,
         validate,
         lambda _, folder: selector.save_pretrained(folder),
@@ -142,9 +141,3 @@ def validation_figures(model: SetLikelihood, data: SelectorData, k: int, device:
     named = {"precision": figures.precision, "recall": figures.recall, "f1": figures.f1, "div": figures.diversity}
     ranked = {f"val_{name}@{k}": float(value) for name, value in named.items() if value is not None}
     return {"val_loss": total / len(data), **ranked}
-
-
-def _distributed(model: nn.Module) -> nn.Module:
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        return DistributedDataParallel(model)
-    return model

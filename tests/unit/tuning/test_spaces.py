@@ -8,12 +8,13 @@ import pytest
 
 from jobs.cluster import ClusterConfig
 from jobs.config import PipelineConfig, parse
+from jobs.training import trainings_at_once
 from showcases.errors import ConfigError
 from showcases.generator.config import ContrastiveConfig
 from tuning.spaces import PAPER_POINT, RANGES, contrastive_space
 from tuning.sweep_generator import Outcome, as_table, best_yaml
 from tuning.sweep_generator import parse as parse_sweep
-from tuning.trial import at_point, concurrent_trials
+from tuning.trial import DRIVER_CPU, at_point
 
 
 def test_paper_point_is_the_papers_and_inside() -> None:
@@ -47,14 +48,14 @@ def test_domains_draw_values_that_the_losses_take() -> None:
 )
 def test_concurrency_counts_the_workers(workers: int, gpu: bool, resources: dict[str, float], expected: int) -> None:
     config = PipelineConfig(cluster=ClusterConfig(workers=workers, gpu=gpu))
-    assert concurrent_trials(config, resources) == expected
+    assert trainings_at_once(config.cluster, resources, DRIVER_CPU) == expected
 
 
 @pytest.mark.parametrize(("gpu", "resources"), [(False, {"CPU": 4.0}), (True, {"CPU": 64.0}), (False, {})])
 def test_a_trial_that_can_never_start_is_refused(gpu: bool, resources: dict[str, float]) -> None:
     config = PipelineConfig(cluster=ClusterConfig(workers=4, gpu=gpu))
     with pytest.raises(ConfigError, match=r"cluster\.workers"):
-        concurrent_trials(config, resources)
+        trainings_at_once(config.cluster, resources, DRIVER_CPU)
 
 
 def test_best_point_is_a_config_file_that_keeps_the_rest(tmp_path: Path) -> None:
