@@ -6,15 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jobs.examples import Prepared, prepare_generator, stream
 from jobs.step import Step, StepContext, fingerprint_of, main
 from jobs.training import train
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
-from showcases.generator.config import MONITOR, TrainGeneratorConfig
+from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.training import Report
 
 FINETUNED = "_finetuned"  # under the workspace root: decoders that models start from
-COUNTS = ("train_rows", "val_rows", "hard_negatives")
 
 
 def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
@@ -28,8 +28,9 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
     with tempfile.TemporaryDirectory() as folder:
         finetuned = arguments.get("finetuned")
         decoder = workspace.download(finetuned[0], Path(folder), *finetuned[1:]) if finetuned else None
+        rows = stream(workspace, arguments["examples"], seed)
         train_generator_variant(
-            workspace, arguments["config"], variant, seed, report, resume_from, get_device(), decoder
+            workspace, arguments["config"], variant, seed, report, resume_from, get_device(), decoder, rows
         )
 
 
@@ -42,10 +43,19 @@ def finetune(arguments: dict[str, Any], report: Report, resume_from: Path | None
     finetune_decoder(workspace, arguments["config"], arguments["seed"], report, resume_from, get_device())
 
 
-def prepare(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
-    """The decoder that the models of a seed start from, where they start from one fine-tuned here."""
-    if not config.finetune:
-        return {}
+def prepare(context: StepContext, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> dict[str, Any]:
+    """The examples, and the decoder to start from where that is one fine-tuned here."""
+    examples = examples_of(context, config, variant, seed)
+    return {"examples": examples} | (finetuned_decoder(context, config, seed) if config.finetune else {})
+
+
+def examples_of(context: StepContext, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> Prepared:
+    hard = config.contrastive.image_loss == "ccl" and "img" in variant
+    return prepare_generator(context, context.config.seed + seed, hard, config.spacy_model)
+
+
+def finetuned_decoder(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
+    """Where the decoder lies that was trained as a language model on gest_ft."""
     own = {"model": asdict(config.model), "loop": asdict(config.finetune_loop), "seed": context.config.seed + seed}
     inputs = {name: context.workspace.require(name).digest for name in ("gest_ft", "gest_s2")}
     fingerprint = fingerprint_of(own, inputs)
@@ -70,10 +80,12 @@ FAMILY = Family(
 
 def run(context: StepContext) -> None:
     figures = train_variants(context, FAMILY)
-    first = next(iter(figures.values()))
-    rows = {name: int(first[name]) for name in COUNTS}
-    failures = {"rows left out": int(first["left_out"])}
-    context.record("generator", rows={"models": len(figures), **rows}, failures=failures, metrics=figures)
+    config, first = context.config.train_generator, next(iter(figures.values()))
+    examples = examples_of(context, config, config.variants[0], config.seeds[0])
+    rows = {"models": len(figures), "train_rows": examples.rows, "val_rows": int(first["val_rows"])}
+    rows |= {"hard_negatives": examples.hard_negatives}
+    failures = {f"rows left out: {reason}": count for reason, count in examples.left_out.items()}
+    context.record("generator", rows=rows, failures=failures, metrics=figures)
 
 
 STEP = Step(

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from jobs.examples import prepare_selector, stream
 from jobs.step import Step, StepContext, main
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable
+from showcases.selector.config import Profile, TrainSelectorConfig
 from showcases.training import Report
 
 
@@ -17,7 +19,13 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 
     workspace = Workspace(arguments["root"])
     variant, seed, device = arguments["variant"], arguments["seed"], str(get_device())
-    train_selector_variant(workspace, arguments["config"], variant, seed, report, resume_from, device)
+    rows = stream(workspace, arguments["examples"], seed)
+    train_selector_variant(workspace, arguments["config"], variant, seed, report, resume_from, device, rows)
+
+
+def prepare(context: StepContext, config: TrainSelectorConfig, variant: Profile, seed: int) -> dict[str, Any]:
+    """The examples, the same for all variants."""
+    return {"examples": prepare_selector(context, context.config.seed + seed)}
 
 
 def family(k: int) -> Family:
@@ -31,6 +39,7 @@ def family(k: int) -> Family:
         dataset="gest_s1",
         embedding_space=lambda workspace, _: EmbeddingTable.read(workspace, "image_embeddings").model_id,
         told=lambda best: f"{monitor} {100 * best:.2f}%",
+        prepare=prepare,
     )
 
 

@@ -27,8 +27,7 @@ class Family:
         dataset: artifact that holds the validation split.
         embedding_space: of the model in the artifact's folder.
         told: the monitor's value, for a person.
-        prepare: what a seed's models share, made before them: (context, their config, seed) -> more arguments of the
-            worker.
+        prepare: what is made before training: (context, config, variant, seed) -> more arguments of the worker.
     """
 
     artifact: str
@@ -38,7 +37,7 @@ class Family:
     dataset: str
     embedding_space: Callable[[Workspace, Path], str]
     told: Callable[[float], str]
-    prepare: Callable[[StepContext, Any, int], dict[str, Any]] = lambda *_: {}
+    prepare: Callable[[StepContext, Any, Any, int], dict[str, Any]]
 
 
 def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, float]]:
@@ -84,7 +83,7 @@ def train_model(
         "config": config,
         "variant": variant,
         "seed": context.config.seed + seed,
-        **family.prepare(context, config, seed),
+        **family.prepare(context, config, variant, seed),
     }
     return train(context, f"{artifact.strip('_')}-{folder}", family.worker, arguments, artifact, (folder,), fingerprint)
 

@@ -18,10 +18,12 @@ from ray.tune.search.optuna import OptunaSearch
 
 from jobs import cluster, tracking
 from jobs.config import PipelineConfig, parser
-from jobs.step import exit_on_error
+from jobs.step import StepContext, exit_on_error
+from jobs.train_generator import prepare
 from jobs.training import RUNS, trainings_at_once
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
+from showcases.generator.config import ContrastiveConfig
 from tuning.spaces import PAPER_POINT, contrastive_space
 from tuning.trial import DRIVER_CPU, OBJECTIVE, TrialSettings, run_trial
 
@@ -74,7 +76,7 @@ def sweep(config: PipelineConfig, options: SweepConfig) -> list[Outcome]:
         with tracking.step_run("sweep-generator", config, asdict(options), None) as tracker:
             print(f"[sweep-generator] {options.trials} trials, {concurrent} side by side", flush=True)
             name = f"sweep-generator-{tracker.run_id[:8]}"
-            settings = TrialSettings(_for_trials(config, options, tracker.uri), tracker.run_id, name)
+            settings = _settings(config, options, tracker, name)
             outcomes = _outcomes(_tuner(settings, options, concurrent).fit())
             tracker.log_metrics({OBJECTIVE: outcomes[0].nats_per_word, "trials": len(outcomes)})
             _keep(workspace, outcomes)
@@ -96,6 +98,14 @@ def as_table(outcomes: Sequence[Outcome]) -> str:
         + ("  (paper)" if outcome.point == PAPER_POINT else "")
         for outcome in outcomes
     )
+
+
+def _settings(config: PipelineConfig, options: SweepConfig, tracker: tracking.Tracker, name: str) -> TrialSettings:
+    trials = _for_trials(config, options, tracker.uri)
+    context = StepContext(Workspace(trials.root), trials, tracker, {}, {})
+    generator = replace(trials.train_generator, contrastive=ContrastiveConfig())  # a point may ask for hard negatives
+    arguments = prepare(context, generator, generator.variants[0], generator.seeds[0])
+    return TrialSettings(trials, tracker.run_id, name, arguments)
 
 
 def _for_trials(config: PipelineConfig, options: SweepConfig, uri: str) -> PipelineConfig:

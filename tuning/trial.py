@@ -30,11 +30,13 @@ class TrialSettings:
         config: with an absolute root and a tracking URI, for trials run in folders of their own.
         parent: id of the sweep's MLflow run.
         name: of the sweep; names its folder of checkpoints.
+        arguments: of every trial's workers: the examples, prepared once.
     """
 
     config: PipelineConfig
     parent: str
     name: str
+    arguments: dict[str, Any]
 
 
 def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
@@ -55,6 +57,7 @@ def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
                     "config": options,
                     "variant": options.variants[0],
                     "seed": config.seed + options.seeds[0],
+                    **settings.arguments,
                 },
                 "tracking": (tracker.uri, tracker.run_id),
                 "prefix": "",

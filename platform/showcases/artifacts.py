@@ -313,18 +313,23 @@ class Workspace:
         with explained(self.filesystem, path):
             return object_store.read_whole(self.filesystem, path)
 
-    def write_table(self, table: pa.Table, artifact: str, name: str = "part-00000.parquet") -> None:
+    def write_table(self, table: pa.Table, artifact: str, *parts: str) -> None:
         """Write one shard, cast to the artifact's schema, whole or not at all.
+
+        Args:
+            table: the rows.
+            artifact: of the flow, or a folder beside its artifacts.
+            parts: folders in it and the shard's name; by default it is the only one.
 
         Raises:
             ArtifactError: the table lacks a column of the schema or holds another type.
         """
-        schema = ARTIFACTS[artifact].schema
-        if schema is not None:
+        known = ARTIFACTS.get(artifact)
+        if known is not None and known.schema is not None:
             try:
-                table = table.select(schema.names).cast(schema)
+                table = table.select(known.schema.names).cast(known.schema)
             except (KeyError, ValueError, pa.ArrowException) as error:
-                raise ArtifactError(f"{artifact}: {error}; its columns are {schema.names}") from error
+                raise ArtifactError(f"{artifact}: {error}; its columns are {known.schema.names}") from error
         buffer = pa.BufferOutputStream()
         # JPEG bytes neither repeat nor shrink: trying both would double what it takes to write and to read them.
         packed = [field.name for field in table.schema if not pa.types.is_binary(field.type)]
@@ -332,11 +337,11 @@ class Workspace:
         pq.write_table(
             table,
             buffer,
-            row_group_size=ARTIFACTS[artifact].row_group,
+            row_group_size=known.row_group if known is not None else None,
             use_dictionary=packed,
             compression=compression if len(packed) < len(compression) else "snappy",
         )
-        self.write_bytes(buffer.getvalue(), artifact, name)
+        self.write_bytes(buffer.getvalue(), artifact, *(parts or ("part-00000.parquet",)))
 
     def read_table(self, artifact: str, columns: Iterable[str] | None = None) -> pa.Table:
         """All shards of a finished Parquet artifact.

@@ -164,18 +164,30 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
     return chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
 
 
-def review_features(sentences: EmbeddingTable, review_ids: Sequence[str]) -> dict[str, np.ndarray]:
+def with_photo(rows: pa.Table, embedded: pa.ChunkedArray) -> pa.Table:
+    """Rows of which at least one of `photo_ids` is among the ids that have an embedding; in their order."""
+    photos = rows["photo_ids"].combine_chunks()
+    found = pc.is_in(pc.list_flatten(photos), value_set=embedded)
+    return rows.take(np.unique(pc.list_parent_indices(photos).filter(found).to_numpy()))
+
+
+def review_features(sentences: "EmbeddingTable | EmbeddingShards", review_ids: Iterable[str]) -> dict[str, np.ndarray]:
     """The CLIP text feature of each review: its sentences' mean, scaled to length 1.
 
     A review is longer than CLIP's context; sentences are not (77 tokens).
+
+    Args:
+        sentences: all of them; from shards, memory goes with the reviews asked for.
+        review_ids: of the reviews.
 
     Returns:
         (d,) float32 by review id; reviews without an embedded sentence are left out.
     """
     sums: dict[str, np.ndarray] = {name: np.zeros(sentences.dim, np.float32) for name in review_ids}
-    for row, sentence_id in enumerate(sentences.ids):
-        review_id = sentence_id.rpartition(":")[0]
-        if review_id in sums:
-            sums[review_id] += sentences.vectors[row]
+    for ids, vectors in sentences.batches():
+        for row, sentence_id in enumerate(ids.to_pylist()):
+            review_id = sentence_id.rpartition(":")[0]
+            if review_id in sums:
+                sums[review_id] += vectors[row]
     lengths = {name: float(np.linalg.norm(total)) for name, total in sums.items()}
     return {name: total / lengths[name] for name, total in sums.items() if lengths[name] > 1e-6}

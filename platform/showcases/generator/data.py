@@ -1,17 +1,19 @@
 """Training data of the generator: GEST-s2's rows with their features and token ids, padded into batches of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingTable, review_features
+from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.errors import ArtifactError
 from showcases.generator.config import GeneratorConfig
 from showcases.generator.tokenizer import decode, encode
@@ -57,38 +59,59 @@ class GestRows:
         return means
 
 
+@dataclass(frozen=True)
+class Features:
+    """What rows of GEST-s2 point to: photos and past reviews by id.
+
+    Attributes:
+        images: of the photos that the rows name.
+        review_row: number by review id.
+        review_vectors: (Q, D') float32, one past review each.
+    """
+
+    images: EmbeddingTable
+    review_row: Mapping[str, int]
+    review_vectors: np.ndarray
+
+    @classmethod
+    def read(cls, workspace: Workspace, splits: Sequence[str]) -> "Features":
+        """Of the rows of these splits; memory goes with them, not with the corpus.
+
+        Raises:
+            ArtifactError: an artifact is missing, or photos and sentences were embedded by different models.
+        """
+        named = workspace.read_table("gest_s2", ("photo_ids", "history_review_ids", "split"))
+        named = named.filter(pc.is_in(named["split"], pa.array(splits)))
+        photos, past = (
+            pc.unique(pc.list_flatten(named[name])).to_pylist() for name in ("photo_ids", "history_review_ids")
+        )
+        images = EmbeddingTable.read(workspace, "image_embeddings", only=photos)
+        sentences = EmbeddingShards(workspace, "sentence_embeddings")
+        if images.model_id != sentences.model_id:
+            raise ArtifactError(
+                f"photos were embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; rerun jobs.embed"
+            )
+        features = review_features(sentences, sorted(past))
+        vectors = np.stack(list(features.values())) if features else np.zeros((0, sentences.dim), np.float32)
+        return cls(images, {name: number for number, name in enumerate(features)}, vectors)
+
+
 def read_rows(workspace: Workspace, splits: Sequence[str], config: GeneratorConfig) -> dict[str, GestRows]:
     """Read splits of GEST-s2 with the photos that the user posted (the ground truth) and past reviews.
 
     Raises:
         ArtifactError: an artifact is missing, or photos and sentences were embedded by different models.
     """
-    images = EmbeddingTable.read(workspace, "image_embeddings")
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings")
-    if images.model_id != sentences.model_id:
-        raise ArtifactError(
-            f"photos were embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; rerun jobs.embed"
-        )
+    features = Features.read(workspace, splits)
     rows = [row for row in workspace.read_table("gest_s2", COLUMNS).to_pylist() if row["split"] in splits]
-    history_ids = sorted({name for row in rows for name in row["history_review_ids"]})
-    features = review_features(sentences, history_ids)
-    review_row = {name: number for number, name in enumerate(features)}
-    review_vectors = np.stack(list(features.values())) if features else np.zeros((0, sentences.dim), np.float32)
-    return {
-        split: _select([row for row in rows if row["split"] == split], images, review_row, review_vectors, config)
-        for split in splits
-    }
+    return {split: select_rows([row for row in rows if row["split"] == split], features, config) for split in splits}
 
 
-def _select(
-    rows: list[dict[str, Any]],
-    images: EmbeddingTable,
-    review_row: dict[str, int],
-    review_vectors: np.ndarray,
-    config: GeneratorConfig,
-) -> GestRows:
+def select_rows(rows: Iterable[Mapping[str, Any]], features: Features, config: GeneratorConfig) -> GestRows:
+    """Rows of schema GEST_S2 that can be learned from: with an explanation and an embedded photo."""
+    images = features.images
     left_out = {"no explanation": 0, "no embedded photo": 0}
-    selected = GestRows([], [], [], images.vectors, review_vectors, images.model_id, left_out)
+    selected = GestRows([], [], [], images.vectors, features.review_vectors, images.model_id, left_out)
     for row in rows:
         text, photos = (row["explanation"] or "").strip(), images.rows(row["photo_ids"])[: config.max_images]
         if not text:
@@ -96,7 +119,7 @@ def _select(
         elif not len(photos):
             left_out["no embedded photo"] += 1
         else:
-            known = [review_row[name] for name in row["history_review_ids"] if name in review_row]
+            known = [features.review_row[name] for name in row["history_review_ids"] if name in features.review_row]
             selected.review_ids.append(row["review_id"])
             selected.texts.append(text)
             selected.photos.append(photos)

@@ -3,6 +3,7 @@
 Paper section 4.2: GPT-2's weights load into everything but the cross-attention, which is new.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,17 @@ def pretrained_decoder(source: str | Path, config: GeneratorConfig, cross_attent
     """
     model: GPT2LMHeadModel
     found: dict[str, Any]
+    report = logging.getLogger("transformers.modeling_utils")
+    level = report.level
+    report.setLevel(logging.ERROR)  # a table of the weights that are missing; what may not be is told below
     try:
         model, found = GPT2LMHeadModel.from_pretrained(  # type: ignore[misc]
             str(source), add_cross_attention=cross_attention, output_loading_info=True, **_common(config)
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{source}: no GPT-2 weights could be loaded from there: {error}") from error
+    finally:
+        report.setLevel(level)
     missing = [key for key in found["missing_keys"] if not any(part in key for part in NEW)]
     odd = missing + sorted(found["unexpected_keys"]) + [key for key, *_ in found["mismatched_keys"]]
     if odd:

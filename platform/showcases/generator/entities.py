@@ -4,6 +4,7 @@ Paper section 4.3, Eq. 8. Made once before training, from a seed; the text stays
 """
 
 import re
+import zlib
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -18,23 +19,29 @@ ARTICLE = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
 SENTENCE_START = re.compile(r"(^|[.!?\n]\W*)$")
 
 
-def replace_entities(texts: Sequence[str], finder: Finder, seed: int) -> list[str | None]:
+def replace_entities(
+    texts: Sequence[str], finder: Finder, seed: int, names: Sequence[str] | None = None
+) -> list[str | None]:
     """Each text with all its entities replaced by entities of other texts.
 
     Args:
         texts: explanations; their entities, drawn as often as they occur, are the replacements.
         finder: of entities.
         seed: the same seed gives the same texts; a text's result does not depend on its place among the others' draws.
+        names: of the texts, which with the seed decide what is drawn; by default their numbers.
 
     Returns:
         For each text one that differs from it, or None where it holds no entity that could be replaced.
     """
     spans = list(finder.find(texts))
     pool = EntityPool(texts, spans)
-    return [
-        pool.replace(text, found, np.random.default_rng([seed, row]))
-        for row, (text, found) in enumerate(zip(texts, spans, strict=True))
-    ]
+    names = [str(number) for number in range(len(texts))] if names is None else names
+    return [pool.replace(text, found, draws(seed, name)) for text, found, name in zip(texts, spans, names, strict=True)]
+
+
+def draws(seed: int, name: str) -> np.random.Generator:
+    """Random numbers for one text: the same on whatever worker it is replaced."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 class EntityPool:

@@ -17,6 +17,7 @@ from showcases.errors import ConfigError
 from showcases.generator.config import MONITOR, TrainGeneratorConfig
 from showcases.generator.data import IGNORED, following_tokens, pad_tokens
 from showcases.generator.decoder import starting_decoder
+from showcases.generator.examples import training_texts
 from showcases.generator.tokenizer import encode
 from showcases.training import Report, fit
 from showcases.training.parallel import distributed
@@ -89,12 +90,6 @@ def finetune_decoder(
         larger_is_better=False,
         resume_from=resume_from,
     )
-
-
-def training_texts(workspace: Workspace) -> list[str]:
-    """Explanations of GEST-s2's training split: a learned tokenizer is theirs, fine-tuned before or not."""
-    table = workspace.read_table("gest_s2", ["explanation", "split"]).to_pylist()
-    return [row["explanation"] for row in table if row["split"] == "train" and (row["explanation"] or "").strip()]
 
 
 class LanguageModel(nn.Module):

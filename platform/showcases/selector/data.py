@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingTable, review_features
+from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.errors import ArtifactError
 from showcases.selector.config import Profile
 from showcases.selector.profiles import join_profile, user_profile
@@ -78,6 +79,13 @@ class PhotoPool:
         code = {user: number for number, user in enumerate(dict.fromkeys(users))}
         self.owners = np.array([code[user] for user in users], np.int64)
         self.user_code = code
+        self._places: dict[str, dict[str, int]] = {}
+
+    def places(self, business: str) -> dict[str, int]:
+        """Number of each photo among the candidates of a business."""
+        if business not in self._places:
+            self._places[business] = {photo: place for place, photo in enumerate(self.ids.get(business, ()))}
+        return self._places[business]
 
 
 @dataclass(frozen=True)
@@ -169,26 +177,57 @@ class SelectorData:
         return chosen
 
 
+@dataclass(frozen=True)
+class World:
+    """What rows of GEST-s1 point to: the photos of their businesses, and their users' past reviews.
+
+    Attributes:
+        pool: photos by business.
+        texts: (Dt,) feature by review id.
+        text_dim: Dt.
+    """
+
+    pool: PhotoPool
+    texts: dict[str, np.ndarray]
+    text_dim: int
+
+    @classmethod
+    def read(cls, workspace: Workspace, splits: Sequence[str]) -> "World":
+        """Of the rows of these splits; memory goes with them, not with the corpus.
+
+        Raises:
+            ArtifactError: an input is not finished, or photos and sentences are embedded in different spaces.
+        """
+        rows = workspace.read_table("gest_s1", ("business_id", "history_review_ids", "split"))
+        rows = rows.filter(pc.is_in(rows["split"], pa.array(splits, pa.string())))
+        past = pc.unique(pc.list_flatten(rows["history_review_ids"]))
+        photos = workspace.read_table("photos", ("photo_id", "review_id", "user_id", "business_id"))
+        candidates = pc.is_in(photos["business_id"], value_set=pc.unique(rows["business_id"]))
+        photos = photos.filter(pc.or_(candidates, pc.is_in(photos["review_id"], value_set=past)))
+        images = EmbeddingTable.read(workspace, "image_embeddings", only=photos["photo_id"].to_pylist())
+        sentences = EmbeddingShards(workspace, "sentence_embeddings")
+        if images.model_id != sentences.model_id:
+            raise ArtifactError(
+                f"{workspace.root}: photos are embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; "
+                "run jobs.embed again"
+            )
+        texts = review_features(sentences, sorted(past.to_pylist()))
+        return cls(PhotoPool(photos, images), texts, sentences.dim)
+
+    def select(self, rows: Sequence[dict[str, Any]]) -> SelectorData:
+        """Rows of schema GEST_S1."""
+        return build_split(rows, self.pool, self.texts, self.text_dim)
+
+
 def read_splits(workspace: Workspace, splits: Sequence[str]) -> dict[str, SelectorData]:
     """Read splits of GEST-s1 with the embeddings that belong to them.
 
     Raises:
         ArtifactError: an input is not finished, or photos and sentences are embedded in different spaces.
     """
-    images = EmbeddingTable.read(workspace, "image_embeddings")
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings")
-    if images.model_id != sentences.model_id:
-        raise ArtifactError(
-            f"{workspace.root}: photos are embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; "
-            "run jobs.embed again"
-        )
-    names = ("photo_id", "review_id", "user_id", "business_id")
-    pool = PhotoPool(workspace.read_table("photos", names), images)
+    world = World.read(workspace, splits)
     rows = workspace.read_table("gest_s1").to_pylist()
-    wanted = {name: [row for row in rows if row["split"] == name] for name in splits}
-    past = {name for examples in wanted.values() for row in examples for name in row["history_review_ids"]}
-    texts = review_features(sentences, sorted(past))
-    return {name: build_split(examples, pool, texts, sentences.dim) for name, examples in wanted.items()}
+    return {name: world.select([row for row in rows if row["split"] == name]) for name in splits}
 
 
 def build_split(
@@ -202,11 +241,10 @@ def build_split(
         texts: (Dt,) feature by review id, of past reviews.
         text_dim: Dt.
     """
-    position = {business: {photo: place for place, photo in enumerate(ids)} for business, ids in pool.ids.items()}
     kept: list[dict[str, Any]] = []
     targets: list[tuple[int, int]] = []
     for row in rows:
-        places = position.get(row["business_id"], {})
+        places = pool.places(row["business_id"])
         found = sorted({places[name] for name in row["photo_ids"] if name in places})
         if found:
             targets += [(len(kept), place) for place in found]

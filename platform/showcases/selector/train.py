@@ -1,22 +1,30 @@
 """Training of the selector by the likelihood of the photos that users posted (paper sections 4.1, 5.1)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
 from showcases.artifacts import Workspace
+from showcases.embeddings import EmbeddingShards, with_photo
 from showcases.errors import ConfigError
 from showcases.evaluation.ranking import rank_split, selector_ranker
 from showcases.selector.config import Profile, TrainSelectorConfig
-from showcases.selector.data import SelectorBatch, SelectorData, read_splits
+from showcases.selector.data import SelectorBatch, SelectorData, World
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
-from showcases.training import Report, fit
+from showcases.training import Report, Stream, fit
+from showcases.training.batches import in_memory
 from showcases.training.parallel import distributed
+
+SAMPLE = 10_000  # examples that the first weights are made from
 
 
 def train_selector_variant(
@@ -27,6 +35,7 @@ def train_selector_variant(
     report: Report,
     resume_from: Path | None = None,
     device: str = "cpu",
+    examples: Stream | None = None,
 ) -> dict[str, float]:
     """Train one variant, on this process or on this rank of an initialised process group.
 
@@ -37,6 +46,7 @@ def train_selector_variant(
         report: called after each validation with train_loss, val_loss, val_precision@k, val_recall@k, val_f1@k,
             val_div@k, and a checkpoint whose `model` folder is a selector.
         resume_from: a checkpoint that an earlier call reported.
+        examples: the training split as `prepared_rows` has it; none reads it here, into memory.
 
     Returns:
         The metrics of the kept weights.
@@ -45,8 +55,23 @@ def train_selector_variant(
         ConfigError: a split is empty.
         LossError: the loss is not finite.
     """
-    splits = read_splits(workspace, ("train", "val"))
-    return fit_selector(splits["train"], splits["val"], config, variant, seed, report, resume_from, device)[1]
+    world = World.read(workspace, ("train", "val"))
+    rows = workspace.read_table("gest_s1")
+    validation = world.select(rows.filter(pc.field("split") == "val").to_pylist())
+    start = world.select(rows.filter(pc.field("split") == "train").slice(0, SAMPLE).to_pylist())
+    examples = examples or in_memory(prepared_rows(workspace), seed)
+    _require(examples.rows, len(validation))
+
+    def batch(table: pa.Table) -> SelectorBatch:
+        return world.select(table.to_pylist()).batch(np.arange(len(table)), variant)
+
+    return _fit(start, validation, examples, batch, config, variant, seed, report, resume_from, device)[1]
+
+
+def prepared_rows(workspace: Workspace) -> pa.Table:
+    """The rows of GEST-s1's training split that can be learned from: of schema GEST_S1, with an embedded photo."""
+    rows = workspace.read_table("gest_s1").filter(pc.field("split") == "train")
+    return with_photo(rows, EmbeddingShards(workspace, "image_embeddings").all_ids())
 
 
 def fit_selector(
@@ -60,17 +85,37 @@ def fit_selector(
     device: str = "cpu",
 ) -> tuple[Selector, dict[str, float]]:
     """`train_selector_variant` on data at hand; returns the model, too."""
-    for name, data in (("train", train), ("val", validation)):
-        if not len(data):
-            raise ConfigError(f"gest_s1 has no {name} examples with an embedded photo; is the corpus large enough?")
+    _require(len(train), len(validation))
+
+    def batch(numbers: np.ndarray) -> SelectorBatch:
+        return train.batch(numbers, variant)
+
+    names = train.review_ids
+    return _fit(train, validation, len(train), batch, config, variant, seed, report, resume_from, device, names)
+
+
+def _fit(
+    start: SelectorData,
+    validation: SelectorData,
+    examples: int | Stream,
+    batch: Callable[[Any], SelectorBatch],
+    config: TrainSelectorConfig,
+    variant: Profile,
+    seed: int,
+    report: Report,
+    resume_from: Path | None,
+    device: str,
+    names: Sequence[str] = (),
+) -> tuple[Selector, dict[str, float]]:
+    """Train from weights that begin with the likeness of profiles and photos in `start`."""
     torch.manual_seed(seed)
-    images = train.pool.images
-    selector = Selector(config.model, variant, images.dim, train.text.shape[1], images.model_id)
-    selector.start_from_likeness(*_sample(train, variant))
+    images = start.pool.images
+    selector = Selector(config.model, variant, images.dim, start.text.shape[1], images.model_id)
+    selector.start_from_likeness(*_sample(start, variant))
     model = SetLikelihood(selector).to(device)
 
-    def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
-        return -model(train.batch(numbers, variant).to(device)).mean(), {}
+    def loss(model: nn.Module, part: Any) -> tuple[Tensor, dict[str, float]]:
+        return -model(batch(part).to(device)).mean(), {}
 
     def validate(_: nn.Module) -> dict[str, float]:
         return validation_figures(model, validation, config.k, device)
@@ -80,18 +125,24 @@ def fit_selector(
         loss,
         validate,
         lambda _, folder: selector.save_pretrained(folder),
-        len(train),
+        examples,
         replace(config.loop, seed=seed),
         report,
         monitor=f"val_f1@{config.k}",
         larger_is_better=True,
         resume_from=resume_from,
-        names=train.review_ids,
+        names=names,
     )
     return selector, metrics
 
 
-def _sample(data: SelectorData, variant: Profile, most: int = 10_000) -> tuple[Tensor, Tensor]:
+def _require(train: int, validation: int) -> None:
+    for name, count in (("train", train), ("val", validation)):
+        if not count:
+            raise ConfigError(f"gest_s1 has no {name} examples with an embedded photo; is the corpus large enough?")
+
+
+def _sample(data: SelectorData, variant: Profile, most: int = SAMPLE) -> tuple[Tensor, Tensor]:
     """Profiles (m, P) and posted photos (n, Di) of a split: all, or a sample of `most` each."""
     examples = torch.randperm(len(data))[:most].numpy()
     photos = data.posted_photos(torch.randperm(len(data.targets))[:most].numpy())

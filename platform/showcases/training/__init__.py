@@ -6,8 +6,9 @@ from showcases._lazy import on_first_use
 from showcases.training.config import LoopConfig, Report
 
 if TYPE_CHECKING:
-    from showcases.training.loop import Batches, fit
+    from showcases.training.batches import Batches, Stream
+    from showcases.training.loop import fit
 
-__all__ = ["Batches", "LoopConfig", "Report", "fit"]
+__all__ = ["Batches", "LoopConfig", "Report", "Stream", "fit"]
 
-__getattr__ = on_first_use(__name__, {"Batches": "loop", "fit": "loop"})
+__getattr__ = on_first_use(__name__, {"Batches": "batches", "Stream": "batches", "fit": "loop"})

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,43 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from showcases.errors import ConfigError, ShowcasesError
+from showcases.errors import ShowcasesError
+from showcases.training.batches import Batches, Epochs, Part, Stream, StreamedBatches, names_of, part_of
 from showcases.training.config import LoopConfig, Report
 
 STATE_FILE = "trainer.pt"
-
-
-class Batches:
-    """Index batches in an order that seed and epoch fix; ranks split each batch, so N workers see what one would.
-
-    Args:
-        examples: how many there are.
-        batch_size: over all ranks.
-        drop_last: leave out a last batch that is not full, for losses that compare equal shares of the batch.
-    """
-
-    def __init__(
-        self, examples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, drop_last: bool = False
-    ) -> None:
-        if examples < 1:
-            raise ConfigError("no training examples: the training split is empty; is the corpus large enough?")
-        if batch_size < world_size:
-            raise ConfigError(f"batch_size {batch_size} is less than the {world_size} workers; raise it")
-        self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.rank, self.world_size, self.drop_last = rank, world_size, drop_last and examples >= batch_size
-
-    def __len__(self) -> int:
-        full, rest = divmod(self.examples, self.batch_size)
-        return full + (
-            not self.drop_last and rest >= self.world_size
-        )  # a last batch smaller than the world would leave ranks idle
-
-    def epoch(self, number: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Yield (this rank's example numbers, size of the whole batch)."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.examples)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            batch = order[start : start + self.batch_size]
-            yield batch[self.rank :: self.world_size], len(batch)
 
 
 class LossError(ShowcasesError):
@@ -69,7 +37,7 @@ class LossError(ShowcasesError):
         self.loss, self.epoch, self.step, self.examples = loss, epoch, step, list(examples)
 
 
-Loss = Callable[[nn.Module, np.ndarray], tuple[Tensor, dict[str, float]]]
+Loss = Callable[[nn.Module, Part], tuple[Tensor, dict[str, float]]]
 
 
 @dataclass
@@ -93,7 +61,7 @@ def fit(
     loss: Loss,
     validate: Callable[[nn.Module], dict[str, float]],
     save: Callable[[nn.Module, Path], None],
-    examples: int,
+    examples: int | Stream,
     config: LoopConfig,
     report: Report,
     *,
@@ -109,13 +77,14 @@ def fit(
 
     Args:
         model: bare or wrapped in DistributedDataParallel; already on its device.
-        loss: (model, example numbers) -> (mean loss over them, figures to log).
+        loss: (model, example numbers, or rows of the stream) -> (mean loss over them, figures to log).
         validate: metrics on the validation split, of the bare model; the same on every rank.
         save: writes the bare model's folder, loadable by its `from_pretrained`.
+        examples: how many there are, or a stream of them.
         monitor: the validation metric that decides which weights are kept.
         resume_from: a checkpoint that an earlier call reported.
         drop_last: see Batches.
-        names: of the examples, for the error.
+        names: of the examples, for the error; a stream has names of its own.
 
     Returns:
         The metrics of the weights that the model ends with.
@@ -124,7 +93,11 @@ def fit(
         LossError: the loss is not finite, on any rank; raised on all.
     """
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
+    batches: Epochs
+    if isinstance(examples, Stream):
+        batches = StreamedBatches(examples, config.batch_size, rank, world_size, drop_last)
+    else:
+        batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
     optimizer = _optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))
@@ -164,7 +137,7 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     loss: Loss,
-    batches: Batches,
+    batches: Epochs,
     progress: _Progress,
     optimizer: torch.optim.Optimizer,
     scheduler: Any,
@@ -173,13 +146,13 @@ def _train_epoch(
 ) -> None:
     """The steps of an epoch that are left."""
     model.train()
-    for step, (numbers, size) in enumerate(batches.epoch(progress.epoch)):
+    for step, (part, size) in enumerate(batches.epoch(progress.epoch)):
         if step < progress.step:
             continue
         # dropout: same after a resume
         torch.manual_seed(hash((config.seed, progress.epoch, step, batches.rank)) % 2**31)
         optimizer.zero_grad(set_to_none=True)
-        figures = _backward(model, loss, numbers, size, step, batches.world_size, progress, config)
+        figures = _backward(model, loss, part, size, step, batches.world_size, progress, config)
         if config.clip_norm > 0:
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
@@ -197,7 +170,7 @@ def _train_epoch(
 def _backward(
     model: nn.Module,
     loss: Loss,
-    numbers: np.ndarray,
+    share: Part,
     size: int,
     step: int,
     world_size: int,
@@ -205,31 +178,32 @@ def _backward(
     config: LoopConfig,
 ) -> dict[str, float]:
     """Gradients of one batch, of `size` examples over all ranks; figures to log."""
-    parts = np.array_split(numbers, min(config.accumulate, size // world_size))  # each rank has that many at least
+    # each rank has that many at least
+    cuts = np.array_split(np.arange(len(share)), min(config.accumulate, size // world_size))
     autocast = torch.autocast(
         next(model.parameters()).device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
     )
     totals: dict[str, float] = {}
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
+    for number, cut in enumerate(cuts):
+        part, last = part_of(share, cut), number == len(cuts) - 1
         with contextlib.nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync():  # type: ignore[operator]
             with autocast:
                 value, figures = loss(model, part)
-            _require_finite(value, progress.epoch, step, numbers, world_size)
+            _require_finite(value, progress.epoch, step, share, world_size)
             # DDP averages over ranks; an uneven split of the batch must still weigh every example alike
             (value * (len(part) * world_size / size)).backward()
         for name, figure in {"train_loss": float(value.detach()), **figures}.items():
-            totals[name] = totals.get(name, 0.0) + figure * len(part) / len(numbers)
+            totals[name] = totals.get(name, 0.0) + figure * len(part) / len(share)
     return totals
 
 
-def _require_finite(value: Tensor, epoch: int, step: int, numbers: np.ndarray, world_size: int) -> None:
+def _require_finite(value: Tensor, epoch: int, step: int, share: Part, world_size: int) -> None:
     """All ranks stop together: one that went on would wait for the others' gradients."""
     finite = torch.isfinite(value.detach()).float()
     if world_size > 1:
         dist.all_reduce(finite, dist.ReduceOp.MIN)
     if not finite:
-        raise LossError(float(value.detach()), epoch, step, numbers.tolist())
+        raise LossError(float(value.detach()), epoch, step, names_of(share))
 
 
 def _means(progress: _Progress, steps: int) -> dict[str, float]:

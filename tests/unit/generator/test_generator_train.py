@@ -14,7 +14,8 @@ from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ConfigError
 from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
-from showcases.generator.data import IGNORED, GeneratorData, pad_features, read_rows
+from showcases.generator.data import IGNORED, Features, GeneratorData, pad_features, read_rows
+from showcases.generator.examples import HARD, prepared_rows
 from showcases.generator.objective import Objective, decode_by_length, nats_per_word
 from showcases.generator.train import build_generator, train_generator_variant
 from showcases.training import LoopConfig
@@ -61,11 +62,11 @@ def named_dishes(workspace: Workspace, model: Path) -> tuple[float, float]:
 def test_it_names_what_the_photo_shows_and_without_photos_it_cannot(make_world, config, tmp_path, variant, least, most):
     workspace, report = make_world(train=256), Kept(tmp_path)
     longer = replace(config, loop=replace(config.loop, epochs=12, checkpoint_every=12))
-    metrics = train_generator_variant(workspace, longer, variant, 0, report)
+    train_generator_variant(workspace, longer, variant, 0, report)
     right, any_dish = named_dishes(workspace, report.checkpoints[-1] / "model")
     assert any_dish >= 0.9  # it speaks of dishes either way
     assert least <= right <= most
-    assert metrics["hard_negatives"] == (256 if variant == "img+text" else 0)
+    assert prepared_rows(workspace, longer, variant, 0)[HARD].null_count == (0 if variant == "img+text" else 256)
 
 
 def test_a_resumed_run_ends_with_the_same_weights(make_world, config, tmp_path):
@@ -100,9 +101,11 @@ def test_an_empty_split_is_refused_with_what_was_left_out(make_world, config):
 @pytest.fixture
 def prepared(make_world, config) -> Callable[..., tuple[Objective, GeneratorData]]:
     def prepare(variant: str = "img+text", **losses: object) -> tuple[Objective, GeneratorData]:
-        rows = read_rows(make_world(train=6), ("train",), config.model)["train"]
+        workspace = make_world(train=6)
+        rows = read_rows(workspace, ("train",), config.model)["train"]
         torch.manual_seed(0)
-        generator = build_generator(rows, config, variant)  # type: ignore[arg-type]
+        features = Features.read(workspace, ("train",))
+        generator = build_generator(workspace, features, config, variant)  # type: ignore[arg-type]
         objective = Objective(generator, ContrastiveConfig(**losses)).eval()  # type: ignore[arg-type]
         hard = [None if n == 2 else text.replace("The", "Never the") for n, text in enumerate(rows.texts)]
         return objective, GeneratorData(rows, generator.tokenizer, 20, hard)

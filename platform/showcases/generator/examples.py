@@ -1,0 +1,60 @@
+"""What the generator is trained on, prepared before training: rows that can be learned from, and hard negatives."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from showcases.artifacts import Workspace
+from showcases.embeddings import EmbeddingShards, with_photo
+from showcases.generator.config import Inputs, TrainGeneratorConfig
+from showcases.generator.entities import replace_entities
+from showcases.generator.lexicon import make_finder
+
+HARD = "hard_explanation"  # column: the explanation with other entities (Eq. 8), null where there is none to replace
+
+
+def prepared_rows(workspace: Workspace, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> pa.Table:
+    """The rows of the training split that can be learned from, with their hard negatives where they are needed.
+
+    Returns:
+        Columns of schema GEST_S2, and hard_explanation.
+    """
+    embedded = EmbeddingShards(workspace, "image_embeddings").all_ids()
+    rows, _ = learnable(training_rows(workspace), embedded)
+    texts = rows["explanation"].to_pylist()
+    hard: list[str | None] = [None] * len(texts)
+    if needs_hard(config, variant):
+        finder = make_finder(config.spacy_model, texts)
+        hard = replace_entities(texts, finder, seed, rows["review_id"].to_pylist())
+    return with_hard(rows, hard)
+
+
+def with_hard(rows: pa.Table, hard: list[str | None]) -> pa.Table:
+    """The rows with their hard negatives beside them."""
+    return rows.append_column(HARD, pa.array(hard, pa.string()))
+
+
+def needs_hard(config: TrainGeneratorConfig, variant: Inputs) -> bool:
+    """Whether a variant is trained with hard negatives."""
+    return config.contrastive.image_loss == "ccl" and "img" in variant
+
+
+def training_rows(workspace: Workspace) -> pa.Table:
+    """The training split of GEST-s2."""
+    return workspace.read_table("gest_s2").filter(pc.field("split") == "train")
+
+
+def training_texts(workspace: Workspace) -> list[str]:
+    """Its explanations, of which a tokenizer is learned."""
+    return [text for text in training_rows(workspace)["explanation"].to_pylist() if (text or "").strip()]
+
+
+def learnable(rows: pa.Table, embedded: pa.ChunkedArray) -> tuple[pa.Table, dict[str, int]]:
+    """Rows with an explanation and at least one photo of `embedded`, and how many were left out for want of them."""
+    said = np.array([bool((text or "").strip()) for text in rows["explanation"].to_pylist()], bool)
+    with_text = rows.filter(said)
+    seen = with_photo(with_text, embedded)
+    return seen, {
+        "no explanation": rows.num_rows - with_text.num_rows,
+        "no embedded photo": with_text.num_rows - seen.num_rows,
+    }

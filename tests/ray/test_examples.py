@@ -1,0 +1,97 @@
+"""Training examples on Ray Data: what plain Python prepares, in an order that only seed and epoch decide."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import ray
+
+from jobs.config import PipelineConfig
+from jobs.examples import SHARD, Prepared, prepare_generator, prepare_selector, stream
+from jobs.step import StepContext
+from jobs.tracking import Tracker
+from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.generator import TrainGeneratorConfig
+from showcases.generator.examples import prepared_rows
+
+pytestmark = pytest.mark.ray
+ROWS = SHARD + 200  # two shards
+DISHES, WORDS = ("ramen", "burger", "salad", "pizza", "soup"), ("great", "cold", "fine")
+
+
+def finish(workspace: Workspace, artifact: str) -> None:
+    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "2026-01-01", 0.0))
+
+
+@pytest.fixture(scope="module")
+def context(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> StepContext:
+    """Rows of both GEST sets; one in 50 has no embedded photo, one in 40 no explanation."""
+    workspace = Workspace(str(tmp_path_factory.mktemp("workspace")))
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "review_id": f"u{n}_b",
+            "user_id": f"u{n}",
+            "business_id": "b",
+            "explanation": "" if n % 40 == 7 else f"The {rng.choice(DISHES)} was {rng.choice(WORDS)} on day {n}.",
+            "photo_ids": ["lost"] if n % 50 == 3 else [f"p{n % 9}"],
+            "history_review_ids": [],
+            "split": "val" if n % 10 == 0 else "train",
+        }
+        for n in range(ROWS * 10 // 9)
+    ]
+    for artifact in ("gest_s1", "gest_s2"):
+        workspace.write_table(pa.Table.from_pylist(rows), artifact)
+        finish(workspace, artifact)
+    schema = embeddings_schema(4, "space")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(36, np.float16)), 4)
+    table = pa.table([pa.array([f"p{n}" for n in range(9)]), vectors], schema=schema)
+    workspace.write_table(table, "image_embeddings")
+    finish(workspace, "image_embeddings")
+    return StepContext(workspace, PipelineConfig(root=workspace.root), Tracker("", ""), {}, {})
+
+
+def order(workspace: Workspace, prepared: Prepared, seed: int, epoch: int) -> list[str]:
+    return [name for table in stream(workspace, prepared, seed).epoch(epoch) for name in table["review_id"].to_pylist()]
+
+
+def test_hard_negatives_are_those_that_plain_python_makes(context: StepContext) -> None:
+    prepared = prepare_generator(context, 5, hard=True, spacy_model=None)
+    expected = prepared_rows(context.workspace, TrainGeneratorConfig(), "img+text", 5)
+    found = pa.concat_tables(stream(context.workspace, prepared, 5).epoch(0))
+    assert found.sort_by("review_id").to_pylist() == expected.sort_by("review_id").to_pylist()
+    assert prepared.rows == len(found) and prepared.hard_negatives == len(found) - found["hard_explanation"].null_count
+    assert prepared.hard_negatives > 0.9 * len(found)
+    assert set(prepared.left_out) == {"no explanation", "no embedded photo"} and all(prepared.left_out.values())
+    again = prepare_generator(context, 5, hard=True, spacy_model=None)
+    assert again == prepared  # and nothing is made twice:
+    [folder] = Path(context.workspace.root, "_examples").glob("gest_s2-*")
+    assert folder.name == prepared.folder
+
+
+def test_seed_and_epoch_alone_decide_the_order(context: StepContext) -> None:
+    workspace, prepared = context.workspace, prepare_selector(context, 0)
+    first = order(workspace, prepared, 0, 0)
+    assert len(set(first)) == len(first) == prepared.rows > SHARD
+    assert order(workspace, prepared, 0, 0) == first
+    others = [order(workspace, prepared, seed, epoch) for seed, epoch in ((0, 1), (1, 0))]
+    for other in others:
+        assert sorted(other) == sorted(first)
+        assert np.mean([a == b for a, b in zip(first, other, strict=True)]) < 0.02
+    # rows of both shards are mixed: a half holds about as many of the first shard as the other
+    place = {name: number for number, name in enumerate(first)}
+    moved = np.abs([place[name] - number for number, name in enumerate(others[0])])
+    assert moved.mean() > 0.2 * len(first)
+
+
+def test_a_worker_that_holds_all_cpus_can_still_read(context: StepContext) -> None:
+    prepared = prepare_selector(context, 0)
+
+    @ray.remote(num_cpus=int(ray.cluster_resources()["CPU"]))
+    def elsewhere(workspace: Workspace, prepared: Any) -> list[str]:
+        return order(workspace, prepared, 0, 1)
+
+    there = ray.get(elsewhere.remote(context.workspace, prepared), timeout=120)
+    assert there == order(context.workspace, prepared, 0, 1)
