@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test faults check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test faults slow reproduce check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
 	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
+reproduce: $(READY) ## slow: the paper's Tables 3, 4 and 5 over three seeds, ours beside the paper's
+	$(PY) -m jobs.reproduce --config $(CONFIG) --root $(ROOT) --tables 3,4,5 --seeds 0,1,2 --cluster.cpus_per_worker 1
+
 study: $(READY) ## slow: three seeds each, and the generator with and without photos, in workspace-study
 	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \
 	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]' \
@@ -46,6 +49,9 @@ test: check ## checks, then every test but the slow ones, with the library's cov
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray
+
+slow: $(READY) ## slow: every slow test, those of `make faults` among them
+	$(PY) -m pytest -m slow -s
 
 check: $(READY) ## lint, format and types
 	$(VENV)/bin/ruff check .

@@ -10,11 +10,13 @@ from mlflow import MlflowClient
 from jobs import train_selector
 from jobs.config import CorpusConfig, PipelineConfig
 from jobs.pipeline import STEPS, run_pipeline
+from jobs.reproduce import reproduce
 from jobs.step import execute
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import FLOW, Workspace
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ShowcasesError
+from showcases.evaluation.config import ReproduceConfig
 
 pytestmark = pytest.mark.ray
 
@@ -166,3 +168,30 @@ def test_a_step_whose_input_is_missing_names_the_step_to_run(tmp_path: Path, cor
     config = PipelineConfig(root=str(tmp_path), corpus=corpus)
     with pytest.raises(ShowcasesError, match=r"jobs\.fetch_images"):
         execute(embed.STEP, Workspace(config.root), config)
+
+
+@pytest.mark.slow
+def test_the_studies_train_what_is_missing_and_nothing_twice(
+    local: PipelineConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finetune = replace(local.train_generator.finetune_loop, epochs=1)
+    config = replace(
+        local,
+        train_selector=replace(local.train_selector, variants=("img+text", "img")),
+        train_generator=replace(local.train_generator, finetune_loop=finetune),
+        reproduce=ReproduceConfig(tables=(3, 5), seeds=(0,)),
+    )
+    tables = reproduce(config)
+    first = capsys.readouterr().out
+    assert "selectors: 1 stand, 1 to train" in first  # img+text is the pipeline's own
+    assert "generators: 0 stand, 3 to train" in first
+    assert [row.name for row in tables[0].rows] == ["random", "most-popular", "img", "img+text"]
+    assert [row.name for row in tables[1].rows] == ["Img Random", "Text Random", "Img Random + FT"]
+    assert all(row.value("BLEU-1")[0] is not None for row in tables[1].rows)
+    again = reproduce(config)
+    second = capsys.readouterr().out
+    assert "0 to train" in second and "epoch" not in second
+    assert [table.to_csv() for table in again] == [table.to_csv() for table in tables]
+    workspace = Workspace(local.root)
+    assert workspace.read_bytes("_reproduce", "table_5.csv").decode() == tables[1].to_csv()
+    assert run_pipeline(local) == {}  # the flow's own artifacts are as they were
