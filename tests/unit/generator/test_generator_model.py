@@ -91,6 +91,30 @@ def test_padding_behind_a_text_changes_nothing_before_it(generator, batch):
     torch.testing.assert_close(generator(**batch, tokens=padded)[:, :6], generator(**batch, tokens=tokens))
 
 
+@pytest.mark.parametrize("width", [512, 640, 768])  # of CLIP ViT-B/32, RN50x4 and ViT-L/14
+def test_order_and_padding_of_photos_and_reviews_leave_the_logits(small, tokenizer, width):
+    torch.manual_seed(0)
+    model = Generator(small, tokenizer, width, width).eval()
+    for name, parameter in model.named_parameters():  # cross-attention starts almost at 0: give it a say
+        if "crossattention" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    images = torch.nn.functional.normalize(torch.randn(2, 4, width), dim=-1)
+    reviews = torch.nn.functional.normalize(torch.randn(2, 6, width), dim=-1)
+    tokens = torch.randint(1, 200, (2, 7))
+
+    def logits(photos: list[int], texts: list[int], padding: int = 0) -> torch.Tensor:
+        parts = []
+        for features, order in ((images, photos), (reviews, texts)):
+            padded = torch.nn.functional.pad(features[:, order], (0, 0, 0, padding), value=9.0)
+            parts += [padded, (torch.arange(padded.shape[1]) < len(order)).expand(2, -1)]
+        return model(*parts, tokens=tokens)
+
+    straight = logits([0, 1, 2, 3], [0, 1, 2, 3, 4, 5])
+    for other in (logits([2, 0, 3, 1], [5, 3, 0, 1, 4, 2]), logits([0, 1, 2, 3], [0, 1, 2, 3, 4, 5], padding=3)):
+        torch.testing.assert_close(other, straight, atol=1e-5, rtol=1e-5)
+    assert (logits([0, 1], [0]) - straight).abs().max() > 1e-3  # photos and reviews are heard at all
+
+
 def test_a_saved_model_comes_back_whole(generator, batch, tmp_path):
     generator.save_pretrained(tmp_path / "model")
     loaded = Generator.from_pretrained(tmp_path / "model")
