@@ -128,6 +128,26 @@ def test_before_training_relevance_is_the_likeness_of_profile_and_photo(hidden_d
     assert logits.std().item() == pytest.approx(1.0, abs=0.1)
 
 
+def test_keywords_like_a_photo_raise_it_above_the_others() -> None:
+    """Somebody new with nothing but typed words: those whose features are a photo's bring that photo to the front."""
+    torch.manual_seed(0)
+    model = Selector(SelectorConfig(hidden_dims=(24,), out_dim=12), "img+text", 12, 12)
+    photos = torch.nn.functional.normalize(torch.randn(200, 12), dim=1)
+    model.start_from_likeness(torch.cat([photos[:100], photos[100:]], dim=1), photos)
+    shown = photos[:6].numpy()
+
+    def ranks(keywords: np.ndarray) -> list[int]:
+        profile = user_profile(keywords, np.zeros((0, 12), np.float32), "img+text")
+        relevance = model.relevance(torch.from_numpy(profile)[None], photos[None, :6])[0]
+        return relevance.argsort(descending=True).argsort().tolist()
+
+    for wanted in range(6):
+        assert ranks(shown[[wanted]])[wanted] == 0
+        both = ranks(shown[[wanted, (wanted + 1) % 6]])  # two keywords count alike
+        assert sorted([both[wanted], both[(wanted + 1) % 6]])[0] == 0
+        assert both[(wanted + 1) % 6] <= ranks(shown[[wanted]])[(wanted + 1) % 6]
+
+
 def test_the_first_likeness_uses_the_photos_main_directions_where_the_towers_are_narrow() -> None:
     torch.manual_seed(0)
     spread = torch.tensor([5.0, 4.0, 3.0, 0.1, 0.1, 0.1])
