@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
+from showcases.generator.card import losses_in_words
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.generator.data import GeneratorData, GestRows, read_rows
 from showcases.generator.entities import replace_entities
@@ -18,6 +19,7 @@ from showcases.generator.lexicon import make_finder
 from showcases.generator.model import Generator
 from showcases.generator.objective import Objective, nats_per_word
 from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
+from showcases.model_card import Training
 from showcases.training import Report, fit
 
 VALIDATION_BATCH = 64  # examples
@@ -67,6 +69,8 @@ def train_generator_variant(
         "hard_negatives": sum(ids is not None for ids in train.hard),
         "vocabulary": len(tokenizer),
     }
+    data = f"{len(train):,} training and {len(val):,} validation examples of a corpus in the form of GEST-s2"
+    told = Training(data, losses_in_words(config.contrastive, variant))
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         value, parts = model(train.batch(numbers).to(device))
@@ -82,7 +86,7 @@ def train_generator_variant(
 
     def save(model: nn.Module, folder: Path) -> None:
         assert isinstance(model, Objective)
-        model.generator.save_pretrained(folder)
+        model.generator.save_pretrained(folder, told)
 
     return fit(
         distributed(objective, device),

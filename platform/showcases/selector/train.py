@@ -12,6 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.evaluation.ranking import rank_split, selector_ranker
+from showcases.model_card import Training
+from showcases.selector.card import LOSS
 from showcases.selector.config import Profile, TrainSelectorConfig
 from showcases.selector.data import SelectorBatch, SelectorData, read_splits
 from showcases.selector.likelihood import log_likelihood
@@ -76,11 +78,13 @@ def fit_selector(
     def validate(_: nn.Module) -> dict[str, float]:
         return validation_figures(model, validation, config.k, device)
 
+    examples = f"{len(train):,} training and {len(validation):,} validation examples of a corpus in the form of GEST-s1"
+    told = Training(examples, LOSS)
     metrics = fit(
         _distributed(model),
         loss,
         validate,
-        lambda _, folder: selector.save_pretrained(folder),
+        lambda _, folder: selector.save_pretrained(folder, told),
         len(train),
         replace(config.loop, seed=seed),
         report,

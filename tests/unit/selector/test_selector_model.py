@@ -2,13 +2,18 @@
 
 import json
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
 
 from showcases.errors import ConfigError, ModelError
+from showcases.model_card import Training
 from showcases.selector import Selector, SelectorConfig, SelectorPredictor, user_profile
 from showcases.selector.greedy import greedy_map
 from showcases.selector.likelihood import log_likelihood
@@ -230,3 +235,19 @@ def test_predictor_refuses_other_embeddings(tmp_path: Path) -> None:
     batch = {"profile": np.zeros((1, 12)), "images": np.zeros((1, 2, 6)), "n_images": np.array([2])}
     with pytest.raises(ModelError, match="space-1"):
         SelectorPredictor(tmp_path)(batch)
+
+
+def test_the_cards_python_loads_the_model_and_the_hub_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model()
+    model.save_pretrained(tmp_path, Training(data="100 visits", metrics={"val_f1@3": 0.25}))
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.library_name == "showcases" and "determinantal-point-process" in card.data.tags
+    assert "- Data: 100 visits\n- val_f1@3: 0.25\n" in card.text and "`space-1`" in card.text
+    count = sum(value.numel() for value in load_file(tmp_path / "model.safetensors").values())
+    assert f"| parameters | {count:,} |" in card.text
+    code = re.search(r"```python\n(.*?)```", card.text, re.S)
+    assert code is not None
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code[1], names)
+    assert torch.equal(names["selector"].select(*_inputs(), 3), model.select(*_inputs(), 3))
