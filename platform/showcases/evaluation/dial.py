@@ -25,7 +25,7 @@ GREY = "#6e675e"  # of the rankers that know no user
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report; it stands below the table of the same name, in a file `<name>.png`."""
+    """A figure of the report; it stands beside the table of the same name, in a file `<name>.png`."""
 
     name: str
     alt: str

@@ -52,7 +52,7 @@ class Report:
     Attributes:
         encoder: model id of the CLIP.
         left_out: what was left out, by artifact and reason.
-        pictures: each below the table of its name.
+        pictures: each beside the table of its name.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Report:
         """Tables, classifier, what was left out."""
         lines = [f"# {self.title}", "", f"Encoder {self.encoder}; {self.created}.", ""]
         for table in self.tables:
-            lines.append(table.to_markdown())
+            lines += [table.to_markdown()]
             lines += [f"![{each.alt}]({each.name}.png)\n\n{each.caption}\n" for each in self.pictures_of(table)]
         lines += ["### The classifier", "", self.labels.sentence(), "", "### Left out", ""]
         lines += [
@@ -78,7 +78,7 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def pictures_of(self, table: Table) -> list[Picture]:
-        """Those that stand below a table."""
+        """Those that stand beside a table."""
         return [picture for picture in self.pictures if picture.name == table.name]
 
     def shown_left_out(self) -> dict[str, dict[str, int]]:

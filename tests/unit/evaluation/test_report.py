@@ -185,7 +185,7 @@ def test_page_escapes_what_people_wrote_and_asks_the_network_for_nothing(report:
     assert "the user posted it" in page and "ahead of 90% of the photos" in page and "nothing was written" in page
 
 
-def test_a_picture_stands_below_its_table_in_every_form(report: Report) -> None:
+def test_a_picture_stands_beside_its_table_in_every_form(report: Report) -> None:
     png = b"\x89PNG not really"
     with_picture = replace(report, pictures=[Picture("t", "said <b>", "A caption.", png)])
     files = with_picture.files()
