@@ -99,6 +99,7 @@ def parser(prog: str) -> ArgumentParser:
     result.add_argument("--photos", dest="photos", type=str | None, help="short for --corpus.photos")
     result.add_argument("--labels", dest="labels", type=str | None, help="short for --corpus.labels")
     result.add_argument("--retry", dest="retry", type=str | None, help="short for --fetch_images.retry")
+    result.add_argument("--workers", dest="workers", type=int | None, help="short for --cluster.workers")
     return result
 
 
@@ -110,8 +111,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
         given = values.pop(name, None)
         if given is not None:
             values["corpus"][name] = given
-    if (retry := values.pop("retry", None)) is not None:
-        values["fetch_images"]["retry"] = retry
+    for name, section in (("retry", "fetch_images"), ("workers", "cluster")):
+        if (given := values.pop(name, None)) is not None:
+            values[section][name] = given
     for name in MODEL_PATHS:
         if values[name] is not None and Path(values[name]).exists():  # workers have working folders of their own
             values[name] = str(Path(values[name]).resolve())

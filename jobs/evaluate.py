@@ -1,4 +1,4 @@
-"""evaluate: Tables 1, 2 and 3, what was left out, and a gallery of test users' showcases, as one report."""
+"""evaluate: Tables 1, 2 and 3, the dial's curve, what was left out, a gallery of test users' showcases: one report."""
 
 import datetime
 import tempfile
@@ -17,6 +17,7 @@ from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.evaluation import results
+from showcases.evaluation.dial import Picture, theta_picture, theta_table
 from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.report import Labels, Report
@@ -32,7 +33,9 @@ def evaluate(context: StepContext) -> None:
     workspace, config = context.workspace, context.config.evaluate
     selectors = models_of(workspace, "selector", "train_selector")
     ranked = ray.get(
-        ray.remote(num_cpus=1)(rank_test_users).remote(workspace.root, selectors, config.k, config.protocol)
+        ray.remote(num_cpus=1)(rank_test_users).remote(
+            workspace.root, selectors, config.k, config.protocol, config.thetas
+        )
     )
     served = next(entry for entry in ranked if (entry.name, entry.seed) in selectors)
     rows = workspace.read_table("gest_s2").to_pylist()
@@ -49,7 +52,8 @@ def evaluate(context: StepContext) -> None:
         tables = all_tables(context, ranked, systems)
         tables += with_and_without_photos(context, examples, images, written, classifier, meteor, systems)
     gallery = make_gallery(context, examples, served, written, images, classifier)
-    write_report(context, tables, gallery, images.model_id)
+    picture = theta_picture(ranked, config.k)
+    write_report(context, tables, gallery, [picture] if picture else [], images.model_id)
     record(context, tables, len(examples))
 
 
@@ -158,6 +162,7 @@ def all_tables(
     config = context.config.evaluate
     return [
         results.table_3(ranked, config.k, config.protocol),
+        *([theta_table(ranked, config.k, config.protocol)] if config.thetas else []),
         results.table_2(systems, config.protocol),
         results.table_1(context.workspace.require("gest_s1").metrics),
     ]
@@ -188,7 +193,9 @@ def make_gallery(
     return [with_photos(entry, bytes_of.get) for entry in entries]
 
 
-def write_report(context: StepContext, tables: list[Table], gallery: list[Showcase], encoder: str) -> None:
+def write_report(
+    context: StepContext, tables: list[Table], gallery: list[Showcase], pictures: list[Picture], encoder: str
+) -> None:
     workspace = context.workspace
     manifests = [workspace.manifest(artifact.name) for artifact in FLOW]
     classifier = workspace.require("classifier").metrics
@@ -208,6 +215,7 @@ def write_report(context: StepContext, tables: list[Table], gallery: list[Showca
         ),
         left_out={manifest.artifact: manifest.failures for manifest in manifests if manifest is not None},
         showcases=gallery,
+        pictures=pictures,
     )
     with tempfile.TemporaryDirectory() as folder:
         for path, data in report.files().items():

@@ -147,7 +147,7 @@ def _tables(study: Study) -> list[Table]:
     evaluation = study.config.evaluate
     ranked = ray.get(
         ray.remote(num_cpus=1)(rank_test_users).remote(
-            study.workspace.root, selectors, evaluation.k, evaluation.protocol
+            study.workspace.root, selectors, evaluation.k, evaluation.protocol, ()
         )
     )
     tables = []

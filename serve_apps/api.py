@@ -25,6 +25,7 @@ from serve_apps.schemas import (
 )
 from serve_apps.selector import Selection, Wish
 from showcases.catalog import Catalog
+from showcases.generator.citations import keep_supported
 
 WEB = Path(__file__).resolve().parent / "web"
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -69,14 +70,16 @@ def _showcases(api: FastAPI, backend: Backend) -> None:
     async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase:
         """Select photos of a business for a person and write about them.
 
-        The person is a user of the catalog, or somebody new with a few past reviews. What a user wrote and posted
-        about this very business is left aside.
+        The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user
+        wrote and posted about this very business is left aside.
         """
         await run_in_threadpool(backend.catalog.business, asked.business_id)
         if asked.user_id is not None:
             await run_in_threadpool(backend.catalog.user, asked.user_id)
-        selection = await backend.select(Wish(asked.user_id, asked.past_reviews, asked.business_id, asked.k))
-        written = await backend.write(selection)
+        selection = await backend.select(Wish(**asked.model_dump(exclude={"supported_only"})))
+        written, left_out = await backend.write(selection), 0
+        if asked.supported_only:
+            written, left_out = keep_supported(written)
         shown = zip(selection.photo_ids, selection.relevance, strict=True)
         return Showcase(
             request_id=request.state.request_id,
@@ -84,7 +87,11 @@ def _showcases(api: FastAPI, backend: Backend) -> None:
             photos=[
                 ShownPhoto(photo_id=name, url=f"/v1/photos/{quote(name, safe='')}", relevance=q) for name, q in shown
             ],
-            sentences=[Sentence(text=row.text, photos=row.photos, score=row.score) for row in written],
+            sentences=[
+                Sentence(text=row.text, photos=row.photos, score=row.score, supported=row.supported) for row in written
+            ],
+            unsupported=left_out,
+            keywords=selection.keywords,
             past_reviews=selection.past_reviews,
             past_photos=selection.past_photos,
             models=models,

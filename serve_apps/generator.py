@@ -11,16 +11,22 @@ from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.selector import Selection
 from showcases.generator import GeneratorPredictor
+from showcases.generator.citations import cite
 from showcases.gest.sentences import split_sentences
 
 
 @dataclass(frozen=True)
 class Written:
-    """A sentence; `photos` are those that it describes, best first, `score` is the highest probability of all."""
+    """A sentence; `photos` are the ids of those that it describes, the rest as in `Citation`."""
 
     text: str
     photos: list[str]
     score: float
+
+    @property
+    def supported(self) -> bool:
+        """Whether any photo shows what it says."""
+        return bool(self.photos)
 
 
 class Generator:
@@ -57,14 +63,11 @@ class Generator:
         if not sentences:
             return []
         scores = self.classifier.score_all(self.encoder.encode_text(sentences), selection.vectors)  # (m, n)
-        return [self._cited(text, row, selection) for text, row in zip(sentences, scores, strict=True)]
-
-    def _cited(self, text: str, scores: np.ndarray, selection: Selection) -> Written:
-        best_first = np.argsort(-scores, kind="stable")
-        described = [
-            selection.photo_ids[number] for number in best_first if scores[number] >= self.classifier.threshold
+        citations = cite(scores, self.classifier.threshold)
+        return [
+            Written(text, [selection.photo_ids[number] for number in citation.photos], citation.score)
+            for text, citation in zip(sentences, citations, strict=True)
         ]
-        return Written(text, described, float(scores.max()))
 
 
 def _padded(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 MAX_PHOTOS = 5  # the paper's limit for a showcase
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
@@ -21,6 +22,11 @@ class ShowcaseRequest(BaseModel):
                     "past_reviews": ["The tonkotsu ramen was rich and the egg just right."],
                     "business_id": "5f0c3a9e8b7d6c5b4a392817",
                 },
+                {
+                    "keywords": ["ramen", "rooftop terrace"],
+                    "business_id": "5f0c3a9e8b7d6c5b4a392817",
+                    "supported_only": True,
+                },
             ]
         },
     )
@@ -29,17 +35,28 @@ class ShowcaseRequest(BaseModel):
     past_reviews: list[PastReview] | None = Field(
         None, min_length=1, max_length=50, description="What somebody new wrote about other places, one text a review."
     )
+    keywords: list[Keyword] | None = Field(
+        None,
+        min_length=1,
+        max_length=20,
+        description="What somebody new likes, e.g. ramen; alone or with past_reviews, each counts as one of them.",
+    )
     business_id: Identifier
     k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer come back where there are fewer.")
 
+    supported_only: bool = Field(
+        False, description="Leave out sentences that no photo supports; the best one stays where none is supported."
+    )
+
     @model_validator(mode="after")
     def one_person(self) -> Self:
-        if (self.user_id is None) == (self.past_reviews is None):
-            given = "neither" if self.user_id is None else "both"
-            raise ValueError(f"give either user_id or past_reviews; {given} came")
+        somebody_new = self.past_reviews is not None or self.keywords is not None
+        if (self.user_id is not None) == somebody_new:
+            given = "both" if somebody_new else "neither"
+            raise ValueError(f"give either user_id, or past_reviews or keywords of somebody new; {given} came")
         return self
 
-    @field_validator("past_reviews")
+    @field_validator("past_reviews", "keywords")
     @classmethod
     def with_words(cls, texts: list[str] | None) -> list[str] | None:
         if texts is not None and not any(character.isalnum() for text in texts for character in text):
@@ -61,6 +78,7 @@ class Sentence(BaseModel):
     text: str
     photos: list[str] = Field(description="Ids of the photos that it describes by the pair classifier, best first.")
     score: float = Field(ge=0, le=1, description="The pair classifier's highest probability over the photos.")
+    supported: bool = Field(description="Whether that reaches the classifier's threshold: a photo shows what it says.")
 
 
 class ModelVersion(BaseModel):
@@ -77,6 +95,8 @@ class Showcase(BaseModel):
     business_id: str
     photos: list[ShownPhoto]
     sentences: list[Sentence]
+    unsupported: int = Field(description="Sentences left out as `supported_only` asked; 0 where it did not.")
+    keywords: int = Field(description="Keywords that were read; those without a letter or digit are not.")
     past_reviews: int = Field(description="Past reviews that were read, those of this business left aside.")
     past_photos: int = Field(description="Past photos that were looked at, likewise.")
     models: dict[str, ModelVersion] = Field(description="By role: selector, generator.")

@@ -121,11 +121,15 @@ function switchKind() {
 
 // --- asking -------------------------------------------------------------------------------------------------------
 
+const parts = (text, mark) => text.split(mark).map((part) => part.trim()).filter(Boolean);
+
 function wish() {
   const body = { business_id: chosen("business"), k: Number($("k").value) };
   if (document.querySelector('input[name="kind"]:checked').value === "new") {
-    body.past_reviews = $("past").value.split("\n").map((line) => line.trim()).filter(Boolean);
-    if (!body.past_reviews.length) throw new Error("Write a sentence or two first, so that we get to know this guest.");
+    const said = parts($("past").value, "\n"), likes = parts($("keywords").value, ",");
+    if (!said.length && !likes.length) throw new Error("Write a sentence or two first, or what this guest likes, so that we get to know them.");
+    if (said.length) body.past_reviews = said;
+    if (likes.length) body.keywords = likes;
   } else {
     body.user_id = chosen("user");
     if (!body.user_id) throw new Error("Choose a guest first.");
@@ -248,9 +252,13 @@ function lightSentences(article, id) {
 
 function foot(answer, body) {
   const versions = Object.entries(answer.models).map(([role, model]) => `${role} v${model.version}`).join(", ");
-  const known = [many(answer.past_reviews, "past review"), ...(body.user_id ? [many(answer.past_photos, "past photo")] : [])];
+  const known = [];
+  if (body.user_id || answer.past_reviews) known.push(many(answer.past_reviews, "past review"));
+  if (body.user_id) known.push(many(answer.past_photos, "past photo"));
+  const places = known.length ? " about other places" : "";
+  const keywords = answer.keywords ? [many(answer.keywords, "keyword")] : [];
   const element = make("footer", { class: "foot" },
-    make("p", {}, `Made from ${known.join(" and ")} about other places, by ${versions}.`),
+    make("p", {}, `Made from ${[...keywords, known.join(" and ") + places].filter(Boolean).join(" and ")}, by ${versions}.`),
     make("p", {}, "Request ", make("code", {}, answer.request_id)));
   if (body.user_id) {
     const details = make("details", {}, make("summary", {}, "How this guest writes"));

@@ -1,5 +1,6 @@
 """evaluate on a small workspace whose models are untrained: every file of the report, and figures worked out again."""
 
+import base64
 import csv
 import io
 import json
@@ -150,6 +151,17 @@ def test_table_3_holds_every_ranker_and_the_papers_figures(evaluated: Workspace)
     assert table["img+text", "F1@3"]["paper_as_printed"] == "29.09"
     p, r, f1 = (float(table["img", name]["value"]) for name in ("Prec@3", "Recall@3", "F1@3"))
     assert f1 * (p + r) == pytest.approx(2 * p * r) and 0 <= p < 1
+
+
+def test_the_dials_curve_is_in_the_report(evaluated: Workspace) -> None:
+    curve, table = read_csv(evaluated, "theta_curve.csv"), read_csv(evaluated, "table_3.csv")
+    assert len({row for row, _ in curve}) == 2 + 2 * 9  # random, most-popular; two variants
+    for metric in ("F1@3", "Div@3"):
+        assert curve["img+text, θ = 3 (the model's)", metric]["value"] == table["img+text", metric]["value"]
+    png = evaluated.read_bytes("report", "theta_curve.png")
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert base64.b64encode(png).decode() in evaluated.read_bytes("report", "report.html").decode()
+    assert "](theta_curve.png)" in evaluated.read_bytes("report", "report.md").decode()
 
 
 def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:

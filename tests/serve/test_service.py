@@ -145,6 +145,36 @@ def test_somebody_new_is_known_by_what_they_write(client: httpx.Client, visit: d
     assert post(client, past_reviews=[texts[0]], business_id=business).json()["photos"] == one["photos"]
 
 
+def test_keywords_make_the_text_part_of_a_profile(client: httpx.Client, tiny_workspace: Workspace, visit: dict) -> None:
+    """Relevance by hand from the encoder's vectors of the words; with past reviews they are averaged as one of them."""
+    args, words, said = ShowcaseArgs(root=tiny_workspace.root), ["ramen", "rooftop terrace"], "Lovely soup."
+    encoder, images = models.load_encoder(args), EmbeddingTable.read(tiny_workspace, "image_embeddings")
+    selector = Selector.from_pretrained(models.resolve(args).selector.download())
+    asked = {"keywords": [" ramen", "rooftop terrace", "!!"], "business_id": visit["business_id"], "k": 5}
+    for body, texts in ((asked, words), ({**asked, "past_reviews": [said]}, [said, *words])):
+        answer = post(client, **body).json()
+        text = torch.from_numpy(encoder.encode_text(texts).mean(0))
+        vectors = torch.from_numpy(images.gather([photo["photo_id"] for photo in answer["photos"]]))
+        with torch.no_grad():
+            expected = selector.relevance(torch.cat([text, torch.zeros(images.dim)])[None], vectors[None])[0].tolist()
+        assert [photo["relevance"] for photo in answer["photos"]] == pytest.approx(expected, rel=1e-3)
+        counts = (answer["keywords"], answer["past_reviews"], answer["past_photos"])
+        assert counts == (2, len(texts) - 2, 0) and answer["sentences"]
+
+
+def test_sentences_that_no_photo_supports_can_be_left_out(client: httpx.Client, visit: dict) -> None:
+    left_out = []
+    for place in [row["business_id"] for row in client.get("/v1/businesses").json()][:12]:
+        wish = {"user_id": visit["user_id"], "business_id": place, "k": 1}
+        everything, some = (post(client, **wish, supported_only=only).json() for only in (False, True))
+        said = everything["sentences"]
+        assert everything["unsupported"] == 0 and all(row["supported"] == bool(row["photos"]) for row in said)
+        kept = [row for row in said if row["supported"]] or sorted(said, key=lambda row: -row["score"])[:1]
+        assert some["sentences"] == kept and some["unsupported"] == len(said) - len(kept)
+        left_out.append((some["unsupported"], kept[0]["supported"]))
+    assert (0, True) in left_out and (1, False) in left_out  # nothing was left out, all but the best one was
+
+
 def test_batched_answers_equal_single_ones(client: httpx.Client, reviews: list[dict]) -> None:
     """Padding to the longest of a batch changes nothing."""
     places = [row["business_id"] for row in client.get("/v1/businesses").json()]
@@ -171,8 +201,14 @@ def test_batched_answers_equal_single_ones(client: httpx.Client, reviews: list[d
         ({"business_id": "x' OR '1'='1"}, 404, "no business"),
         ({"user_id": "' OR true --"}, 404, "no user"),
         ({"user_id": "a\nb"}, 422, "all of them printable"),
-        ({"user_id": None}, 422, "give either user_id or past_reviews; neither came"),
-        ({"past_reviews": ["Lovely."]}, 422, "give either user_id or past_reviews; both came"),
+        ({"user_id": None}, 422, "give either user_id, or past_reviews or keywords of somebody new; neither came"),
+        ({"past_reviews": ["Lovely."]}, 422, "past_reviews or keywords of somebody new; both came"),
+        ({"keywords": ["ramen"]}, 422, "past_reviews or keywords of somebody new; both came"),
+        ({"user_id": None, "keywords": []}, 422, "keywords: List should have at least 1 item"),
+        ({"user_id": None, "keywords": ["a"] * 21}, 422, "keywords: List should have at most 20 items"),
+        ({"user_id": None, "keywords": ["  "]}, 422, "keywords.0: String should have at least 1 character"),
+        ({"user_id": None, "keywords": ["a" * 61]}, 422, "keywords.0: String should have at most 60 characters"),
+        ({"user_id": None, "keywords": ["?!"]}, 422, "keywords: there is not a word in them"),
         ({"user_id": None, "past_reviews": []}, 422, "past_reviews: List should have at least 1 item"),
         ({"user_id": None, "past_reviews": ["?!"]}, 422, "there is not a word in them"),
         ({"k": 0}, 422, "k: Input should be greater than or equal to 1"),

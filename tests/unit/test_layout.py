@@ -124,6 +124,17 @@ def test_wrong_yaml_is_refused(content: dict[str, object], tmp_path: Path, capsy
     assert next(iter(content)) in capsys.readouterr().err
 
 
+def test_short_flags_are_the_long_ones_and_win_over_the_file(tmp_path: Path) -> None:
+    from jobs.config import parse
+
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"cluster": {"workers": 2}, "fetch_images": {"retry": "expired"}}))
+    short = parse(["--config", str(file), "--workers", "4", "--retry", "failed", "--reviews", "r.json"], "test")
+    long = ["--cluster.workers", "4", "--fetch_images.retry", "failed", "--corpus.reviews", "r.json"]
+    assert short == parse(["--config", str(file), *long], "test")
+    assert parse(["--config", str(file)], "test").cluster.workers == 2
+
+
 @pytest.mark.parametrize("name", ["mini", "paper"])
 def test_shipped_configs_are_valid(repository: Path, name: str) -> None:
     from jobs.config import parse

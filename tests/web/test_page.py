@@ -147,6 +147,18 @@ def test_somebody_new_types_a_few_sentences(page: Page) -> None:
     expect(page.locator("#showcase")).to_contain_text("a new guest")
 
 
+def test_somebody_new_may_type_keywords_alone(page: Page) -> None:
+    page.get_by_text("Somebody new").click()
+    page.get_by_label("Or what they like, in a few words with commas between.").fill("ramen, rooftop terrace,")
+    page.locator("#businesses .pick").first.click()
+    with page.expect_request("**/v1/showcases") as asked:
+        page.get_by_role("button", name="Make the showcase").click()
+    assert asked.value.post_data_json["keywords"] == ["ramen", "rooftop terrace"]
+    assert not {"past_reviews", "user_id"} & set(asked.value.post_data_json)
+    expect(page.locator(RICH)).to_have_count(3)
+    expect(page.locator("#showcase")).to_contain_text("Made from 2 keywords, by ")
+
+
 def test_what_is_missing_is_said(page: Page) -> None:
     make = page.get_by_role("button", name="Make the showcase")
     make.click()

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from showcases.errors import ConfigError
+
+MAX_THETA = 10.0  # q is at most e^4, and the kernel's q^(2 theta) must be a float32
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -14,6 +18,7 @@ class EvaluateConfig:
         max_examples: test examples that explanations are written for.
         gallery: test users shown in the report.
         batch_size: explanations written at once.
+        thetas: of the quality/diversity dial's curve, each 0 to 10; the served theta is added. None draws no curve.
     """
 
     protocol: Literal["paper", "deployment"] = "paper"
@@ -21,6 +26,12 @@ class EvaluateConfig:
     max_examples: int = 300
     gallery: int = 12
     batch_size: int = 64
+    thetas: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+    def __post_init__(self) -> None:
+        wrong = [theta for theta in self.thetas if not 0 <= theta <= MAX_THETA]
+        if wrong:
+            raise ConfigError(f"evaluate.thetas has {wrong}; each must lie from 0 to {MAX_THETA:g}")
 
 
 @dataclass(frozen=True)

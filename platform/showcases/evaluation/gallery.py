@@ -10,6 +10,7 @@ import numpy as np
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation.alignment import Scores
 from showcases.evaluation.examples import Example
+from showcases.generator.citations import cite
 from showcases.photos import PhotoError, take_in
 
 THUMBNAIL = 320  # px, the shorter side
@@ -41,8 +42,8 @@ class Sentence:
 
     def best(self, threshold: float) -> list[tuple[int, float]]:
         """(photo number, score) of the photos that it describes, the best first."""
-        found = [(number, score) for number, score in enumerate(self.scores) if score >= threshold]
-        return sorted(found, key=lambda pair: -pair[1])
+        (citation,) = cite(np.array([self.scores]), threshold)
+        return [(number, self.scores[number]) for number in citation.photos]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The report: Markdown for a terminal, CSV for programs, one HTML page that asks the network for nothing."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from showcases.evaluation import paper
+from showcases.evaluation.dial import Picture
 from showcases.evaluation.gallery import Showcase
 from showcases.evaluation.tables import Table
 
@@ -50,6 +52,7 @@ class Report:
     Attributes:
         encoder: model id of the CLIP.
         left_out: what was left out, by artifact and reason.
+        pictures: each beside the table of its name.
     """
 
     title: str
@@ -59,17 +62,24 @@ class Report:
     labels: Labels
     left_out: Mapping[str, Mapping[str, int]]
     showcases: Sequence[Showcase] = field(default_factory=tuple)
+    pictures: Sequence[Picture] = field(default_factory=tuple)
 
     def to_markdown(self) -> str:
         """Tables, classifier, what was left out."""
         lines = [f"# {self.title}", "", f"Encoder {self.encoder}; {self.created}.", ""]
-        lines += [table.to_markdown() for table in self.tables]
+        for table in self.tables:
+            lines += [table.to_markdown()]
+            lines += [f"![{each.alt}]({each.name}.png)\n\n{each.caption}\n" for each in self.pictures_of(table)]
         lines += ["### The classifier", "", self.labels.sentence(), "", "### Left out", ""]
         lines += [
             f"- {artifact}: {', '.join(f'{count:,} {reason}' for reason, count in reasons.items())}"
             for artifact, reasons in self.shown_left_out().items()
         ] or ["- nothing"]
         return "\n".join(lines) + "\n"
+
+    def pictures_of(self, table: Table) -> list[Picture]:
+        """Those that stand beside a table."""
+        return [picture for picture in self.pictures if picture.name == table.name]
 
     def shown_left_out(self) -> dict[str, dict[str, int]]:
         """Reasons in words, without those that never came up."""
@@ -87,6 +97,7 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
         return environment.get_template("report.html.j2").render(report=self)
 
     def files(self) -> dict[str, bytes]:
@@ -98,4 +109,5 @@ class Report:
             "gallery.json": json.dumps(gallery, ensure_ascii=False, indent=1),
             **{f"tables/{table.name}.csv": table.to_csv() for table in self.tables},
         }
-        return {path: text.encode() for path, text in named.items()}
+        pictures = {f"{picture.name}.png": picture.png for picture in self.pictures}
+        return {path: text.encode() for path, text in named.items()} | pictures

@@ -14,6 +14,7 @@ OTHER_DATA = (
 )
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
 ORDER = (GROUND_TRUTH, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
+RANKING = {"Prec": "precision", "Recall": "recall", "F1": "f1", "Div": "diversity"}  # column: of RankingFigures
 PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
 
 
@@ -69,11 +70,9 @@ def table_2(systems: Mapping[System, Mapping[str, Figure]], protocol: str) -> Ta
 
 def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
     """Table 3: random, most-popular and each selector variant."""
-    names = {"precision": f"Prec@{k}", "recall": f"Recall@{k}", "f1": f"F1@{k}", "diversity": f"Div@{k}"}
     rows = []
     for name in _ordered(entry.name for entry in ranked):
-        seeds = [entry.figures for entry in ranked if entry.name == name]
-        measured = {column: [_figure(figures, part) for figures in seeds] for part, column in names.items()}
+        measured = ranking_cells([entry.figures for entry in ranked if entry.name == name], k)
         rows.append(Row(name, measured, paper.TABLE_3.get(name, {}) if k == 3 else {}))
     notes = (
         f"{ranked[0].figures.examples} test examples; ± is the standard deviation over seeds. In percent.",
@@ -81,7 +80,17 @@ def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
         _protocol_note(protocol),
         "The paper's split of GEST-s1 was never released: its figures can be matched only statistically. " + OTHER_DATA,
     )
-    return Table("table_3", "Table 3: photos", tuple(Column(name) for name in names.values()), tuple(rows), notes)
+    return Table("table_3", "Table 3: photos", ranking_columns(k), tuple(rows), notes)
+
+
+def ranking_columns(k: int) -> tuple[Column, ...]:
+    """Table 3's columns."""
+    return tuple(Column(f"{name}@{k}") for name in RANKING)
+
+
+def ranking_cells(seeds: Sequence[RankingFigures], k: int) -> dict[str, list[Figure]]:
+    """Table 3's cells by column, from a ranker's figures over its seeds."""
+    return {f"{name}@{k}": [_figure(figures, part) for figures in seeds] for name, part in RANKING.items()}
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

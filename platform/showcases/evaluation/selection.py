@@ -27,6 +27,8 @@ class Ranked:
         chosen: photo ids by review id, in the order of choice.
         liked_more: beside each of them the share of the candidates that are less relevant to the user, 0 to 1; only
             where it was asked for.
+        theta: the selector's own; none for a ranker without a dial.
+        by_theta: figures as the dial turns; of the first seed of each variant.
     """
 
     name: str
@@ -34,9 +36,17 @@ class Ranked:
     figures: RankingFigures
     chosen: dict[str, list[str]] = field(default_factory=dict)
     liked_more: dict[str, list[float]] = field(default_factory=dict)
+    theta: float | None = None
+    by_theta: dict[float, RankingFigures] = field(default_factory=dict)
 
 
-def rank_test_users(root: str, models: Mapping[tuple[str, int], Place], k: int, protocol: Protocol) -> list[Ranked]:
+def rank_test_users(
+    root: str,
+    models: Mapping[tuple[str, int], Place],
+    k: int,
+    protocol: Protocol,
+    thetas: Sequence[float],
+) -> list[Ranked]:
     """Random (several seeds), most-popular, then each trained variant, the first one with its relevances.
 
     Args:
@@ -44,6 +54,7 @@ def rank_test_users(root: str, models: Mapping[tuple[str, int], Place], k: int, 
         models: where each (variant, seed) lies in the workspace.
         k: photos to choose.
         protocol: of the candidates; without the user's own photos there is nothing to hit.
+        thetas: settings of the dial to try with the first seed of each variant, beside its own.
 
     Raises:
         ConfigError: no test user has a photo.
@@ -63,8 +74,24 @@ def rank_test_users(root: str, models: Mapping[tuple[str, int], Place], k: int, 
         figures, names = rank_split(data, selector_ranker(model), k, profile=model.profile, protocol=protocol)
         chosen = dict(zip(data.review_ids, names, strict=True))
         liked = liked_more(model, data, names, protocol) if number == 0 else []
-        result.append(Ranked(variant, seed, figures, chosen, dict(zip(data.review_ids, liked, strict=False))))
+        theta = model.config.theta
+        first = all(entry.name != variant for entry in result)
+        curve = turn_dial(model, data, thetas, k, protocol) | {theta: figures} if first and thetas else {}
+        result.append(
+            Ranked(variant, seed, figures, chosen, dict(zip(data.review_ids, liked, strict=False)), theta, curve)
+        )
     return result
+
+
+def turn_dial(
+    model: Selector, data: SelectorData, thetas: Sequence[float], k: int, protocol: Protocol
+) -> dict[float, RankingFigures]:
+    """Figures of a selector for each theta but its own."""
+    return {
+        theta: rank_split(data, selector_ranker(model, theta), k, profile=model.profile, protocol=protocol)[0]
+        for theta in thetas
+        if theta != model.config.theta
+    }
 
 
 @torch.no_grad()

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from showcases.errors import ModelError
+from showcases.generator.card import generator_card
 from showcases.generator.config import GeneratorConfig, Inputs
 from showcases.generator.decoder import new_decoder, pretrained_decoder, rebuilt_decoder
 from showcases.generator.decoding import Decoding, write
 from showcases.generator.mma import Encoded, MultiModalEncoder
 from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
+from showcases.model_card import Training
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -126,8 +128,8 @@ class Generator(nn.Module):
         encoded = self.encode(images, image_mask, reviews, review_mask)
         return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding)
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write config.json, model.safetensors and the tokenizer's files."""
+    def save_pretrained(self, folder: Path, training: Training | None = None) -> None:
+        """Write config.json, model.safetensors, the tokenizer's files and a model card, which tells of `training`."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.contiguous() for name, value in self.state_dict().items() if name != TIED}
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
@@ -142,14 +144,16 @@ class Generator(nn.Module):
             "decoder": self.decoder.config.to_dict(),
         }
         (folder / CONFIG_FILE).write_text(json.dumps(description, indent=2, sort_keys=True))
+        generator_card(self).write(folder, training)
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> "Generator":
+    def from_pretrained(cls, folder: Path | str) -> "Generator":
         """Read what `save_pretrained` wrote.
 
         Raises:
             ModelError: the folder is not complete, or not a generator's.
         """
+        folder = Path(folder)
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise ModelError(f"{folder}: no {name}; a generator's folder is written by jobs.train_generator")

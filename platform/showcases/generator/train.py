@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
+from showcases.generator.card import losses_in_words
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.generator.data import COLUMNS, Features, GeneratorData, select_rows
 from showcases.generator.decoder import starting_decoder
 from showcases.generator.examples import HARD, prepared_rows, training_texts
 from showcases.generator.model import Generator
 from showcases.generator.objective import Objective, nats_per_word
+from showcases.model_card import Training
 from showcases.training import Report, Stream, fit
 from showcases.training.batches import in_memory
 from showcases.training.parallel import distributed
@@ -67,6 +69,8 @@ def train_generator_variant(
     tokenizer = generator.tokenizer
     val = GeneratorData(val_rows, tokenizer, config.model.max_tokens)
     facts = {"train_rows": examples.rows, "val_rows": len(val), "vocabulary": len(tokenizer)}
+    data = f"{examples.rows:,} training and {len(val):,} validation examples of a corpus in the form of GEST-s2"
+    told = Training(data, losses_in_words(config.contrastive, variant))
 
     def loss(model: nn.Module, table: pa.Table) -> tuple[Tensor, dict[str, float]]:
         rows = select_rows(table.to_pylist(), features, config.model)
@@ -85,7 +89,7 @@ def train_generator_variant(
 
     def save(model: nn.Module, folder: Path) -> None:
         assert isinstance(model, Objective)
-        model.generator.save_pretrained(folder)
+        model.generator.save_pretrained(folder, told)
 
     return fit(
         distributed(objective, device),

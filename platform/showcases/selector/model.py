@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from showcases.errors import ConfigError, ModelError
+from showcases.model_card import Training
+from showcases.selector.card import selector_card
 from showcases.selector.config import Profile, SelectorConfig
 from showcases.selector.greedy import greedy_map
 from showcases.selector.kernel import deep_kernel, rbf_kernel
@@ -130,8 +132,8 @@ class Selector(nn.Module):
         theta = self.config.theta if theta is None else theta
         return greedy_map(self(profiles, images, mask, candidates, theta), mask, k)
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write config.json and model.safetensors."""
+    def save_pretrained(self, folder: Path, training: Training | None = None) -> None:
+        """Write config.json, model.safetensors and a model card, which tells of `training`."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "profile": self.profile,
@@ -142,9 +144,10 @@ class Selector(nn.Module):
         }
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True))
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        selector_card(self).write(folder, training)
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> "Selector":
+    def from_pretrained(cls, folder: Path | str) -> "Selector":
         """Read what `save_pretrained` wrote; in evaluation mode.
 
         Raises:

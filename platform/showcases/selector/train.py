@@ -15,6 +15,8 @@ from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingShards, with_photo
 from showcases.errors import ConfigError
 from showcases.evaluation.ranking import rank_split, selector_ranker
+from showcases.model_card import Training
+from showcases.selector.card import LOSS
 from showcases.selector.config import Profile, TrainSelectorConfig
 from showcases.selector.data import SelectorBatch, SelectorData, World
 from showcases.selector.likelihood import log_likelihood
@@ -120,11 +122,14 @@ def _fit(
     def validate(_: nn.Module) -> dict[str, float]:
         return validation_figures(model, validation, config.k, device)
 
+    count = examples.rows if isinstance(examples, Stream) else examples
+    data = f"{count:,} training and {len(validation):,} validation examples of a corpus in the form of GEST-s1"
+    told = Training(data, LOSS)
     metrics = fit(
         distributed(model, device),
         loss,
         validate,
-        lambda _, folder: selector.save_pretrained(folder),
+        lambda _, folder: selector.save_pretrained(folder, told),
         examples,
         replace(config.loop, seed=seed),
         report,

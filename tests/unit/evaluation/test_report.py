@@ -1,8 +1,10 @@
 """Tables, gallery and page: what is printed follows from the figures, and nothing from a review can break the page."""
 
+import base64
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError
 from showcases.evaluation import paper, results
 from showcases.evaluation.alignment import cosines
+from showcases.evaluation.dial import Picture
 from showcases.evaluation.examples import Example, draw_examples, generator_rows
 from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
 from showcases.evaluation.ranking import RankingFigures, harmonic_mean
@@ -180,6 +183,16 @@ def test_page_escapes_what_people_wrote_and_asks_the_network_for_nothing(report:
     assert "no file" in page  # p0 and p2 have no bytes
     assert "from photos and past reviews" in page and "from past reviews alone" in page
     assert "the user posted it" in page and "ahead of 90% of the photos" in page and "nothing was written" in page
+
+
+def test_a_picture_stands_beside_its_table_in_every_form(report: Report) -> None:
+    png = b"\x89PNG not really"
+    with_picture = replace(report, pictures=[Picture("t", "said <b>", "A caption.", png)])
+    files = with_picture.files()
+    assert files["t.png"] == png and "t.png" not in report.files()
+    page, text = files["report.html"].decode(), files["report.md"].decode()
+    assert f"data:image/png;base64,{base64.b64encode(png).decode()}" in page and 'alt="said &lt;b&gt;"' in page
+    assert "![said <b>](t.png)\n\nA caption." in text
 
 
 def test_report_names_labels_and_what_was_left_out(report: Report) -> None:

@@ -2,17 +2,21 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from showcases.errors import ModelError
-from showcases.generator import Generator, GeneratorPredictor
+from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor
+from showcases.generator.card import losses_in_words
 from showcases.generator.tokenizer import decode
+from showcases.model_card import Training
 
 IMAGE_DIM, TEXT_DIM = 6, 5
 
@@ -91,6 +95,30 @@ def test_padding_behind_a_text_changes_nothing_before_it(generator, batch):
     torch.testing.assert_close(generator(**batch, tokens=padded)[:, :6], generator(**batch, tokens=tokens))
 
 
+@pytest.mark.parametrize("width", [512, 640, 768])  # of CLIP ViT-B/32, RN50x4 and ViT-L/14
+def test_order_and_padding_of_photos_and_reviews_leave_the_logits(small, tokenizer, width):
+    torch.manual_seed(0)
+    model = Generator(small, tokenizer, width, width).eval()
+    for name, parameter in model.named_parameters():  # cross-attention starts almost at 0: give it a say
+        if "crossattention" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    images = torch.nn.functional.normalize(torch.randn(2, 4, width), dim=-1)
+    reviews = torch.nn.functional.normalize(torch.randn(2, 6, width), dim=-1)
+    tokens = torch.randint(1, 200, (2, 7))
+
+    def logits(photos: list[int], texts: list[int], padding: int = 0) -> torch.Tensor:
+        parts = []
+        for features, order in ((images, photos), (reviews, texts)):
+            padded = torch.nn.functional.pad(features[:, order], (0, 0, 0, padding), value=9.0)
+            parts += [padded, (torch.arange(padded.shape[1]) < len(order)).expand(2, -1)]
+        return model(*parts, tokens=tokens)
+
+    straight = logits([0, 1, 2, 3], [0, 1, 2, 3, 4, 5])
+    for other in (logits([2, 0, 3, 1], [5, 3, 0, 1, 4, 2]), logits([0, 1, 2, 3], [0, 1, 2, 3, 4, 5], padding=3)):
+        torch.testing.assert_close(other, straight, atol=1e-5, rtol=1e-5)
+    assert (logits([0, 1], [0]) - straight).abs().max() > 1e-3  # photos and reviews are heard at all
+
+
 def test_a_saved_model_comes_back_whole(generator, batch, tmp_path):
     generator.save_pretrained(tmp_path / "model")
     loaded = Generator.from_pretrained(tmp_path / "model")
@@ -100,6 +128,43 @@ def test_a_saved_model_comes_back_whole(generator, batch, tmp_path):
     assert (loaded.config, loaded.inputs, loaded.embedding_space) == (generator.config, "img+text", "space-1")
     assert loaded.decoder.lm_head.weight is loaded.decoder.transformer.wte.weight
     assert json.loads((tmp_path / "model" / "config.json").read_text())["embedding_space"] == "space-1"
+
+
+class TestCard:
+    def test_its_python_loads_the_model(self, generator, batch, tmp_path, monkeypatch):
+        generator.save_pretrained(tmp_path)
+        code = re.search(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.S)
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, Generator] = {}
+        exec(code[1], names)
+        assert len(code[1].split("\n\n")) == 2 and names["generator"].generate(**batch) == generator.generate(**batch)
+
+    @pytest.mark.parametrize(
+        ("inputs", "task"), [("img+text", "image-text-to-text"), ("img", "image-to-text"), ("text", "text-generation")]
+    )
+    def test_the_hub_reads_it_and_it_states_the_sizes(self, small, tokenizer, tmp_path, inputs, task):
+        model = Generator(small, tokenizer, IMAGE_DIM, TEXT_DIM, inputs, "small/corpus#12")
+        model.save_pretrained(tmp_path)
+        card = ModelCard.load(tmp_path / "README.md")
+        assert (card.data.library_name, card.data.pipeline_tag) == ("showcases", task)
+        assert "personalized-showcases" in card.data.tags and "`small/corpus#12`" in card.text
+        weights = load_file(tmp_path / "model.safetensors")  # centre and scale of the features are no parameters
+        count = sum(value.numel() for name, value in weights.items() if not name.endswith((".centre", ".scale")))
+        assert f"| parameters | {count:,} |" in card.text and "| encoder layers | 1 |" in card.text
+        assert ("Photos: CLIP" in card.text, "Past reviews: mean" in card.text) == ("img" in inputs, "text" in inputs)
+        assert "## Training" not in card.text
+
+    def test_training_is_told_by_the_caller(self, generator, tmp_path):
+        told = Training("100 reviews", losses_in_words(ContrastiveConfig(), "img"), {"val_nats_per_word": 2.34567})
+        generator.save_pretrained(tmp_path, told)
+        text = (tmp_path / "README.md").read_text()
+        assert "- Data: 100 reviews\n- Loss: cross-entropy + 0.2 × cross-modal contrastive loss CCL" in text
+        assert "- val_nats_per_word: 2.346\n" in text and "PCL" not in text  # the variant reads no reviews
+
+    def test_no_folder_of_this_machine_is_named(self, small, tokenizer, gpt2_folder, tmp_path):
+        Generator(replace(small, pretrained=str(gpt2_folder)), tokenizer, 6, 5).save_pretrained(tmp_path / "model")
+        text = (tmp_path / "model" / "README.md").read_text()
+        assert "from GPT-2 weights `gpt2`" in text and str(gpt2_folder.parent) not in text
 
 
 def test_folders_that_hold_no_generator_are_refused(generator, tmp_path):

@@ -2,13 +2,18 @@
 
 import json
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
 
 from showcases.errors import ConfigError, ModelError
+from showcases.model_card import Training
 from showcases.selector import Selector, SelectorConfig, SelectorPredictor, user_profile
 from showcases.selector.greedy import greedy_map
 from showcases.selector.likelihood import log_likelihood
@@ -128,6 +133,26 @@ def test_before_training_relevance_is_the_likeness_of_profile_and_photo(hidden_d
     assert logits.std().item() == pytest.approx(1.0, abs=0.1)
 
 
+def test_keywords_like_a_photo_raise_it_above_the_others() -> None:
+    """Somebody new with nothing but typed words: those whose features are a photo's bring that photo to the front."""
+    torch.manual_seed(0)
+    model = Selector(SelectorConfig(hidden_dims=(24,), out_dim=12), "img+text", 12, 12)
+    photos = torch.nn.functional.normalize(torch.randn(200, 12), dim=1)
+    model.start_from_likeness(torch.cat([photos[:100], photos[100:]], dim=1), photos)
+    shown = photos[:6].numpy()
+
+    def ranks(keywords: np.ndarray) -> list[int]:
+        profile = user_profile(keywords, np.zeros((0, 12), np.float32), "img+text")
+        relevance = model.relevance(torch.from_numpy(profile)[None], photos[None, :6])[0]
+        return relevance.argsort(descending=True).argsort().tolist()
+
+    for wanted in range(6):
+        assert ranks(shown[[wanted]])[wanted] == 0
+        both = ranks(shown[[wanted, (wanted + 1) % 6]])  # two keywords count alike
+        assert sorted([both[wanted], both[(wanted + 1) % 6]])[0] == 0
+        assert both[(wanted + 1) % 6] <= ranks(shown[[wanted]])[(wanted + 1) % 6]
+
+
 def test_the_first_likeness_uses_the_photos_main_directions_where_the_towers_are_narrow() -> None:
     torch.manual_seed(0)
     spread = torch.tensor([5.0, 4.0, 3.0, 0.1, 0.1, 0.1])
@@ -210,3 +235,19 @@ def test_predictor_refuses_other_embeddings(tmp_path: Path) -> None:
     batch = {"profile": np.zeros((1, 12)), "images": np.zeros((1, 2, 6)), "n_images": np.array([2])}
     with pytest.raises(ModelError, match="space-1"):
         SelectorPredictor(tmp_path)(batch)
+
+
+def test_the_cards_python_loads_the_model_and_the_hub_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model()
+    model.save_pretrained(tmp_path, Training(data="100 visits", metrics={"val_f1@3": 0.25}))
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.library_name == "showcases" and "determinantal-point-process" in card.data.tags
+    assert "- Data: 100 visits\n- val_f1@3: 0.25\n" in card.text and "`space-1`" in card.text
+    count = sum(value.numel() for value in load_file(tmp_path / "model.safetensors").values())
+    assert f"| parameters | {count:,} |" in card.text
+    code = re.search(r"```python\n(.*?)```", card.text, re.S)
+    assert code is not None
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code[1], names)
+    assert torch.equal(names["selector"].select(*_inputs(), 3), model.select(*_inputs(), 3))
