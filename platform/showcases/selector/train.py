@@ -88,6 +88,7 @@ def fit_selector(
         larger_is_better=True,
         resume_from=resume_from,
         names=train.review_ids,
+        groups=train.business,
     )
     return selector, metrics
 

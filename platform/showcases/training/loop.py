@@ -26,17 +26,30 @@ class Batches:
         examples: how many there are.
         batch_size: over all ranks.
         drop_last: leave out a last batch that is not full, for losses that compare equal shares of the batch.
+        groups: (examples,) numbers of what examples have in common; with `run`, at most so many of one group stay side
+            by side, and such runs are shuffled instead of examples.
     """
 
     def __init__(
-        self, examples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, drop_last: bool = False
+        self,
+        examples: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        groups: np.ndarray | None = None,
+        run: int = 1,
     ) -> None:
         if examples < 1:
             raise ConfigError("no training examples: the training split is empty; is the corpus large enough?")
         if batch_size < world_size:
             raise ConfigError(f"batch_size {batch_size} is less than the {world_size} workers; raise it")
+        if run < 1:
+            raise ConfigError(f"run is {run}; it must be at least 1, which is a plain shuffle")
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
         self.rank, self.world_size, self.drop_last = rank, world_size, drop_last and examples >= batch_size
+        self.groups, self.run = groups, run
 
     def __len__(self) -> int:
         full, rest = divmod(self.examples, self.batch_size)
@@ -46,10 +59,24 @@ class Batches:
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield (this rank's example numbers, size of the whole batch)."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.examples)
+        dice = np.random.default_rng([self.seed, number])
+        order = dice.permutation(self.examples)
+        if self.groups is not None and self.run > 1:
+            order = _in_runs(order, self.groups, self.run, dice)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
             yield batch[self.rank :: self.world_size], len(batch)
+
+
+def _in_runs(order: np.ndarray, groups: np.ndarray, run: int, dice: np.random.Generator) -> np.ndarray:
+    """The same numbers: each group's, as they come in `order`, cut into runs, and the runs shuffled."""
+    order = order[np.argsort(groups[order], kind="stable")]
+    group = groups[order]
+    begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    sizes = np.diff(np.append(begins, len(order)))
+    place = np.arange(len(order)) - np.repeat(begins, sizes)  # within the group
+    number = np.cumsum(place % run == 0) - 1  # of the run
+    return order[np.argsort(dice.permutation(number[-1] + 1)[number], kind="stable")]
 
 
 class LossError(ShowcasesError):
@@ -102,6 +129,7 @@ def fit(
     resume_from: Path | None = None,
     drop_last: bool = False,
     names: Sequence[str] = (),
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Train `model` in place and report with each checkpoint.
 
@@ -116,6 +144,7 @@ def fit(
         resume_from: a checkpoint that an earlier call reported.
         drop_last: see Batches.
         names: of the examples, for the error.
+        groups: (examples,) of each example; `config.run` of a group come one after the other.
 
     Returns:
         The metrics of the weights that the model ends with.
@@ -124,7 +153,7 @@ def fit(
         LossError: the loss is not finite, on any rank; raised on all.
     """
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
+    batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last, groups, config.run)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
     optimizer = _optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))
