@@ -5,18 +5,20 @@
 Both train the paper's towers (1024-512-512-256-128 and 512-512-512-256-128) by Adam in batches of 512 on the same
 made-up examples of a user, a business of 36 photos, and the 1 to 4 of them that the user posted. Ours is the training
 loop that jobs.train_selector runs; the rival computes kernel and log-likelihood of one example after the other, as the
-formula is written, and runs on the first `--loop` examples. Their first losses must agree.
+formula is written, and runs on the first `--loop` examples. Their first losses must agree. The second line is the same
+training in bfloat16 with `run`: examples of one business side by side, whose photos a batch then computes once.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmarks.line import print_line
+from benchmarks.line import cores, print_line
 from showcases.embeddings import EmbeddingTable
 from showcases.selector.config import SelectorConfig
 from showcases.selector.data import PhotoPool, SelectorData
@@ -56,7 +58,7 @@ def new_model() -> SetLikelihood:
     return SetLikelihood(Selector(TOWERS, "img+text", DIM, DIM))
 
 
-def run_ours(data: SelectorData) -> tuple[float, float]:
+def run_ours(data: SelectorData, config: LoopConfig) -> tuple[float, float]:
     """Seconds of an epoch, and the first batch's loss."""
     model, losses = new_model(), []
 
@@ -67,8 +69,8 @@ def run_ours(data: SelectorData) -> tuple[float, float]:
 
     started = time.perf_counter()
     fit(
-        model, loss, lambda _: {"val_loss": 0.0}, lambda *_: None, len(data), LoopConfig(epochs=1, batch_size=BATCH),
-        lambda *_: None, monitor="val_loss", larger_is_better=False,
+        model, loss, lambda _: {"val_loss": 0.0}, lambda *_: None, len(data), config, lambda *_: None,
+        monitor="val_loss", larger_is_better=False, groups=data.business,
     )  # fmt: skip
     return time.perf_counter() - started, losses[0]
 
@@ -110,16 +112,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--examples", type=int, default=100_000)
     parser.add_argument("--candidates", type=int, default=36, help="photos of a business")
     parser.add_argument("--loop", type=int, default=1000, help="examples of the rival")
+    parser.add_argument("--run", type=int, default=20, help="examples of a business side by side, in the last lines")
     options = parser.parse_args(argv)
     data = examples(options.examples, options.candidates)
-    mine, first = run_ours(data)
+    torch.set_num_threads(cores())
+    config = LoopConfig(epochs=1, batch_size=BATCH)
+    mine, first = run_ours(data, config)
     print(f"ours: {options.examples:,} examples in {mine:.1f} s; first batch's loss {first:.4f}", flush=True)
     theirs, theirs_first = run_loop(data, max(options.loop, BATCH))
     rate, rival = options.examples / mine, max(options.loop, BATCH) / theirs
     print(f"one by one: {rival:,.1f} examples a second; first batch's loss {theirs_first:.4f}")
     if abs(first - theirs_first) > 1e-3 * abs(theirs_first):
         raise SystemExit("error: the losses differ: nothing is compared")
-    print_line("selector_epoch", rate / rival, rate, rival, "examples/s")
+    print_line("selector_epoch", rate / rival, rate, rival, "examples/s", cores())
+    for precision, run in (("bfloat16", 1), ("float32", options.run), ("bfloat16", options.run)):
+        seconds, _ = run_ours(data, replace(config, precision=precision, run=run))
+        each = options.examples / seconds
+        print(f"{precision}, runs of {run}: {each:,.1f} examples a second, {each / rival:.2f} x", flush=True)
+    print_line("selector_epoch_runs", each / rival, each, rival, "examples/s", cores())
 
 
 if __name__ == "__main__":

@@ -166,13 +166,17 @@ def _replace(rows: pa.Table, pool: "EntityPool", seed: int) -> pa.Table:
 
 @ray.remote(num_cpus=1)
 def _write(workspace: Workspace, folder: str, blocks: list[Any], left_out: dict[str, int], seed: int) -> Prepared:
-    """All rows in shards, ordered by a hash of their names: a shuffle that does not depend on how they came."""
+    """All rows in shards, ordered by hashes of their names: a shuffle that does not depend on how they came.
+
+    Rows of a business stay together, so that `LoopConfig.run` finds them.
+    """
     from showcases.generator.examples import HARD
 
     rows = pa.concat_tables(ray.get(blocks))
     key = str(seed).encode()
-    names = [blake2b(name.encode(), digest_size=8, key=key).digest() for name in rows["review_id"].to_pylist()]
-    rows = rows.take(sorted(range(len(names)), key=names.__getitem__))
+    names = zip(rows["business_id"].to_pylist(), rows["review_id"].to_pylist(), strict=True)
+    hashes = [[blake2b(part.encode(), digest_size=8, key=key).digest() for part in pair] for pair in names]
+    rows = rows.take(sorted(range(len(hashes)), key=hashes.__getitem__))
     for number, start in enumerate(range(0, len(rows), SHARD)):
         workspace.write_table(rows.slice(start, SHARD), FOLDER, folder, _shard(number))
     hard = len(rows) - rows[HARD].null_count if HARD in rows.column_names else 0
@@ -183,20 +187,23 @@ def _shard(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def stream(workspace: Workspace, prepared: Prepared, seed: int) -> "Stream":
+def stream(workspace: Workspace, prepared: Prepared, seed: int, run: int = 1) -> "Stream":
     """The prepared examples, for one rank: each rank reads all of them and takes its share of each batch.
 
-    The reading tasks ask for no CPU: all of a small cluster's may be held by the workers that wait for them.
+    `run` is that of LoopConfig. The reading tasks ask for no CPU: all of a small cluster's may be held by the workers
+    that wait for them.
     """
     from showcases.training import Stream
 
     paths = [workspace.path(FOLDER, prepared.folder, _shard(n)) for n in range(-(-prepared.rows // SHARD))]
-    return Stream(prepared.rows, partial(_epoch, workspace, paths, prepared.columns, seed))
+    return Stream(prepared.rows, partial(_epoch, workspace, paths, prepared.columns, seed, run))
 
 
 def _epoch(
-    workspace: Workspace, paths: Sequence[str], columns: Sequence[str], seed: int, number: int
+    workspace: Workspace, paths: Sequence[str], columns: Sequence[str], seed: int, run: int, number: int
 ) -> Iterator[pa.Table]:
+    from showcases.training.batches import shuffled
+
     rng = np.random.default_rng([seed, number])
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     options = ray.data.DataContext.get_current()
@@ -205,12 +212,7 @@ def _epoch(
     data = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         partial(_read, workspace=workspace, columns=columns), batch_size=1, batch_format="numpy", num_cpus=0
     )
-    yield from data.iter_batches(
-        batch_size=SHARD,
-        batch_format="pyarrow",
-        local_shuffle_buffer_size=BUFFER,
-        local_shuffle_seed=int(rng.integers(2**31)),
-    )
+    yield from shuffled(data.iter_batches(batch_size=SHARD, batch_format="pyarrow"), rng, BUFFER, run)
 
 
 def _read(items: dict[str, np.ndarray], workspace: Workspace, columns: Sequence[str]) -> pa.Table:

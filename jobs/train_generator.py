@@ -28,7 +28,7 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
     with tempfile.TemporaryDirectory() as folder:
         finetuned = arguments.get("finetuned")
         decoder = workspace.download(finetuned[0], Path(folder), *finetuned[1:]) if finetuned else None
-        rows = stream(workspace, arguments["examples"], seed)
+        rows = stream(workspace, arguments["examples"], seed, arguments["config"].loop.run)
         train_generator_variant(
             workspace, arguments["config"], variant, seed, report, resume_from, get_device(), decoder, rows
         )

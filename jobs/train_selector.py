@@ -19,7 +19,7 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 
     workspace = Workspace(arguments["root"])
     variant, seed, device = arguments["variant"], arguments["seed"], str(get_device())
-    rows = stream(workspace, arguments["examples"], seed)
+    rows = stream(workspace, arguments["examples"], seed, arguments["config"].loop.run)
     train_selector_variant(workspace, arguments["config"], variant, seed, report, resume_from, device, rows)
 
 

@@ -1,5 +1,6 @@
 """Training examples on Ray Data: what plain Python prepares, in an order that only seed and epoch decide."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def context(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> StepC
         {
             "review_id": f"u{n}_b",
             "user_id": f"u{n}",
-            "business_id": "b",
+            "business_id": f"b{n % 60}",
             "explanation": "" if n % 40 == 7 else f"The {rng.choice(DISHES)} was {rng.choice(WORDS)} on day {n}.",
             "photo_ids": ["lost"] if n % 50 == 3 else [f"p{n % 9}"],
             "history_review_ids": [],
@@ -84,6 +85,15 @@ def test_seed_and_epoch_alone_decide_the_order(context: StepContext) -> None:
     place = {name: number for number, name in enumerate(first)}
     moved = np.abs([place[name] - number for number, name in enumerate(others[0])])
     assert moved.mean() > 0.2 * len(first)
+
+
+def test_runs_keep_examples_of_a_business_together(context: StepContext) -> None:
+    prepared = prepare_selector(context, 0)
+    rows = pa.concat_tables(stream(context.workspace, prepared, 0, run=10).epoch(0))
+    assert sorted(rows["review_id"].to_pylist()) == sorted(order(context.workspace, prepared, 0, 0))
+    business = rows["business_id"].to_pylist()
+    alike = np.mean([a == b for a, b in itertools.pairwise(business)])
+    assert alike > 0.8  # 9 of 10 within a run
 
 
 def test_a_worker_that_holds_all_cpus_can_still_read(context: StepContext) -> None:

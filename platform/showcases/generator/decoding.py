@@ -1,12 +1,12 @@
 """Writing texts token by token: greedy, beam search and nucleus sampling, with all that stays the same computed once.
 
 The same tokens as transformers' `generate` on the same weights, faster: keys and values of the cross-attention are
-computed once an example and shared by its beams, those of the self-attention lie in one buffer that is never copied to
-grow, and an example whose text is settled leaves the batch.
+computed once an example and shared by its beams, those of the self-attention lie in one buffer that is copied neither
+to grow nor for beams, weights are laid out for it once, and an example whose text is settled leaves the batch.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from transformers.generation.logits_process import (
 
 from showcases.errors import ConfigError
 from showcases.generator.mma import Encoded
+from showcases.generator.weights import Precision, decoder_maps
 
 NEVER = -1e9  # log-probability of what must not be chosen; finite, so that sums of it stay numbers
 
@@ -36,6 +37,7 @@ class Decoding:
             Holtzman et al. 2020); 0 draws nothing.
         temperature: of the draw.
         seed: of the draw.
+        precision: of the decoder's weights and sums; less of it is faster, and writes other texts now and then.
     """
 
     max_tokens: int = 64
@@ -44,12 +46,15 @@ class Decoding:
     top_p: float = 0.0
     temperature: float = 1.0
     seed: int = 0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.beams < 1 or self.max_tokens < 1:
             raise ConfigError(f"beams ({self.beams}) and max_tokens ({self.max_tokens}) must be at least 1")
         if not 0 <= self.top_p <= 1 or self.temperature <= 0:
             raise ConfigError(f"top_p ({self.top_p}) must be 0 to 1, temperature ({self.temperature}) above 0")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision is {self.precision!r}; it must be one of {get_args(Precision)}")
         if self.top_p and self.beams > 1:
             raise ConfigError(f"top_p {self.top_p} draws one text; it needs beams 1, not {self.beams}")
 
@@ -57,60 +62,60 @@ class Decoding:
 class CachedDecoder:
     """A GPT-2 with cross-attention that is fed one token a row, and remembers the ones before.
 
+    Beams that go on from others take no copies of keys and values: an example's beams look at one memory of them all,
+    and a mask says which entries are of a beam's own past.
+
     Args:
         decoder: in evaluation mode.
         encoded: of B examples.
         beams: K rows an example; R = B K rows, an example's together.
         length: tokens that will be fed, at most.
+        precision: see `DecoderMaps`.
     """
 
-    def __init__(self, decoder: GPT2LMHeadModel, encoded: Encoded, beams: int, length: int) -> None:
-        self.decoder, self.beams, self.fed = decoder, beams, 0
-        self.transformer: Any = decoder.transformer
-        self.blocks: list[Any] = list(self.transformer.h)
-        self.heads = int(decoder.config.n_head)
-        hidden = encoded.hidden.to(self.transformer.wte.weight.dtype)
+    def __init__(
+        self, decoder: GPT2LMHeadModel, encoded: Encoded, beams: int, length: int, precision: Precision = "float32"
+    ) -> None:
+        self.maps, self.beams, self.fed = decoder_maps(decoder, precision), beams, 0
+        hidden = encoded.hidden.to(self.maps.tokens.dtype)
         examples, _, width = hidden.shape
+        heads = self.maps.heads
         self.mask = encoded.mask[:, None, None, :]  # (B, 1, 1, S)
         self.cross = []  # keys and values (B, H, S, d) of each block
-        for block in self.blocks:
-            both = block.crossattention.c_attn(hidden).split(width, dim=2)
-            self.cross.append([part.unflatten(2, (self.heads, -1)).transpose(1, 2).contiguous() for part in both])
-        shape = (len(self.blocks), 2, examples * beams, self.heads, length, width // self.heads)
+        for block in self.maps.blocks:
+            both = block.encoded(hidden).split(width, dim=2)
+            self.cross.append([part.unflatten(2, (heads, -1)).transpose(1, 2).contiguous() for part in both])
+        shape = (len(self.maps.blocks), 2, examples, heads, length, beams, width // heads)
         self.own = hidden.new_empty(shape)  # keys and values of the tokens so far
+        self.past = hidden.new_full((examples, 1, beams, length, beams), float("-inf"))  # 0: beam sees (token, beam)
 
     def step(self, tokens: Tensor) -> Tensor:
         """Scores (R, vocabulary) of the token after `tokens` (R,)."""
-        now, transformer = self.fed, self.transformer
-        hidden = transformer.wte(tokens) + transformer.wpe.weight[now]  # (R, E)
+        now, maps, beams, heads = self.fed, self.maps, self.beams, self.maps.heads
+        self.past[:, 0, :, now].diagonal(dim1=1, dim2=2).zero_()
+        past = None if beams == 1 else self.past[:, :, :, : now + 1].flatten(3)  # (B, 1, K, (now + 1) K)
+        hidden = maps.tokens[tokens] + maps.positions[now]  # (R, E)
         rows, width = hidden.shape
-        for block, own, (keys, values) in zip(self.blocks, self.own, self.cross, strict=True):
-            query, key, value = block.attn.c_attn(block.ln_1(hidden)).view(rows, 3, self.heads, -1).unbind(1)
-            own[0, :, :, now], own[1, :, :, now] = key, value
-            seen = F.scaled_dot_product_attention(
-                query[:, :, None], own[0, :, :, : now + 1], own[1, :, :, : now + 1], scale=block.attn.scaling
-            )  # (R, H, 1, d)
-            hidden = hidden + block.attn.c_proj(seen.reshape(rows, width))
-            query = block.crossattention.q_attn(block.ln_cross_attn(hidden))
-            query = query.view(-1, self.beams, self.heads, width // self.heads).transpose(1, 2)  # (B, H, K, d)
-            seen = F.scaled_dot_product_attention(
-                query, keys, values, attn_mask=self.mask, scale=block.crossattention.scaling
-            )
-            hidden = hidden + block.crossattention.c_proj(seen.transpose(1, 2).reshape(rows, width))
-            hidden = hidden + block.mlp(block.ln_2(hidden))
+        for block, own, (keys, values) in zip(maps.blocks, self.own, self.cross, strict=True):
+            parts = block.own_in(block.own_norm(hidden)).view(-1, beams, 3, heads, width // heads)
+            query, own[0, :, :, now], own[1, :, :, now] = parts.permute(2, 0, 3, 1, 4)  # (B, H, K, d) each
+            known, said = own[:, :, :, : now + 1].flatten(3, 4)  # (B, H, (now + 1) K, d) each
+            seen = F.scaled_dot_product_attention(query, known, said, attn_mask=past, scale=block.own_scale)
+            hidden = hidden + block.own_out(seen.transpose(1, 2).reshape(rows, width))
+            query = block.cross_in(block.cross_norm(hidden)).view(-1, beams, heads, width // heads).transpose(1, 2)
+            seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=self.mask, scale=block.cross_scale)
+            hidden = hidden + block.cross_out(seen.transpose(1, 2).reshape(rows, width))
+            hidden = hidden + block.down(block.up(block.norm(hidden)))
         self.fed = now + 1
-        return self.decoder.lm_head(transformer.ln_f(hidden)).float()
+        return maps.head(maps.last_norm(hidden)).float()
 
-    def take_rows(self, rows: Tensor) -> None:
-        """Go on from other rows (R,): each beam from the one that it continues."""
-        moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero()[:, 0]
-        if len(moved):
-            self.own[:, :, moved, :, : self.fed] = self.own[:, :, rows[moved], :, : self.fed]
+    def take_beams(self, parents: Tensor) -> None:
+        """Go on from other beams (B, K) of the same examples: each from the one that it continues."""
+        self.past = self.past.gather(2, parents[:, None, :, None, None].expand_as(self.past))
 
     def take_examples(self, kept: Tensor) -> None:
         """Go on with some examples (b,) only."""
-        rows = (kept[:, None] * self.beams + torch.arange(self.beams, device=kept.device)).flatten()
-        self.own, self.mask = self.own[:, :, rows], self.mask[kept]
+        self.own, self.past, self.mask = self.own[:, :, kept], self.past[kept], self.mask[kept]
         self.cross = [[keys[kept], values[kept]] for keys, values in self.cross]
 
 
@@ -132,7 +137,7 @@ def write(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -
 def _one_by_one(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -> list[list[int]]:
     """The likeliest token each time, or a drawn one."""
     count, device = len(encoded.hidden), encoded.hidden.device
-    model = CachedDecoder(decoder, encoded, 1, how.max_tokens)
+    model = CachedDecoder(decoder, encoded, 1, how.max_tokens, how.precision)
     processors = _processors(how)
     dice = torch.Generator(device=device).manual_seed(how.seed)
     texts = torch.full((count, how.max_tokens + 1), end, device=device)
@@ -160,7 +165,7 @@ def _beam_search(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Deco
     An example is settled when the best unfinished beam's mean is no longer above the worst of its K finished texts.
     """
     count, beams, device = len(encoded.hidden), how.beams, encoded.hidden.device
-    model = CachedDecoder(decoder, encoded, beams, how.max_tokens)
+    model = CachedDecoder(decoder, encoded, beams, how.max_tokens, how.precision)
     processors = _processors(how)
     settled = torch.full((count, how.max_tokens + 1), end, device=device)
     rows = torch.arange(count, device=device)  # examples that are not settled
@@ -192,8 +197,7 @@ def _beam_search(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Deco
         texts, totals = _pick(longer, kept), going.gather(1, kept)
         if length == how.max_tokens or bool(ends.all()):
             break
-        first = torch.arange(len(rows), device=device)[:, None] * beams
-        model.take_rows((parent.gather(1, kept) + first).flatten())
+        model.take_beams(parent.gather(1, kept))
         worst = torch.where(is_finished, means.amin(1, keepdim=True), NEVER)  # (b, K)
         open_ = (totals[:, :1] / length > worst).any(1)
         if not bool(open_.all()):

@@ -17,6 +17,7 @@ from showcases.generator.decoding import Decoding, write
 from showcases.generator.mma import Encoded, MultiModalEncoder
 from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
+from showcases.generator.weights import Precision
 from showcases.model_card import Training
 
 CONFIG_FILE = "config.json"
@@ -123,10 +124,13 @@ class Generator(nn.Module):
         decoding: Decoding | None = None,
     ) -> list[list[int]]:
         """Token ids of `generate`'s texts, at most max_tokens each, without the begin and the end token."""
-        beams = self.config.beams if beams is None else beams
-        decoding = decoding or Decoding(self.config.max_tokens, beams, self.config.no_repeat_ngram)
         encoded = self.encode(images, image_mask, reviews, review_mask)
-        return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding)
+        return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding or self.decoding(beams))
+
+    def decoding(self, beams: int | None = None, precision: Precision = "float32") -> Decoding:
+        """How the config has it written; `beams` none takes the config's."""
+        beams = self.config.beams if beams is None else beams
+        return Decoding(self.config.max_tokens, beams, self.config.no_repeat_ngram, precision=precision)
 
     def save_pretrained(self, folder: Path, training: Training | None = None) -> None:
         """Write config.json, model.safetensors, the tokenizer's files and a model card, which tells of `training`."""

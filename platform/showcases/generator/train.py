@@ -60,7 +60,7 @@ def train_generator_variant(
         LossError: the loss is not finite.
     """
     features = Features.read(workspace, ("train", "val"))
-    examples = examples or in_memory(prepared_rows(workspace, config, variant, seed), seed)
+    examples = examples or in_memory(prepared_rows(workspace, config, variant, seed), seed, config.loop.run)
     val_rows = select_rows(_rows(workspace, "val"), features, config.model)
     _require(examples.rows, len(val_rows), val_rows.left_out)
     torch.manual_seed(seed)

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from showcases.selector.fast_linear import fast_linear, has_fast_linear
+
+MANY_ROWS = 512  # fewer are not worth the new layout of the weights that each call begins with
+
 
 class Tower(nn.Module):
     """An MLP with ReLU between its layers, e.g. 1024 -> 512 -> 512 -> 256 -> 128 (paper section 5.1)."""
@@ -20,6 +24,10 @@ class Tower(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(..., in_dim) -> (..., out_dim)."""
+        if vectors.ndim == 2 and len(vectors) >= MANY_ROWS and has_fast_linear(vectors):
+            for layer in self.linears:
+                vectors = fast_linear(vectors, layer.weight, layer.bias, relu=layer is not self.layers[-1])
+            return vectors
         return self.layers(vectors)  # type: ignore[no-any-return]
 
     @property

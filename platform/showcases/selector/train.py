@@ -61,7 +61,7 @@ def train_selector_variant(
     rows = workspace.read_table("gest_s1")
     validation = world.select(rows.filter(pc.field("split") == "val").to_pylist())
     start = world.select(rows.filter(pc.field("split") == "train").slice(0, SAMPLE).to_pylist())
-    examples = examples or in_memory(prepared_rows(workspace), seed)
+    examples = examples or in_memory(prepared_rows(workspace), seed, config.loop.run)
     _require(examples.rows, len(validation))
 
     def batch(table: pa.Table) -> SelectorBatch:
@@ -92,8 +92,10 @@ def fit_selector(
     def batch(numbers: np.ndarray) -> SelectorBatch:
         return train.batch(numbers, variant)
 
-    names = train.review_ids
-    return _fit(train, validation, len(train), batch, config, variant, seed, report, resume_from, device, names)
+    return _fit(
+        train, validation, len(train), batch, config, variant, seed, report, resume_from, device,
+        names=train.review_ids, groups=train.business,
+    )  # fmt: skip
 
 
 def _fit(
@@ -108,6 +110,7 @@ def _fit(
     resume_from: Path | None,
     device: str,
     names: Sequence[str] = (),
+    groups: np.ndarray | None = None,
 ) -> tuple[Selector, dict[str, float]]:
     """Train from weights that begin with the likeness of profiles and photos in `start`."""
     torch.manual_seed(seed)
@@ -137,6 +140,7 @@ def _fit(
         larger_is_better=True,
         resume_from=resume_from,
         names=names,
+        groups=groups,
     )
     return selector, metrics
 

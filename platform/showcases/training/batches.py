@@ -35,21 +35,33 @@ class Batches:
         examples: how many there are.
         batch_size: over all ranks.
         drop_last: leave out a last batch that is not full, for losses that compare equal shares of the batch.
+        groups: (examples,) numbers of what examples have in common; with `run`, at most so many of one group stay side
+            by side, and such runs are shuffled instead of examples.
     """
 
     def __init__(
-        self, examples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, drop_last: bool = False
+        self,
+        examples: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        groups: np.ndarray | None = None,
+        run: int = 1,
     ) -> None:
         self.steps = _steps(examples, batch_size, world_size, drop_last)
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
         self.rank, self.world_size = rank, world_size
+        self.groups, self.run = groups, run
+        _require_run(run)
 
     def __len__(self) -> int:
         return self.steps
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield (this rank's example numbers, size of the whole batch)."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.examples)
+        order = _order(self.examples, np.random.default_rng([self.seed, number]), self.groups, self.run)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
             yield batch[self.rank :: self.world_size], len(batch)
@@ -69,13 +81,49 @@ class Stream:
     epoch: Callable[[int], Iterable[pa.Table]]
 
 
-def in_memory(table: pa.Table, seed: int) -> Stream:
-    """The rows of a table, in random order."""
+def in_memory(table: pa.Table, seed: int, run: int = 1) -> Stream:
+    """The rows of a table, in random order; runs are of the same `business_id`."""
 
     def epoch(number: int) -> Iterator[pa.Table]:
-        yield table.take(np.random.default_rng([seed, number]).permutation(table.num_rows))
+        return shuffled([table], np.random.default_rng([seed, number]), table.num_rows, run)
 
     return Stream(table.num_rows, epoch)
+
+
+def shuffled(tables: Iterable[pa.Table], rng: np.random.Generator, buffer: int, run: int = 1) -> Iterator[pa.Table]:
+    """Rows in random order among those that come within `buffer` of them.
+
+    Args:
+        tables: of rows in an order that is random already, on a scale larger than `buffer`.
+        rng: the same one gives the same order.
+        buffer: rows.
+        run: see `Batches`; of rows with the same `business_id`.
+    """
+    _require_run(run)
+    for rows in _rebatch(tables, buffer):
+        codes = rows["business_id"].combine_chunks().dictionary_encode().indices.to_numpy() if run > 1 else None
+        yield rows.take(_order(rows.num_rows, rng, codes, run))
+
+
+def _order(examples: int, rng: np.random.Generator, groups: np.ndarray | None, run: int) -> np.ndarray:
+    order = rng.permutation(examples)
+    return order if groups is None or run == 1 else _in_runs(order, groups, run, rng)
+
+
+def _in_runs(order: np.ndarray, groups: np.ndarray, run: int, rng: np.random.Generator) -> np.ndarray:
+    """The same numbers: each group's, as they come in `order`, cut into runs, and the runs shuffled."""
+    order = order[np.argsort(groups[order], kind="stable")]
+    group = groups[order]
+    begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    sizes = np.diff(np.append(begins, len(order)))
+    place = np.arange(len(order)) - np.repeat(begins, sizes)  # within the group
+    number = np.cumsum(place % run == 0) - 1  # of the run
+    return order[np.argsort(rng.permutation(number[-1] + 1)[number], kind="stable")]
+
+
+def _require_run(run: int) -> None:
+    if run < 1:
+        raise ConfigError(f"run is {run}; it must be at least 1, which is a plain shuffle")
 
 
 class StreamedBatches:

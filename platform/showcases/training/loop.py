@@ -70,6 +70,7 @@ def fit(
     resume_from: Path | None = None,
     drop_last: bool = False,
     names: Sequence[str] = (),
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Train `model` in place and report with each checkpoint.
 
@@ -85,6 +86,7 @@ def fit(
         resume_from: a checkpoint that an earlier call reported.
         drop_last: see Batches.
         names: of the examples, for the error; a stream has names of its own.
+        groups: (examples,) of each example; `config.run` of a group come one after the other.
 
     Returns:
         The metrics of the weights that the model ends with.
@@ -97,7 +99,7 @@ def fit(
     if isinstance(examples, Stream):
         batches = StreamedBatches(examples, config.batch_size, rank, world_size, drop_last)
     else:
-        batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last)
+        batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last, groups, config.run)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
     optimizer = _optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))

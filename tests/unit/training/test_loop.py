@@ -266,6 +266,23 @@ def test_every_example_comes_once_an_epoch_in_an_order_of_its_own() -> None:
     assert first.tolist() != np.concatenate([batch for batch, _ in Batches(23, 5, seed=1).epoch(0)]).tolist()
 
 
+def test_runs_keep_a_group_together_and_leave_nothing_out() -> None:
+    groups = np.random.default_rng(0).integers(0, 6, 61)
+    batches = Batches(61, 8, 0, groups=groups, run=4)
+    first, second = (np.concatenate([batch for batch, _ in batches.epoch(number)]) for number in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(61))
+    assert first.tolist() != second.tolist()
+    again = Batches(61, 8, 0, groups=groups, run=4).epoch(0)
+    assert first.tolist() == np.concatenate([batch for batch, _ in again]).tolist()
+    for order in (first, second):
+        changes = int((np.diff(groups[order]) != 0).sum()) + 1
+        runs = sum(-(-size // 4) for size in np.bincount(groups))
+        assert len(set(groups)) < changes <= runs  # fewer where two runs of a group met, but not one block a group
+    alone = Batches(61, 8, 0).epoch(0)
+    whole = Batches(61, 8, 0, groups=groups).epoch(0)  # runs of 1: the plain shuffle
+    assert all(np.array_equal(one, other) for (one, _), (other, _) in zip(alone, whole, strict=True))
+
+
 def test_drop_last_leaves_out_what_does_not_fill_a_batch() -> None:
     assert [size for _, size in Batches(23, 5, 0, drop_last=True).epoch(0)] == [5] * 4
     assert [size for _, size in Batches(3, 5, 0, drop_last=True).epoch(0)] == [3]  # or nothing would be left
@@ -276,3 +293,5 @@ def test_useless_sizes_are_told() -> None:
         Batches(0, 5, 0)
     with pytest.raises(ConfigError, match="batch_size 1 is less than the 2 workers"):
         Batches(10, 1, 0, world_size=2)
+    with pytest.raises(ConfigError, match="run is 0"):
+        Batches(10, 5, 0, run=0)

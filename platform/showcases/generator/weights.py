@@ -1,0 +1,160 @@
+"""A decoder's weights as writing wants them: laid out once for the few rows of a step, in the precision asked for.
+
+A step has as many rows as texts, so its time is that of reading the weights, 124 M of them in GPT-2 small. oneDNN reads
+a layout of its own at twice the speed of torch's matrix product; bfloat16 halves what is read and int8 quarters it.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import GPT2LMHeadModel
+
+from showcases.errors import ConfigError
+
+Precision = Literal["float32", "bfloat16", "int8"]
+Map = Callable[[Tensor], Tensor]  # (..., width of the input) -> (..., width of the output)
+
+ROWS = 16  # what the layout is made for; others read it as well
+TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")  # one formula, two names
+
+
+@dataclass(frozen=True)
+class BlockMaps:
+    """The maps of one block, in the order of their use; `encoded` once a text, the rest once a token."""
+
+    encoded: Map  # keys and values of the cross-attention
+    own_norm: Map
+    own_in: Map  # query, key, value
+    own_out: Map
+    cross_norm: Map
+    cross_in: Map  # query
+    cross_out: Map
+    norm: Map
+    up: Map  # and the activation
+    down: Map
+    own_scale: float
+    cross_scale: float
+
+
+class DecoderMaps:
+    """What one step computes but for attention.
+
+    Args:
+        decoder: GPT-2 with cross-attention in every block.
+        precision: float32 takes the weights as they are, whatever their type. bfloat16 rounds the weights, inputs and
+            results of matrix products. int8 rounds weights to 8 bits with a scale an output, and inputs to 8 bits with
+            a scale a call: what else is in the batch then has a say in the last digit. Norms, attention and the sums
+            between blocks stay in the decoder's own type, which is faster for so few rows, too.
+
+    Raises:
+        ConfigError: int8 on another device than the CPU.
+    """
+
+    def __init__(self, decoder: GPT2LMHeadModel, precision: Precision) -> None:
+        transformer: Any = decoder.transformer
+        tokens = transformer.wte.weight.detach()
+        if precision == "int8" and tokens.device.type != "cpu":
+            raise ConfigError(f"precision int8 is for the CPU; the decoder is on {tokens.device}: take bfloat16 there")
+        self.heads = int(decoder.config.n_head)
+        self.precision = precision
+        self.tokens, self.positions = tokens, transformer.wpe.weight.detach()
+        gelu = decoder.config.activation_function in TANH_GELU
+        self.blocks = [self._block(block, gelu) for block in transformer.h]
+        self.last_norm = _norm(transformer.ln_f)
+        self.head = self._linear(decoder.lm_head.weight, None)
+
+    def _block(self, block: Any, gelu: bool) -> BlockMaps:
+        own, cross = block.attn, block.crossattention
+        return BlockMaps(
+            encoded=self._conv(cross.c_attn),
+            own_norm=_norm(block.ln_1),
+            own_in=self._conv(own.c_attn),
+            own_out=self._conv(own.c_proj),
+            cross_norm=_norm(block.ln_cross_attn),
+            cross_in=self._conv(cross.q_attn),
+            cross_out=self._conv(cross.c_proj),
+            norm=_norm(block.ln_2),
+            up=self._conv(block.mlp.c_fc, _tanh_gelu if gelu else block.mlp.act),
+            down=self._conv(block.mlp.c_proj),
+            own_scale=own.scaling,
+            cross_scale=cross.scaling,
+        )
+
+    def _conv(self, layer: Any, activation: Map | None = None) -> Map:
+        """Of transformers' Conv1D, whose weight is (in, out)."""
+        return self._linear(layer.weight.T, layer.bias, activation)
+
+    def _linear(self, weight: Tensor, bias: Tensor | None, activation: Map | None = None) -> Map:
+        """`activation` of the linear map of a weight (out, in)."""
+        weight, bias = weight.detach(), None if bias is None else bias.detach()
+        if self.precision == "int8":
+            linear = _int8(weight, bias)
+        elif self.precision == "bfloat16":
+            rounded = _linear(weight.bfloat16(), None if bias is None else bias.bfloat16())
+            linear = lambda vectors: rounded(vectors.bfloat16()).to(vectors.dtype)  # noqa: E731
+        elif activation is _tanh_gelu:
+            return _linear(weight, bias, gelu=True)
+        else:
+            linear = _linear(weight, bias)
+        return linear if activation is None else lambda vectors: activation(linear(vectors))
+
+
+_made: WeakKeyDictionary[GPT2LMHeadModel, tuple[tuple[Any, ...], DecoderMaps]] = WeakKeyDictionary()
+
+
+def decoder_maps(decoder: GPT2LMHeadModel, precision: Precision) -> DecoderMaps:
+    """The decoder's maps; those of its last call, as long as no weight was changed since."""
+    state = (precision, *((weight.data_ptr(), weight._version, weight.dtype) for weight in decoder.parameters()))
+    known = _made.get(decoder)
+    if known is None or known[0] != state:
+        _made.pop(decoder, None)  # before new ones take as much memory again
+        known = _made[decoder] = state, DecoderMaps(decoder, precision)
+    return known[1]
+
+
+def _tanh_gelu(vectors: Tensor) -> Tensor:
+    return F.gelu(vectors, approximate="tanh")
+
+
+def _has_onednn(weight: Tensor) -> bool:
+    """Whether oneDNN's own layout can be had for these weights."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
+
+
+def _norm(norm: Any) -> Map:
+    weight, bias = norm.weight.detach(), norm.bias.detach()
+    return lambda hidden: F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps)
+
+
+def _linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Map:
+    """The linear map of a weight (out, in), in the weight's type; `gelu` adds it at no cost."""
+    if not _has_onednn(weight):
+        linear: Map = lambda vectors: F.linear(vectors, weight, bias)  # noqa: E731
+        return (lambda vectors: _tanh_gelu(linear(vectors))) if gelu else linear
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS)
+    after: tuple[str, list[Any], str] = ("gelu", [], "tanh") if gelu else ("none", [], "")
+    return lambda vectors: torch.ops.mkldnn._linear_pointwise(vectors, packed, bias, *after)  # type: ignore[no-any-return]
+
+
+def _int8(weight: Tensor, bias: Tensor | None) -> Map:
+    scales = weight.float().abs().amax(1).clamp_min(1e-12).double() / 127  # (out,)
+    zeros = torch.zeros(len(scales), dtype=torch.long)
+    with warnings.catch_warnings():  # torch announces to move this elsewhere; its version is fixed here
+        warnings.filterwarnings("ignore", message="torch.quantize_per_tensor")
+        rounded = torch.quantize_per_channel(weight.float().contiguous(), scales, zeros, 0, torch.qint8)
+    packed = torch.ops.quantized.linear_prepack(rounded, None if bias is None else bias.float())
+    narrow = not torch.cpu._is_vnni_supported()  # else sums of two products overflow 16 bits: inputs get 7 bits there
+
+    return lambda vectors: torch.ops.quantized.linear_dynamic(vectors.float(), packed, narrow).to(vectors.dtype)  # type: ignore[no-any-return]
