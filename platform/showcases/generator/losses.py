@@ -24,7 +24,8 @@ class ProjectionHead(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """H̃ (B, E) of hidden states (B, N, E), masked by (B, N) bool; a row without real positions gives zeros."""
-        return masked_mean(self.layers(hidden), mask)
+        projected = self.layers(hidden[mask])  # real positions only
+        return masked_mean(projected.new_zeros(hidden.shape).index_put((mask,), projected), mask)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
