@@ -22,7 +22,7 @@ def linear(model: Objective, batch: Batch) -> float:
     a photo or past review: W^V or W^R (D E), 12 E² in each MMA layer, keys and values (2 E²) of each decoder layer;
     a text's token, begin included: 14 E² in each decoder layer, 12 of GPT-2's block and 2 of the cross-attention;
     a target: the vocabulary times E;
-    a position that φ pools: 2 E².
+    a position that φ pools, and what it pools them to: E².
     """
     config, encoder = model.generator.decoder.config, model.generator.encoder
     width, layers = int(config.n_embd), int(config.n_layer)
@@ -32,7 +32,7 @@ def linear(model: Objective, batch: Batch) -> float:
         weights = weights + features.shape[2] * width * mask.sum(1).clamp(min=1).sum()
     weights = weights + layers * 14 * width**2 * tokens.sum()
     weights = weights + int(config.vocab_size) * width * (batch.targets != IGNORED).sum()
-    return 2 * float(weights + 2 * width**2 * _pooled(model, batch))
+    return 2 * float(weights + width**2 * _pooled(model, batch))
 
 
 def attention(model: Objective, batch: Batch) -> float:
@@ -56,12 +56,17 @@ def _tokens(model: Objective, batch: Batch) -> Tensor:
 
 
 def _pooled(model: Objective, batch: Batch) -> int:
-    """Positions that go through φ."""
-    losses = model.contrastive
-    pooled = int(batch.image_mask.sum(1).clamp(min=1).sum()) if losses.image_head else 0
-    pooled += int(batch.review_mask.sum(1).clamp(min=1).sum()) if losses.review_head else 0
-    pooled += int(batch.text_mask.sum()) if losses.text_head else 0
-    return pooled + (int(batch.hard_mask.sum()) if losses.needs_hard else 0)
+    """Positions that go through φ's first layer, and vectors that go through its second."""
+    losses, examples = model.contrastive, len(batch.users)
+    pooled = 0
+    for used, mask, least in (
+        (losses.image_head, batch.image_mask, 1),
+        (losses.review_head, batch.review_mask, 1),
+        (losses.text_head, batch.text_mask, 0),
+        (losses.needs_hard, batch.hard_mask, 0),
+    ):
+        pooled += int(mask.sum(1).clamp(min=least).sum()) + examples if used else 0
+    return pooled
 
 
 def decoding(width: int, layers: int, vocabulary: int, slots: int, examples: int, rows: list[int]) -> float:

@@ -52,6 +52,7 @@ def config(tmp_path: Path) -> TrainGeneratorConfig:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_papers_generator_is_built_from_weights_in_a_folder_and_trains(make_world, config, tmp_path):
     torch.set_num_threads(2)
     reports: list[dict[str, float]] = []
