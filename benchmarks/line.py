@@ -5,18 +5,28 @@ import os
 from pathlib import Path
 
 
-def print_line(name: str, ratio: float, ours: float, rival: float, unit: str, threads: int | None = None) -> None:
+def print_line(
+    name: str,
+    ratio: float | None,
+    ours: float,
+    rival: float | None,
+    unit: str,
+    threads: int | None = None,
+    **more: float | str | None,
+) -> None:
     """Print {"name", "ratio", "ours", "rival", "unit", "cpu", "threads"} as one line of JSON.
 
     Args:
         name: of the benchmark, as in `python -m benchmarks.NAME`.
         ratio: how many times better ours is than the rival; above 1, ours is ahead.
-        ours, rival: the two figures that were measured in this run.
+        ours, rival: the two figures that were measured in this run; None for a rival that is not known.
         unit: of both.
         threads: that each side could use; none means the cores that this process may run on.
+        more: further figures and facts.
     """
     figures = {"name": name, "ratio": _short(ratio), "ours": _short(ours), "rival": _short(rival), "unit": unit}
-    print(json.dumps(figures | {"cpu": cpu_name(), "threads": threads or cores()}), flush=True)
+    further = {key: value if isinstance(value, str) else _short(value) for key, value in more.items()}
+    print(json.dumps(figures | {"cpu": cpu_name(), "threads": threads or cores()} | further), flush=True)
 
 
 def cores() -> int:
@@ -31,6 +41,6 @@ def cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), os.uname().machine)
 
 
-def _short(value: float) -> float:
+def _short(value: float | None) -> float | None:
     """Four significant digits."""
-    return float(f"{value:.4g}")
+    return None if value is None else float(f"{value:.4g}")

@@ -24,7 +24,11 @@ class ProjectionHead(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """H̃ (B, E) of hidden states (B, N, E), masked by (B, N) bool; a row without real positions gives zeros."""
-        return masked_mean(self.layers(hidden), mask)
+        first, relu, second = self.layers
+        raised = relu(first(hidden[mask]))  # real positions only
+        pooled = masked_mean(raised.new_zeros(hidden.shape).index_put((mask,), raised), mask)
+        out: Tensor = second(pooled)  # the mean of what it gives, as it is linear: once a row, not a position
+        return out.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

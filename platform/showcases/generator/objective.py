@@ -11,9 +11,8 @@ from showcases.generator.data import IGNORED, Batch
 from showcases.generator.losses import ContrastiveLosses
 from showcases.generator.mma import Encoded
 from showcases.generator.model import Generator
+from showcases.generator.packed import decode_packed
 from showcases.training.gather import sum_over_workers
-
-GROUPS = 4  # of like length, a decoder batch
 
 
 class Objective(nn.Module):
@@ -61,34 +60,20 @@ class Objective(nn.Module):
 
     def _decode(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """H^Y, and H^Y of the hard negatives if they are needed: decoded together over one encoder pass."""
+        decoder = self.generator.decoder
         if not self.contrastive.needs_hard:
-            return decode_by_length(self.generator, batch.tokens, batch.text_mask, encoded), None
+            return decode_packed(decoder, batch.tokens, with_begin(batch.text_mask), encoded), None
         tokens = torch.cat([batch.tokens, batch.hard_tokens])
-        mask = torch.cat([batch.text_mask, batch.hard_mask])
-        hidden, hard = decode_by_length(self.generator, tokens, mask, encoded).chunk(2)
+        real = with_begin(torch.cat([batch.text_mask, batch.hard_mask]))
+        hidden, hard = decode_packed(decoder, tokens, real, encoded).chunk(2)
         return hidden, (hard, batch.hard_mask)
 
 
-def decode_by_length(generator: Generator, tokens: Tensor, mask: Tensor, encoded: Encoded) -> Tensor:
-    """Decode texts in groups of like length, so that little is spent on padding; the same as at once.
-
-    Args:
-        tokens: (k B, T): k texts for each of B examples, all first texts first.
-        mask: (k B, T) bool, True on the text's own tokens.
-        encoded: of the B examples.
-
-    Returns:
-        (k B, T, E) hidden states, zeros behind the longest text of a group.
-    """
-    ends = 1 + mask.sum(dim=1)  # the begin token is no text
-    order = ends.argsort(stable=True)
-    parts = []
-    for group in order.tensor_split(GROUPS):
-        if len(group):
-            longest = int(ends[group].max())
-            hidden = generator.decode(tokens[group, :longest], encoded.take(group % len(encoded.hidden)))
-            parts.append(F.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
-    return torch.cat(parts)[order.argsort()]
+def with_begin(text_mask: Tensor) -> Tensor:
+    """(B, T) bool, True on the begin token, too, which is the first."""
+    real = text_mask.clone()
+    real[:, 0] = True
+    return real
 
 
 def total_cross_entropy(generator: Generator, hidden: Tensor, targets: Tensor) -> Tensor:
@@ -107,5 +92,6 @@ def nats_per_word(generator: Generator, batches: Any, words: int) -> float:
     nats = 0.0
     for batch in batches:
         encoded = generator.encode(batch.images, batch.image_mask, batch.reviews, batch.review_mask)
-        nats += float(total_cross_entropy(generator, generator.decode(batch.tokens, encoded), batch.targets))
+        hidden = decode_packed(generator.decoder, batch.tokens, with_begin(batch.text_mask), encoded)
+        nats += float(total_cross_entropy(generator, hidden, batch.targets))
     return nats / max(words, 1)

@@ -101,7 +101,7 @@ def fit(
     else:
         batches = Batches(examples, config.batch_size, config.seed, rank, world_size, drop_last, groups, config.run)
     bare: nn.Module = model.module if hasattr(model, "module") else model  # type: ignore[assignment]
-    optimizer = _optimizer(bare, config)
+    optimizer = new_optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))
     progress = _Progress() if resume_from is None else _restore(resume_from, bare, optimizer, scheduler)
 
@@ -212,11 +212,12 @@ def _means(progress: _Progress, steps: int) -> dict[str, float]:
     return {name: total / steps for name, total in progress.totals.items()}
 
 
-def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+def new_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    """AdamW or Adam, fused: one pass over the weights a step, on a CPU as on a GPU."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=config.lr)
-    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+        return torch.optim.Adam(parameters, lr=config.lr, fused=True)
+    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _lr_factor(config: LoopConfig, total_steps: int) -> Callable[[int], float]:

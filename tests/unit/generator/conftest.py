@@ -45,9 +45,10 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 def write_embeddings(workspace: Workspace, artifact: str, vectors: dict[str, np.ndarray], space: str = SPACE) -> None:
     """Write an embeddings artifact."""
-    schema = embeddings_schema(DIM, space)
+    dim = len(next(iter(vectors.values())))
+    schema = embeddings_schema(dim, space)
     flat = np.concatenate([vector.astype(np.float16) for vector in vectors.values()])
-    column = pa.FixedSizeListArray.from_arrays(pa.array(flat), DIM)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(flat), dim)
     workspace.write_table(pa.table([pa.array(list(vectors)), column], schema=schema), artifact)
     finish(workspace, artifact)
 
@@ -67,15 +68,15 @@ def write_rows(workspace: Workspace, rows: Sequence[GestRow]) -> None:
 def make_world(tmp_path: Path) -> Callable[..., Workspace]:
     """Write a workspace whose photos show one of DISHES and whose explanations name it; past reviews tell nothing."""
 
-    def make(train: int = 160, val: int = 16, test: int = 32, seed: int = 0) -> Workspace:
+    def make(train: int = 160, val: int = 16, test: int = 32, seed: int = 0, dim: int = DIM) -> Workspace:
         rng = np.random.default_rng(seed)
         workspace = Workspace(str(tmp_path / "workspace"))
-        kinds = unit(rng.normal(size=(len(DISHES), DIM)))
+        kinds = unit(rng.normal(size=(len(DISHES), dim)))
         photos, sentences, rows = {}, {}, []
         for number in range(train + val + test):
             dish = int(rng.integers(len(DISHES)))
-            photos[f"p{number}"] = unit(kinds[dish : dish + 1] + 0.1 * rng.normal(size=(1, DIM)))[0]
-            sentences[f"u{number}_old:0"] = unit(rng.normal(size=(1, DIM)))[0]
+            photos[f"p{number}"] = unit(kinds[dish : dish + 1] + 0.1 * rng.normal(size=(1, dim)))[0]
+            sentences[f"u{number}_old:0"] = unit(rng.normal(size=(1, dim)))[0]
             rows.append(
                 {
                     "review_id": f"u{number}_b",

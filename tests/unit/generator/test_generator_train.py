@@ -16,7 +16,8 @@ from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor
 from showcases.generator.config import MONITOR
 from showcases.generator.data import IGNORED, Features, GeneratorData, pad_features, read_rows
 from showcases.generator.examples import HARD, prepared_rows
-from showcases.generator.objective import Objective, decode_by_length, nats_per_word
+from showcases.generator.objective import Objective, nats_per_word, with_begin
+from showcases.generator.packed import decode_packed
 from showcases.generator.train import build_generator, train_generator_variant
 from showcases.training import LoopConfig
 
@@ -134,18 +135,27 @@ def test_the_loss_is_equation_11(prepared):
     assert per_word == pytest.approx(sum(nats) / sum(len(text.split()) for text in data.rows.texts), rel=1e-5)
 
 
-def test_decoding_by_length_is_decoding_at_once(prepared):
+def test_decoding_without_padding_is_decoding_with_it(prepared):
     objective, data = prepared()
     batch = data.batch(range(6))
-    encoded = objective.generator.encode(batch.images, batch.image_mask, batch.reviews, batch.review_mask)
-    tokens, mask = torch.cat([batch.tokens, batch.hard_tokens]), torch.cat([batch.text_mask, batch.hard_mask])
-    grouped = decode_by_length(objective.generator, tokens, mask, encoded)
-    for half, (own_tokens, own_mask) in enumerate(
-        ((batch.tokens, batch.text_mask), (batch.hard_tokens, batch.hard_mask))
-    ):
-        at_once = objective.generator.decode(own_tokens, encoded)
-        begin_or_text = own_mask | (torch.arange(own_mask.shape[1]) == 0)
-        torch.testing.assert_close(grouped[6 * half : 6 * half + 6][begin_or_text], at_once[begin_or_text])
+    masks = with_begin(torch.cat([batch.text_mask, batch.hard_mask]))
+    assert len(set(masks.sum(1).tolist())) > 1  # of unlike lengths
+    weights = list(objective.generator.parameters())
+    generator = objective.generator
+    states, gradients = [], []
+    for packed in (True, False):
+        encoded = generator.encode(batch.images, batch.image_mask, batch.reviews, batch.review_mask)
+        tokens = torch.cat([batch.tokens, batch.hard_tokens])
+        if packed:
+            hidden = decode_packed(generator.decoder, tokens, masks, encoded)
+            assert (hidden[~masks] == 0).all()
+        else:
+            hidden = torch.cat([generator.decode(half, encoded) for half in tokens.chunk(2)])  # transformers' own
+        states.append(hidden[masks])
+        turned = torch.linspace(-1, 1, states[-1].numel()).view_as(states[-1])
+        gradients.append(torch.autograd.grad((states[-1] * turned).sum(), weights, allow_unused=True))
+    torch.testing.assert_close(*states)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
 def test_a_hard_negative_costs_an_example_without_entities_nothing(prepared):
