@@ -23,7 +23,7 @@ class LoopConfig:
         checkpoint_steps: optimizer steps between further checkpoints, for long epochs; 0 for none.
         accumulate: parts that a batch is cut into, one after the other, for what does not fit into memory; losses that
             compare the examples of a batch compare those of a part.
-        precision: of the arithmetic; bfloat16 by autocast, weights stay float32.
+        precision: of the arithmetic; bfloat16 by autocast, weights stay float32. auto takes it on a GPU that has it.
         run: examples of one restaurant that come one after the other, at most. 1 is a plain shuffle; with more, a batch
             of the selector has fewer restaurants and so fewer photos to compute, and is less of a random sample.
         select: keep the weights of the best validation, or of the last epoch.
@@ -41,7 +41,7 @@ class LoopConfig:
     checkpoint_every: int = 1
     checkpoint_steps: int = 0
     accumulate: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     run: int = 1
     select: Literal["best", "last"] = "best"
 

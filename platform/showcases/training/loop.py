@@ -182,9 +182,8 @@ def _backward(
     """Gradients of one batch, of `size` examples over all ranks; figures to log."""
     # each rank has that many at least
     cuts = np.array_split(np.arange(len(share)), min(config.accumulate, size // world_size))
-    autocast = torch.autocast(
-        next(model.parameters()).device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
-    )
+    device = next(model.parameters()).device.type
+    autocast = torch.autocast(device, torch.bfloat16, enabled=_in_bfloat16(config, device))
     totals: dict[str, float] = {}
     for number, cut in enumerate(cuts):
         part, last = part_of(share, cut), number == len(cuts) - 1
@@ -197,6 +196,12 @@ def _backward(
         for name, figure in {"train_loss": float(value.detach()), **figures}.items():
             totals[name] = totals.get(name, 0.0) + figure * len(part) / len(share)
     return totals
+
+
+def _in_bfloat16(config: LoopConfig, device: str) -> bool:
+    if config.precision == "auto":
+        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return config.precision == "bfloat16"
 
 
 def _require_finite(value: Tensor, epoch: int, step: int, share: Part, world_size: int) -> None:
