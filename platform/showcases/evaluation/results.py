@@ -12,6 +12,14 @@ from showcases.evaluation.text_metrics import Figure
 OTHER_DATA = (
     "The paper's figures are of GEST; ours are of this workspace's corpus: they compare only where the corpus is GEST."
 )
+SPREAD = "± is the standard deviation over seeds; of one seed, brackets hold the 95 % interval over test examples."
+INTERVALS = (
+    "Intervals are percentiles of a bootstrap over the examples, by what each adds to the metric (BLEU, NIST and "
+    "METEOR of the summed counts, never a mean of sentence scores). Metrics that count different things (Distinct-n, "
+    "USR, feature coverage) depend on how many texts there are, and a text drawn twice brings nothing new: for them "
+    "half of the examples are drawn without putting back, and the interval is shifted to the value."
+)
+MORE = ("USR", "feature coverage", "keyword coverage", "faithfulness")
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
 ORDER = (GROUND_TRUTH, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
 RANKING = {"Prec": "precision", "Recall": "recall", "F1": "f1", "Div": "diversity"}  # column: of RankingFigures
@@ -46,26 +54,45 @@ def table_2(systems: Mapping[System, Mapping[str, Figure]], protocol: str) -> Ta
     """
     columns = tuple(Column(name) for name in PERCENT_TABLE_2)
     columns += (Column("BERTScore"), Column("length", 1.0, 1))
-    no_model = Figure(None, 0, "", note="n/a (no model)")
-    rows = []
-    for name in _ordered(variant for variant, _ in systems):
-        seeds = [figures for (variant, _), figures in systems.items() if variant == name]
-        measured = {metric: [figures[metric] for figures in seeds] for metric in seeds[0]}
-        if name != GROUND_TRUTH:
-            measured["BERTScore"] = [no_model]
-        rows.append(Row(name, measured, paper.TABLE_2.get(name, {})))
+    rows = [Row(name, measured, paper.TABLE_2.get(name, {})) for name, measured in _by_variant(systems).items()]
     examples = max((f.n for figures in systems.values() for f in figures.values()), default=0)
     notes = (
-        f"{examples} test examples; ± is the standard deviation over seeds. Values times 100, NIST too, as the paper "
-        "prints them; length is in words.",
+        f"{examples} test examples; {SPREAD} Values times 100, NIST too, as the paper prints them; length is in words.",
+        INTERVALS,
         f"Photos are those that the selector chose (protocol: {protocol}); CLIP-Align and CLIP-Score are against them. "
         "Ground truth: the user's own text against the user's own photos.",
         "The paper's CLIP-Align comes from a classifier whose labels were never released, and METEOR and NIST move by "
         "tens of percent with the library: these columns cannot match the paper's exactly.",
-        "BERTScore needs a pretrained language model, which is not part of this run.",
+        "BERTScore needs a pretrained language model: name one in evaluate.bertscore_model.",
         OTHER_DATA,
     )
     return Table("table_2", "Table 2: texts", columns, tuple(rows), notes)
+
+
+def table_2_more(systems: Mapping[System, Mapping[str, Figure]]) -> Table:
+    """What the paper's Table 2 has not: repetition, coverage, faithfulness; arguments as for `table_2`."""
+    rows = tuple(Row(name, measured) for name, measured in _by_variant(systems).items())
+    notes = (
+        f"{SPREAD} In percent, intervals as in Table 2.",
+        "USR: different sentences over all sentences. Feature coverage: share of the phrases mined from all "
+        "explanations of the corpus that some text mentions. Both depend on how many texts there are.",
+        "Keyword coverage (Figure 6b): mean share of the keywords of the user's own text that the text has; keywords "
+        "are its nouns, adjectives and adverbs where evaluate.spacy_model names a pipeline that tags them, else its "
+        "words that are no stop words.",
+        "Faithfulness: share of the sentences that the classifier finds supported by a photo shown; of the ground "
+        "truth's, by one of the user's own.",
+    )
+    columns = tuple(Column(name) for name in MORE)
+    return Table("table_2_more", "Table 2, beside the paper's", columns, rows, notes)
+
+
+def _by_variant(systems: Mapping[System, Mapping[str, Figure]]) -> dict[str, dict[str, list[Figure]]]:
+    """By variant and metric the figures of its seeds, the variants in the order of the paper's tables."""
+    found = {}
+    for name in _ordered(variant for variant, _ in systems):
+        seeds = [figures for (variant, _), figures in systems.items() if variant == name]
+        found[name] = {metric: [figures[metric] for figures in seeds] for metric in seeds[0]}
+    return found
 
 
 def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
