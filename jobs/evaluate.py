@@ -194,7 +194,7 @@ def all_tables(
     config = context.config.evaluate
     compared = differences(systems, config.bootstrap, context.config.seed)
     return [
-        results.table_3(ranked, config.k, config.protocol),
+        results.table_3(ranked, config.k, config.protocol, config.bootstrap),
         *([theta_table(ranked, config.k, config.protocol)] if config.thetas else []),
         results.table_2(systems, config.protocol),
         results.table_2_more(systems),

@@ -152,7 +152,8 @@ def _tables(study: Study) -> list[Table]:
     )
     tables = []
     if 3 in options.tables:
-        tables.append(_keep(study, study_tables.with_order(results.table_3(ranked, evaluation.k, evaluation.protocol))))
+        table = results.table_3(ranked, evaluation.k, evaluation.protocol, evaluation.bootstrap)
+        tables.append(_keep(study, study_tables.with_order(table)))
     kinds = {4: (table_4_rows, study_tables.table_4), 5: (table_5_rows, study_tables.table_5)}
     for number in sorted(set(options.tables) & set(kinds)):
         rows_of, table_of = kinds[number]

@@ -7,12 +7,14 @@ from showcases.evaluation.ranking import RankingFigures
 from showcases.evaluation.selection import Ranked
 from showcases.evaluation.systems import GROUND_TRUTH, System
 from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.evaluation.text_metrics import Figure, with_interval
 
 OTHER_DATA = (
     "The paper's figures are of GEST; ours are of this workspace's corpus: they compare only where the corpus is GEST."
 )
-SPREAD = "± is the standard deviation over seeds; of one seed, brackets hold the 95 % interval over test examples."
+SPREAD = (
+    "± is the standard deviation over seeds; of one seed, brackets hold the 95 % bootstrap interval over test examples."
+)
 INTERVALS = (
     "Intervals are percentiles of a bootstrap over the examples, by what each adds to the metric (BLEU, NIST and "
     "METEOR of the summed counts, never a mean of sentence scores). Metrics that count different things (Distinct-n, "
@@ -95,14 +97,14 @@ def _by_variant(systems: Mapping[System, Mapping[str, Figure]]) -> dict[str, dic
     return found
 
 
-def table_3(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
-    """Table 3: random, most-popular and each selector variant."""
+def table_3(ranked: Sequence[Ranked], k: int, protocol: str, draws: int = 0) -> Table:
+    """Table 3: random, most-popular and each selector variant; intervals by so many draws of the bootstrap."""
     rows = []
     for name in _ordered(entry.name for entry in ranked):
-        measured = ranking_cells([entry.figures for entry in ranked if entry.name == name], k)
+        measured = ranking_cells([entry.figures for entry in ranked if entry.name == name], k, draws)
         rows.append(Row(name, measured, paper.TABLE_3.get(name, {}) if k == 3 else {}))
     notes = (
-        f"{ranked[0].figures.examples} test examples; ± is the standard deviation over seeds. In percent.",
+        f"{ranked[0].figures.examples} test examples; {SPREAD} In percent.",
         f"F1@{k} is the harmonic mean of the averaged precision and recall, as in the paper.",
         _protocol_note(protocol),
         "The paper's split of GEST-s1 was never released: its figures can be matched only statistically. " + OTHER_DATA,
@@ -115,9 +117,12 @@ def ranking_columns(k: int) -> tuple[Column, ...]:
     return tuple(Column(f"{name}@{k}") for name in RANKING)
 
 
-def ranking_cells(seeds: Sequence[RankingFigures], k: int) -> dict[str, list[Figure]]:
-    """Table 3's cells by column, from a ranker's figures over its seeds."""
-    return {f"{name}@{k}": [_figure(figures, part) for figures in seeds] for name, part in RANKING.items()}
+def ranking_cells(seeds: Sequence[RankingFigures], k: int, draws: int = 0) -> dict[str, list[Figure]]:
+    """Table 3's cells by column, from a ranker's figures over its seeds; a single seed's with their intervals."""
+    cells = {f"{name}@{k}": [_figure(figures, part) for figures in seeds] for name, part in RANKING.items()}
+    if len(seeds) > 1:
+        return cells
+    return {name: [with_interval(figure, draws, 0) for figure in figures] for name, figures in cells.items()}
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -133,7 +138,8 @@ def _protocol_note(protocol: str) -> str:
 
 def _figure(figures: RankingFigures, part: str) -> Figure:
     value = getattr(figures, part)
-    return Figure(value, figures.examples, "showcases", note="n/a (no hits possible)" if value is None else "")
+    note = "n/a (no hits possible)" if value is None else ""
+    return Figure(value, figures.examples, "showcases", note=note, statistic=figures.statistics.get(part))
 
 
 def photo_pair(variants: Iterable[str]) -> tuple[str, str] | None:
