@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray
+import torch
 
 from jobs.generation import GeneratingActor
 from jobs.step import Step, StepContext, main
@@ -17,14 +18,26 @@ from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.evaluation import results
+from showcases.evaluation.bert_score import BertScorer
+from showcases.evaluation.coverage import ContentWords, TaggedWords
 from showcases.evaluation.dial import Picture, theta_picture, theta_table
+from showcases.evaluation.differences import differences
 from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
+from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked, rank_test_users
-from showcases.evaluation.systems import GROUND_TRUTH, System, Written, first_seeds, measure, stack_vectors
+from showcases.evaluation.systems import (
+    GROUND_TRUTH,
+    System,
+    Written,
+    Yardsticks,
+    first_seeds,
+    measure,
+    stack_vectors,
+)
 from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import Figure, MeteorScorer
+from showcases.evaluation.text_metrics import Figure
 from showcases.gest.images import read_photos
 from showcases.gest.sentences import split_sentences
 
@@ -48,13 +61,33 @@ def evaluate(context: StepContext) -> None:
         generators = models_of(workspace, "generator", "train_generator")
         most_reviews = generator_options(workspace)["max_reviews"]
         written = write_texts(context, examples, images, generators, most_reviews)
-        systems = measure(examples, written, images, classifier, meteor)
+        by = yardsticks(context, classifier, meteor, [row["explanation"] for row in rows])
+        systems = measure(examples, written, images, by)
         tables = all_tables(context, ranked, systems)
-        tables += with_and_without_photos(context, examples, images, written, classifier, meteor, systems)
+        tables += with_and_without_photos(context, examples, images, written, by, systems)
     gallery = make_gallery(context, examples, served, written, images, classifier)
     picture = theta_picture(ranked, config.k)
     write_report(context, tables, gallery, [picture] if picture else [], images.model_id)
     record(context, tables, len(examples))
+
+
+def yardsticks(
+    context: StepContext, classifier: PairClassifier, meteor: MeteorScorer, explanations: Sequence[str]
+) -> Yardsticks:
+    """What the config asks for; the corpus' features are mined from all its explanations, as PETER's are."""
+    from showcases.generator.lexicon import mine_phrases  # here: spaCy takes seconds to import
+
+    config = context.config.evaluate
+    device = "cuda" if context.config.cluster.gpu and torch.cuda.is_available() else "cpu"
+    return Yardsticks(
+        classifier,
+        meteor,
+        features=mine_phrases(explanations),
+        keywords=TaggedWords(config.spacy_model) if config.spacy_model else ContentWords(),
+        bert=BertScorer(config.bertscore_model, config.bertscore_layer, device) if config.bertscore_model else None,
+        draws=config.bootstrap,
+        seed=context.config.seed,
+    )
 
 
 def models_of(workspace: Workspace, artifact: str, section: str) -> dict[System, Place]:
@@ -75,8 +108,7 @@ def with_and_without_photos(
     examples: Sequence[Example],
     images: EmbeddingTable,
     written: Mapping[System, Written],
-    classifier: PairClassifier,
-    meteor: MeteorScorer,
+    by: Yardsticks,
     systems: Mapping[System, Mapping[str, Figure]],
 ) -> list[Table]:
     """What photos are worth to the generator: those chosen, then the user's own, where the selector plays no part."""
@@ -90,7 +122,7 @@ def with_and_without_photos(
     seeing = {system: place for system, place in models.items() if system[0] == with_photos}
     again = write_texts(context, own, images, seeing, options["max_reviews"])
     unseen = {system: said for system, said in written.items() if system[0] == without}
-    on_own = measure(own, {**again, **unseen}, images, classifier, meteor)
+    on_own = measure(own, {**again, **unseen}, images, by)
     return [
         results.photos_against_none(systems, "photos_or_not", "photos that the selector chose"),
         results.photos_against_none(on_own, "photos_or_not_own", "photos of the user's own review"),
@@ -160,10 +192,13 @@ def all_tables(
     context: StepContext, ranked: Sequence[Ranked], systems: Mapping[System, Mapping[str, Figure]]
 ) -> list[Table]:
     config = context.config.evaluate
+    compared = differences(systems, config.bootstrap, context.config.seed)
     return [
-        results.table_3(ranked, config.k, config.protocol),
+        results.table_3(ranked, config.k, config.protocol, config.bootstrap),
         *([theta_table(ranked, config.k, config.protocol)] if config.thetas else []),
         results.table_2(systems, config.protocol),
+        results.table_2_more(systems),
+        *([compared] if compared else []),
         results.table_1(context.workspace.require("gest_s1").metrics),
     ]
 
@@ -234,7 +269,7 @@ def record(context: StepContext, tables: Sequence[Table], examples: int) -> None
     metrics = {
         f"{table.name}.{row.name.replace('+', '_').replace(', ', '-').replace(' ', '')}.{column.name}": mean
         for table in tables
-        if table.name in ("table_2", "table_3", "photos_or_not", "photos_or_not_own")
+        if table.name in ("table_2", "table_2_more", "table_3", "photos_or_not", "photos_or_not_own")
         for row in table.rows
         for column in table.columns
         if (mean := row.value(column.name)[0]) is not None

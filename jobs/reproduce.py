@@ -30,11 +30,11 @@ from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation import results, study_tables
 from showcases.evaluation.examples import Example, draw_examples
+from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.studies import StudyRow, table_4_rows, table_5_rows
-from showcases.evaluation.systems import System, measure
+from showcases.evaluation.systems import System, Yardsticks, measure
 from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import MeteorScorer
 
 FOLDER = "_reproduce"  # under the workspace root; no step reads it
 
@@ -152,7 +152,8 @@ def _tables(study: Study) -> list[Table]:
     )
     tables = []
     if 3 in options.tables:
-        tables.append(_keep(study, study_tables.with_order(results.table_3(ranked, evaluation.k, evaluation.protocol))))
+        table = results.table_3(ranked, evaluation.k, evaluation.protocol, evaluation.bootstrap)
+        tables.append(_keep(study, study_tables.with_order(table)))
     kinds = {4: (table_4_rows, study_tables.table_4), 5: (table_5_rows, study_tables.table_5)}
     for number in sorted(set(options.tables) & set(kinds)):
         rows_of, table_of = kinds[number]
@@ -189,7 +190,8 @@ def measure_rows(study: Study, rows: Sequence[StudyRow], ranked: Sequence[Ranked
     context.say(f"writing texts for {len(examples)} test examples with {len(models)} models")
     with MeteorScorer() as meteor:
         written = write_texts(context, examples, images, models, study.config.train_generator.model.max_reviews)
-        figures = measure(examples, written, images, classifier, meteor)
+        by = Yardsticks(classifier, meteor, draws=study.config.evaluate.bootstrap, seed=study.config.seed)
+        figures = measure(examples, written, images, by)
     return {row.name: [figures[row.name, seed] for seed in study.config.reproduce.seeds] for row in rows}
 
 

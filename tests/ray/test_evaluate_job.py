@@ -59,6 +59,8 @@ def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
 @pytest.fixture(scope="module")
 def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The tiny corpus with an untrained encoder; every sentence of a review with photos is its explanation."""
+    import torch
+
     from showcases.artifacts import IMAGES, embeddings_schema
     from showcases.clip import ClipEncoder
     from showcases.clip.config import TrainClipConfig
@@ -68,6 +70,7 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     from showcases.gest.config import BuildConfig, IngestConfig
     from showcases.gest.official import read_raw
 
+    torch.manual_seed(0)  # of the encoder, whose vectors the generators' noise depends on
     workspace = Workspace(str(tmp_path_factory.mktemp("evaluate") / "workspace"))
     corpus = read_raw(tiny_corpus / "image_review_all.json", IngestConfig(), seed=0)
     workspace.write_table(corpus.reviews, "reviews")
@@ -175,6 +178,27 @@ def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:
     assert "sacrebleu" in table["text", "BLEU-1"]["library"] and "13a" in table["text", "BLEU-1"]["tokenizer"]
     assert -1 <= float(table["text", "CLIP-Score"]["value"]) <= 1
     assert (table["img+text", "length"]["value"], table["text", "length"]["value"]) != ("0.0", "0.0")
+
+
+def test_every_value_of_one_seed_has_its_interval(evaluated: Workspace) -> None:
+    table, more = read_csv(evaluated, "table_2.csv"), read_csv(evaluated, "table_2_more.csv")
+    ranked = [cell for (row, _), cell in read_csv(evaluated, "table_3.csv").items() if row != "random"]  # several seeds
+    for cell in (*table.values(), *more.values(), *ranked):
+        if cell["value"] and cell["metric"] != "Distinct-2":  # noise may be of single words
+            assert float(cell["low"]) <= float(cell["value"]) <= float(cell["high"]), cell
+    shares = [cell["value"] for cell in more.values() if cell["value"]]
+    assert len(shares) == 3 * 4 - 1 and all(0 <= float(share) <= 1 for share in shares)
+    assert float(more["ground truth", "feature coverage"]["value"]) > 0
+    assert ("ground truth", "keyword coverage") not in more  # it would cover its own
+    assert "bootstrap over the examples" in evaluated.read_bytes("report", "report.html").decode()
+
+
+def test_differences_are_those_of_the_values(evaluated: Workspace) -> None:
+    table, apart = read_csv(evaluated, "table_2.csv"), read_csv(evaluated, "table_2_differences.csv")
+    for name in ("BLEU-1", "NIST", "Distinct-1", "CLIP-Align"):
+        (cell,) = (cell for (_, metric), cell in apart.items() if metric == name)
+        gain = float(table["img+text", name]["value"]) - float(table["text", name]["value"])
+        assert abs(float(cell["value"])) == pytest.approx(abs(gain)) and 0 < float(cell["p"]) <= 1
 
 
 def test_a_generator_without_photos_writes_the_same_whatever_is_shown(evaluated: Workspace) -> None:

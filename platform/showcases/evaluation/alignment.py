@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from showcases.distillation import PairClassifier
-from showcases.evaluation.text_metrics import Figure
+from showcases.evaluation.text_metrics import Figure, mean_figure
 
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]  # sentences (m, d), photos (n, d) -> (m, n)
 
@@ -45,8 +45,7 @@ def alignment_figures(
         ("CLIP-Score", cosines, "cosine"),
     ):
         values = alignment(sentences, photos, scores)
-        counted = values[~np.isnan(values)]
-        value = float(counted.mean()) if len(counted) else None
-        note = "" if len(counted) else "n/a (no photos)"
-        figures[name] = Figure(value, len(counted), f"{by} in {classifier.embedding_space}", "spaCy sentencizer", note)
+        figures[name] = mean_figure(
+            values, f"{by} in {classifier.embedding_space}", "spaCy sentencizer", "n/a (no photos)"
+        )
     return figures

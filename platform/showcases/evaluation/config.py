@@ -18,6 +18,11 @@ class EvaluateConfig:
         max_examples: test examples that explanations are written for.
         gallery: test users shown in the report.
         batch_size: explanations written at once.
+        bootstrap: draws behind each 95 % interval and p; 0 leaves the intervals out.
+        spacy_model: pipeline that tags nouns, adjectives and adverbs for the keyword coverage (a name or a folder);
+            none takes content words.
+        bertscore_model: encoder of BERTScore (a folder or a name on the hub); none leaves it out.
+        bertscore_layer: whose vectors are matched; none takes the last.
         thetas: of the quality/diversity dial's curve, each 0 to 10; the served theta is added. None draws no curve.
     """
 
@@ -26,9 +31,15 @@ class EvaluateConfig:
     max_examples: int = 300
     gallery: int = 12
     batch_size: int = 64
+    bootstrap: int = 1000
+    spacy_model: str | None = None
+    bertscore_model: str | None = None
+    bertscore_layer: int | None = None
     thetas: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
     def __post_init__(self) -> None:
+        if self.bootstrap < 0:
+            raise ConfigError(f"evaluate.bootstrap is {self.bootstrap}; it must be at least 0")
         wrong = [theta for theta in self.thetas if not 0 <= theta <= MAX_THETA]
         if wrong:
             raise ConfigError(f"evaluate.thetas has {wrong}; each must lie from 0 to {MAX_THETA:g}")

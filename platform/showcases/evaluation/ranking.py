@@ -1,13 +1,14 @@
 """Table 3: how well photos are chosen, and the rankers without a user that a selector must beat."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from showcases.evaluation.bootstrap import Statistic, Sums, ratio
 from showcases.selector.config import Profile
 from showcases.selector.data import Protocol, SelectorBatch, SelectorData
 from showcases.selector.model import Selector
@@ -21,6 +22,9 @@ class RankingFigures:
 
     Precision, recall and F1 are None in the deployment protocol: the photos that count as hits are not in the pool
     there. Diversity is NaN where no set has two photos.
+
+    Attributes:
+        statistics: of each of the four that there is, by its name here, to be resampled over the examples.
     """
 
     precision: float | None
@@ -28,6 +32,7 @@ class RankingFigures:
     f1: float | None
     diversity: float
     examples: int
+    statistics: Mapping[str, Statistic] = field(default_factory=dict, compare=False, repr=False)
 
 
 def hits_at_k(chosen: Tensor, relevant: Tensor) -> Tensor:
@@ -54,8 +59,8 @@ def harmonic_mean(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
-def pair_distances(images: Tensor, chosen: Tensor) -> tuple[float, int]:
-    """Sum of 1 - cosine over all pairs within the chosen sets, and the number of pairs.
+def pair_distances(images: Tensor, chosen: Tensor) -> Tensor:
+    """(B, 2) double: of each chosen set the sum of 1 - cosine over its pairs, and the number of pairs.
 
     Args:
         images: (B, N, D).
@@ -67,13 +72,13 @@ def pair_distances(images: Tensor, chosen: Tensor) -> tuple[float, int]:
     unit = F.normalize(images.gather(1, items), dim=-1)  # (B, k, D)
     real = chosen >= 0
     pairs = (real[:, :, None] & real[:, None, :]).triu(1)
-    return float((1 - unit @ unit.transpose(1, 2))[pairs].double().sum()), int(pairs.sum())
+    distances = (1 - unit @ unit.transpose(1, 2)).double().where(pairs, 0.0)
+    return torch.stack([distances.sum((1, 2)), pairs.sum((1, 2)).double()], dim=1)
 
 
 def div_at_k(images: Tensor, chosen: Tensor) -> float:
     """Div@k: mean 1 - cosine over the pairs of the chosen photos; arguments as in `pair_distances`."""
-    total, pairs = pair_distances(images, chosen)
-    return total / pairs if pairs else float("nan")
+    return float(ratio(pair_distances(images, chosen).sum(0, keepdim=True).cpu().numpy())[0])
 
 
 def top_k(scores: Tensor, mask: Tensor, k: int) -> Tensor:
@@ -160,19 +165,35 @@ def rank_split(
     Returns:
         The figures, and the photo ids chosen for each example, in the order of choice.
     """
-    hits, relevant, names = [], [], []
-    distance, pairs = 0.0, 0
+    hits, relevant, distances, names = [], [], [], []
     for start in range(0, len(data), batch_size):
         numbers = np.arange(start, min(start + batch_size, len(data)))
         batch = data.batch(numbers, profile, protocol).to(device)
         chosen = ranker(batch, k)
         hits.append(hits_at_k(chosen, batch.chosen).cpu().numpy())
         relevant.append(batch.chosen.sum(1).cpu().numpy())
-        total, count = pair_distances(batch.images(), chosen)
-        distance, pairs = distance + total, pairs + count
+        distances.append(pair_distances(batch.images(), chosen).cpu().numpy())
         names += [data.photo_ids(number, row) for number, row in zip(numbers.tolist(), chosen.tolist(), strict=True)]
-    diversity = distance / pairs if pairs else float("nan")
+    apart = np.concatenate(distances)
+    diversity = float(ratio(apart.sum(0, keepdims=True))[0])
+    spread: dict[str, Statistic] = {"diversity": Sums(apart, ratio)}
     if protocol == "deployment":
-        return RankingFigures(None, None, None, diversity, len(data)), names
-    precision, recall, f1 = precision_recall_f1(np.concatenate(hits), np.concatenate(relevant), k)
-    return RankingFigures(precision, recall, f1, diversity, len(data)), names
+        return RankingFigures(None, None, None, diversity, len(data), spread), names
+    found = (np.concatenate(hits), np.concatenate(relevant), k)
+    return RankingFigures(*precision_recall_f1(*found), diversity, len(data), spread | hit_statistics(*found)), names
+
+
+def hit_statistics(hits: np.ndarray, relevant: np.ndarray, k: int) -> dict[str, Statistic]:
+    """Precision, recall and F1 to be resampled; arguments as for `precision_recall_f1`."""
+    ones = np.ones(len(hits))
+    precision, recall = hits / k, hits / relevant
+    return {
+        "precision": Sums(np.stack([precision, ones], axis=1), ratio),
+        "recall": Sums(np.stack([recall, ones], axis=1), ratio),
+        "f1": Sums(np.stack([precision, recall, ones], axis=1), _f1_of_sums),
+    }
+
+
+def _f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """(B,) from sums (B, 3) of precision, recall and examples."""
+    return np.array([harmonic_mean(precision / n, recall / n) for precision, recall, n in sums.tolist()])

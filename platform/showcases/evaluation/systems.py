@@ -1,15 +1,26 @@
 """What each system wrote for the same examples, and all figures of Table 2 on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation.alignment import alignment_figures
+from showcases.evaluation.bert_score import NO_MODEL, BertScorer
+from showcases.evaluation.bootstrap import DRAWS
+from showcases.evaluation.coverage import (
+    ContentWords,
+    Keywords,
+    faithfulness,
+    feature_coverage,
+    keyword_coverage,
+    unique_sentences,
+)
 from showcases.evaluation.examples import Example
-from showcases.evaluation.text_metrics import Figure, MeteorScorer, own_figures, text_figures
+from showcases.evaluation.meteor import MeteorScorer, text_figures
+from showcases.evaluation.text_metrics import Figure, own_figures, with_interval
 
 GROUND_TRUTH = "ground truth"
 System = tuple[str, int]  # variant of the generator, seed; the ground truth is (GROUND_TRUTH, 0)
@@ -22,6 +33,28 @@ class Written:
     texts: list[str]
     sentences: list[list[str]]
     vectors: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What texts are measured with.
+
+    Attributes:
+        meteor: in its `with` block.
+        features: of the corpus, see `feature_coverage`.
+        keywords: of Figure 6b.
+        bert: none where no model is named.
+        draws: of the bootstrap; 0 leaves the intervals out.
+        seed: of these draws.
+    """
+
+    classifier: PairClassifier
+    meteor: MeteorScorer
+    features: Sequence[str] = ()
+    keywords: Keywords = field(default_factory=ContentWords)
+    bert: BertScorer | None = None
+    draws: int = DRAWS
+    seed: int = 0
 
 
 def stack_vectors(sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.ndarray], dim: int) -> list[np.ndarray]:
@@ -40,22 +73,30 @@ def first_seeds(written: Mapping[System, Written]) -> dict[str, Written]:
 
 
 def measure(
-    examples: Sequence[Example],
-    written: Mapping[System, Written],
-    images: EmbeddingTable,
-    classifier: PairClassifier,
-    meteor: MeteorScorer,
+    examples: Sequence[Example], written: Mapping[System, Written], images: EmbeddingTable, by: Yardsticks
 ) -> dict[System, dict[str, Figure]]:
-    """All figures of Table 2; generated texts against the photos shown, the ground truth against the user's own."""
+    """All figures on texts; generated ones against the photos shown, the ground truth against the user's own."""
     truth = written[GROUND_TRUTH, 0]
     own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
     shown = [images.gather(example.shown) for example in examples]
+    keys = by.keywords(truth.texts)
     systems: dict[System, dict[str, Figure]] = {}
     for system, said in written.items():
-        if said is truth:
-            figures = own_figures(said.texts) | alignment_figures(said.vectors, own, classifier)
-        else:
-            figures = text_figures(said.texts, truth.texts, meteor)
-            figures |= alignment_figures(said.vectors, shown, classifier)
-        systems[system] = figures
+        figures = alone(said, own if said is truth else shown, by)
+        if said is not truth:
+            figures |= text_figures(said.texts, truth.texts, by.meteor)
+            figures["keyword coverage"] = keyword_coverage(said.texts, keys, by.keywords.name)
+            figures["BERTScore"] = by.bert(said.texts, truth.texts) if by.bert else NO_MODEL
+        systems[system] = {name: with_interval(figure, by.draws, by.seed) for name, figure in figures.items()}
     return systems
+
+
+def alone(said: Written, photos: Sequence[np.ndarray], by: Yardsticks) -> dict[str, Figure]:
+    """The figures that need no reference; photos (n, d) are those that each text is held against."""
+    return {
+        **own_figures(said.texts),
+        **alignment_figures(said.vectors, photos, by.classifier),
+        "USR": unique_sentences(said.sentences),
+        "feature coverage": feature_coverage(said.texts, by.features),
+        "faithfulness": faithfulness(said.vectors, photos, by.classifier),
+    }

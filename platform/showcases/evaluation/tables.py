@@ -11,6 +11,21 @@ import numpy as np
 from showcases.evaluation.text_metrics import Figure
 
 NONE = "–"
+CSV_COLUMNS = (
+    "row",
+    "metric",
+    "value",
+    "std",
+    "low",
+    "high",
+    "p",
+    "seeds",
+    "n",
+    "library",
+    "tokenizer",
+    "note",
+    "paper_as_printed",
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,10 @@ class Column:
     name: str
     scale: float = 100.0  # shares are printed in percent
     digits: int = 2
+
+    def number(self, value: float) -> str:
+        """As printed."""
+        return f"{value * self.scale:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,11 @@ class Row:
             return None, None
         return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
+    def certainty(self, column: str) -> tuple[tuple[float, float] | None, float | None]:
+        """Interval over the examples, and a difference's p; (None, None) for several seeds."""
+        figures = [figure for figure in self.figures.get(column, ()) if figure.value is not None]
+        return (figures[0].interval, figures[0].p) if len(figures) == 1 else (None, None)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -54,13 +78,20 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def cell(self, row: Row, column: Column) -> str:
-        """The value as printed: `12.34`, `12.34 ± 0.56`, why there is none, or a dash."""
+        """The value as printed: `12.34`, `12.34 [11.20, 13.40]`, `12.34 ± 0.56`, why there is none, or a dash.
+
+        One seed's figure has its interval over the examples, several seeds' their spread.
+        """
         mean, spread = row.value(column.name)
         if mean is None:
             figures = row.figures.get(column.name, ())
             return next((figure.note for figure in figures if figure.note), NONE)
-        text = f"{mean * column.scale:.{column.digits}f}"
-        return text if spread is None else f"{text} ± {spread * column.scale:.{column.digits}f}"
+        text = column.number(mean)
+        if spread is not None:
+            return f"{text} ± {column.number(spread)}"
+        interval, p = row.certainty(column.name)
+        text += f" [{column.number(interval[0])}, {column.number(interval[1])}]" if interval else ""
+        return text if p is None else f"{text}, p = {p:.3f}"
 
     def paper_cell(self, row: Row, column: Column) -> str:
         """The paper's value as printed there, or nothing."""
@@ -94,12 +125,10 @@ class Table:
         return ["- measured by: " + ". ".join(sources) + "."] if sources else []
 
     def to_csv(self) -> str:
-        """One line a cell: row, metric, value and spread (unscaled), seeds, n, library, tokenizer, note, paper."""
+        """One line a cell: row, metric, value, spread and interval (unscaled), seeds, n, where from, paper."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(
-            ("row", "metric", "value", "std", "seeds", "n", "library", "tokenizer", "note", "paper_as_printed")
-        )
+        writer.writerow(CSV_COLUMNS)
         for row in self.rows:
             for column in self.columns:
                 figures = row.figures.get(column.name, ())
@@ -107,9 +136,11 @@ class Table:
                     continue
                 first = figures[0] if figures else Figure(None, 0, "")
                 mean, spread = row.value(column.name)
+                interval, p = row.certainty(column.name)
                 measured = (first.n, first.library, first.tokenizer, first.note)
                 printed = row.paper.get(column.name)
-                writer.writerow((row.name, column.name, mean, spread, len(figures), *measured, printed))
+                certain = (spread, *(interval or (None, None)), p, len(figures))
+                writer.writerow((row.name, column.name, mean, *certain, *measured, printed))
         return text.getvalue()
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from showcases.embeddings import EmbeddingTable
+from showcases.evaluation.bootstrap import whole
 from showcases.evaluation.ranking import (
     div_at_k,
     harmonic_mean,
+    hit_statistics,
     hits_at_k,
     most_popular,
     most_typical_ranker,
@@ -62,6 +64,16 @@ def test_diversity_is_the_mean_over_pairs() -> None:
     assert len(distances) == 4
     assert div_at_k(torch.tensor(images), torch.tensor(chosen)) == pytest.approx(np.mean(distances))
     assert math.isnan(div_at_k(torch.tensor(images[:1]), torch.tensor([[0, -1, -1]])))
+
+
+def test_resampled_figures_are_those_of_the_drawn_examples() -> None:
+    hits, relevant = np.array([1, 0, 2, 3]), np.array([2, 1, 4, 3])
+    drawn = [0, 0, 3, 2]
+    found = hit_statistics(hits, relevant, 3)
+    expected = precision_recall_f1(hits[drawn], relevant[drawn], 3)
+    resampled = [found[name](np.array([[2, 0, 1, 1]]))[0] for name in ("precision", "recall", "f1")]
+    assert resampled == pytest.approx(expected)
+    assert whole(found["f1"]) == pytest.approx(precision_recall_f1(hits, relevant, 3)[2])
 
 
 def test_top_k() -> None:
@@ -120,6 +132,7 @@ def test_deployment_has_no_own_photos_and_says_that_nothing_can_be_hit(data: Sel
     assert sorted(names[0]) == [f"p{number}" for number in range(8)]
     assert (figures.precision, figures.recall, figures.f1) == (None, None, None)
     assert figures.diversity == pytest.approx(16 / 28)  # 4 x 4 of 28 pairs show two dishes
+    assert set(figures.statistics) == {"diversity"} and whole(figures.statistics["diversity"]) == figures.diversity
 
 
 def test_random_is_seeded_and_uniform(data: SelectorData) -> None:

@@ -16,6 +16,7 @@ from showcases.errors import ConfigError
 from showcases.evaluation import paper, results
 from showcases.evaluation.alignment import cosines
 from showcases.evaluation.dial import Picture
+from showcases.evaluation.differences import COLUMNS, differences
 from showcases.evaluation.examples import Example, draw_examples, generator_rows
 from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
 from showcases.evaluation.ranking import RankingFigures, harmonic_mean
@@ -23,7 +24,7 @@ from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked
 from showcases.evaluation.systems import GROUND_TRUTH
 from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.evaluation.text_metrics import Figure, mean_figure
 
 LABELS = Labels("people", 9930, 0.9712, 0.7123, 0.4, 993, 0.812)
 
@@ -45,6 +46,38 @@ def test_cells_are_mean_and_sample_deviation_over_seeds(table: Table) -> None:
     printed = [[table.cell(row, column) for column in table.columns] for row in table.rows]
     assert printed == [["15.00 ± 7.07", "7.0"], ["n/a (no Java)", "–"]]  # sqrt(0.05^2 + 0.05^2) = 0.0707
     assert table.paper_cell(table.rows[0], table.columns[0]) == "12.30"
+
+
+def test_one_seed_has_its_interval_and_a_difference_its_p() -> None:
+    one = replace(figure(0.123), interval=(0.112, 0.134))
+    cells = {"A": [one], "B": [replace(one, p=0.0314)], "C": [one, figure(0.2)], "D": [figure(0.1)]}
+    table = Table("t", "Title", tuple(Column(name) for name in cells), (Row("ours", cells),))
+    printed = [table.cell(table.rows[0], column) for column in table.columns]
+    assert printed == ["12.30 [11.20, 13.40]", "12.30 [11.20, 13.40], p = 0.031", "16.15 ± 5.44", "10.00"]
+    rows = {row["metric"]: row for row in csv.DictReader(io.StringIO(table.to_csv()))}
+    ends = ("0.112", "0.134")
+    found = [(rows[name]["low"], rows[name]["high"], rows[name]["p"]) for name in "ABCD"]
+    assert found == [(*ends, ""), (*ends, "0.0314"), ("", "", ""), ("", "", "")]
+
+
+def test_differences_are_between_variants_of_one_seed() -> None:
+    def figures(values) -> dict[str, Figure]:
+        found = mean_figure(np.array(values, float), "lib", "tok", "")
+        return {name: found for name in COLUMNS} | {"METEOR": Figure(None, 0, "", note="n/a (no Java)")}
+
+    systems = {
+        (GROUND_TRUTH, 0): {},
+        ("img", 0): figures([3, 4, 5, 6]),
+        ("text", 0): figures([1, 2, 3, 4]),
+        ("img", 1): figures([9, 9, 9, 9]),
+    }
+    table = differences(systems, 100, 0)
+    assert [row.name for row in table.rows] == ["img − text, seed 0"]
+    # Every example differs by 2, so no draw lies elsewhere: p = 1 / 101.
+    assert table.cell(table.rows[0], table.columns[0]) == "200.00 [200.00, 200.00], p = 0.010"
+    assert table.cell(table.rows[0], Column("METEOR")) == "n/a (no Java)"
+    del systems["text", 0]
+    assert differences(systems, 100, 0) is None
 
 
 def test_markdown_has_ours_the_papers_and_the_notes(table: Table) -> None:

@@ -6,8 +6,8 @@ import pytest
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation.examples import Example
-from showcases.evaluation.systems import GROUND_TRUTH, Written, first_seeds, measure, stack_vectors
-from showcases.evaluation.text_metrics import MeteorScorer
+from showcases.evaluation.meteor import MeteorScorer
+from showcases.evaluation.systems import GROUND_TRUTH, Written, Yardsticks, first_seeds, measure, stack_vectors
 
 METEOR = MeteorScorer()  # not entered: no Java program is started, it has tests of its own
 X, Y = np.eye(2, dtype=np.float32)
@@ -25,7 +25,7 @@ def test_generated_texts_face_the_photos_shown_and_the_truth_the_users_own() -> 
         ("img", 0): written("good soup .", X),
         ("text", 0): written("", *()),
     }
-    figures = measure([example], systems, images, PairClassifier(2, embedding_space="toy"), METEOR)
+    figures = measure([example], systems, images, Yardsticks(PairClassifier(2, embedding_space="toy"), METEOR))
     assert [figures[system]["CLIP-Score"].value for system in systems] == [1.0, 1.0, 0.0]
     assert figures["img", 0]["BLEU-1"].value == pytest.approx(1.0) and "BLEU-1" not in figures[GROUND_TRUTH, 0]
     assert figures["text", 0]["BLEU-1"].value == 0.0 and figures["text", 0]["length"].value == 0.0

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from showcases.evaluation import text_metrics
-from showcases.evaluation.text_metrics import MeteorScorer, bleu, distinct, mean_length, nist, text_figures, tokenize
+from showcases.evaluation import meteor as meteor_module
+from showcases.evaluation.meteor import MeteorScorer, text_figures
+from showcases.evaluation.text_metrics import bleu, distinct, mean_length, nist, tokenize
 
 HYPOTHESES = ["The ramen was great!", "Crisp pizza, nice view | good", "", "cozy place with\ntwo terraces ||| really"]
 REFERENCES = [
@@ -91,7 +92,15 @@ def test_meteor_equals_its_jars_command_line(tmp_path: Path) -> None:
     with MeteorScorer() as meteor:
         process = meteor._meteor.meteor_p
         assert meteor(HYPOTHESES, REFERENCES).value == pytest.approx(expected, abs=1e-9)
-        assert meteor(REFERENCES, REFERENCES).value > 0.99  # the same process again
+        same = meteor(REFERENCES, REFERENCES)  # the same process again
+        assert same.value > 0.99 and same.statistic(np.ones((2, 4), int)) == pytest.approx([same.value] * 2)
+        mixed = [REFERENCES[0], *HYPOTHESES[1:]]  # a perfect match counts no fragments in the sum
+        given, wanted = ({i: [meteor_module._one_line(text)] for i, text in enumerate(p)} for p in (mixed, REFERENCES))
+        theirs = meteor._meteor.compute_score(wanted, given)[0]
+        assert meteor(mixed, REFERENCES).value == pytest.approx(theirs, abs=1e-12)
+        drawn = [0, 0, 3, 1]
+        again = meteor([mixed[i] for i in drawn], [REFERENCES[i] for i in drawn])
+        assert meteor(mixed, REFERENCES).statistic(np.array([[2, 1, 0, 1]]))[0] == pytest.approx(again.value, abs=1e-12)
     assert process.poll() is not None  # ended
     with pytest.raises(KeyError), MeteorScorer() as meteor:
         process = meteor._meteor.meteor_p
@@ -100,7 +109,7 @@ def test_meteor_equals_its_jars_command_line(tmp_path: Path) -> None:
 
 
 def test_without_java_the_cell_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_metrics.shutil, "which", lambda name: None)
+    monkeypatch.setattr(meteor_module.shutil, "which", lambda name: None)
     with MeteorScorer() as meteor:
         figures = text_figures(HYPOTHESES, REFERENCES, meteor)
     assert figures["METEOR"].value is None and figures["METEOR"].note == "n/a (no Java)"
