@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from showcases.errors import ConfigError
-from showcases.generator.config import GeneratorConfig, TrainGeneratorConfig
+from showcases.generator.config import GeneratorConfig
 
 Name = Literal["ST", "R2Gen", "Ref2Seq", "PETER"]  # as Table 2 prints them
 NAMES: tuple[Name, ...] = get_args(Name)
@@ -85,9 +85,3 @@ def sized_like(name: Name, generator: GeneratorConfig) -> BaselineConfig:
         beams=generator.beams,
         no_repeat_ngram=generator.no_repeat_ngram,
     )
-
-
-def text_gpt2(config: TrainGeneratorConfig) -> TrainGeneratorConfig:
-    """The baseline "Text GPT-2": our generator on past reviews alone, without contrastive losses."""
-    plain = replace(config.contrastive, image_loss="none", text_loss="none")
-    return replace(config, variants=("text",), contrastive=plain, finetune=False)

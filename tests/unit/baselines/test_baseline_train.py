@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 import torch
 
+from jobs.generation import GeneratingActor
 from showcases.artifacts import Manifest, Workspace, embeddings_schema
-from showcases.baselines import NAMES, load_baseline
+from showcases.baselines import NAMES, BaselinePredictor, load_baseline
 from showcases.baselines.kinds import KINDS
 from showcases.baselines.train import Splits, read_world, train_baseline
 from showcases.generator import GeneratorConfig, TrainGeneratorConfig
@@ -76,6 +77,17 @@ def test_it_is_trained_as_ours_is_and_a_resumed_run_ends_the_same(name, workspac
     assert again.metrics == whole.metrics[1:]
     resumed = load_baseline(again.checkpoints[-1] / "model").state_dict()
     assert all(torch.equal(value, resumed[key]) for key, value in model.state_dict().items())
+
+
+def test_the_actor_that_writes_for_ours_writes_for_a_baseline(workspace, tmp_path):
+    report = Kept(tmp_path)
+    train_baseline(workspace, CONFIG, "ST", 0, report, size=SMALLEST["ST"])
+    workspace.upload(report.checkpoints[-1] / "model", "_reproduce", "baseline-ST-seed0")
+    photos = np.random.default_rng(0).normal(size=(2, 3, DIM)).astype(np.float32)
+    batch = {"images": photos, "n_images": np.array([3, 1]), "number": np.arange(2)}
+    folder = np.array(["_reproduce/baseline-ST-seed0"] * 2, object)
+    written = GeneratingActor(workspace.root, "cpu")({**batch, "folder": folder})
+    assert written["text"].tolist() == BaselinePredictor(report.checkpoints[-1] / "model")(batch)["text"].tolist()
 
 
 def test_the_first_epoch_has_the_examples_the_words_and_the_tokenizer_of_ours(workspace, tmp_path, monkeypatch):

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from showcases.baselines import NAMES, BaselineConfig, BaselinePredictor, load_baseline, sized_like, text_gpt2
+from showcases.baselines import NAMES, BaselineConfig, BaselinePredictor, load_baseline, sized_like
 from showcases.baselines.base import Baseline
 from showcases.baselines.data import BaselineBatch, BaselineData, Given
 from showcases.baselines.kinds import KINDS
 from showcases.errors import ConfigError, ModelError
-from showcases.generator import GeneratorConfig, TrainGeneratorConfig
+from showcases.generator import GeneratorConfig
 from showcases.generator.data import IGNORED
 
 from .conftest import TEXTS
@@ -172,14 +172,6 @@ def test_sizes_lie_near_our_small_generators(name: str) -> None:
     with torch.device("meta"):
         model = KINDS[config.name](config, Tokens(range(2000)), 512, 512)  # type: ignore[arg-type]
     assert 1.2e6 < model.parameter_count < 1.8e6
-
-
-def test_text_gpt2_is_ours_without_photos_and_contrast() -> None:
-    ours = TrainGeneratorConfig()
-    plain = text_gpt2(ours)
-    changed = {field.name for field in fields(ours) if getattr(ours, field.name) != getattr(plain, field.name)}
-    assert changed == {"variants", "contrastive"} and plain.variants == ("text",)
-    assert (plain.contrastive.image_loss, plain.contrastive.text_loss) == ("none", "none")
 
 
 def test_options_that_cannot_be_are_refused() -> None:
