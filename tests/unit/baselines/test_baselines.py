@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from showcases.baselines import NAMES, BaselineConfig, BaselinePredictor, load_baseline, sized_like
-from showcases.baselines.base import Baseline
+from showcases.baselines.base import Baseline, Rereading
 from showcases.baselines.data import BaselineBatch, BaselineData, Given
 from showcases.baselines.kinds import KINDS
 from showcases.errors import ConfigError, ModelError
@@ -92,6 +92,23 @@ def test_two_beams_find_what_a_plain_search_finds(name: str, make: Make, data: B
                 for value, last in zip(*second.topk(2), strict=True)
             ]
         assert written[number] == [token for token in max(texts)[1] if token != end]
+
+
+@every
+@torch.no_grad()
+def test_a_beam_goes_on_from_the_text_and_the_example_that_it_is_given(
+    name: str, make: Make, data: BaselineData
+) -> None:
+    model, end = make(name), data.shared.end
+    fed = Rereading(model, model.read(data.batch([0, 1, 2]).given), beams=2)
+    fed.step(torch.full((6,), end))
+    fed.step(torch.tensor([10, 11, 12, 13, 14, 15]))
+    fed.take_rows(torch.tensor([1, 0, 3, 3, 4, 5]))
+    fed.take_examples(torch.tensor([0, 1]))
+    scores = fed.step(torch.tensor([20, 21, 22, 23])).log_softmax(-1)
+    for row, (number, text) in enumerate([(0, [11, 20]), (0, [10, 21]), (1, [13, 22]), (1, [13, 23])]):
+        expected = likeliest(model, data.batch([number]).given, [end, *text])
+        torch.testing.assert_close(scores[row], expected, rtol=1e-4, atol=1e-5)
 
 
 @every
