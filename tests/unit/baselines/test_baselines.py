@@ -48,6 +48,20 @@ def test_the_loss_is_the_mean_over_tokens_of_each_example_read_alone(
 
 @every
 @torch.no_grad()
+def test_the_loss_of_two_workers_is_that_of_one(
+    name: str, make: Make, data: BaselineData, batch: BaselineBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares of 3 and 2 examples with texts of unlike length: `fit` weighs each share's loss by its examples."""
+    model = make(name)
+    whole = float(model(batch)[0])
+    together = torch.tensor([5, int((batch.targets != IGNORED).sum()), int(batch.text_mask.sum())])
+    monkeypatch.setattr("showcases.baselines.base.sum_over_workers", lambda counts: together)
+    shares = [float(model(data.batch(numbers))[0]) for numbers in ([0, 2, 4], [1, 3])]
+    assert (3 * shares[0] + 2 * shares[1]) / 5 == pytest.approx(whole, rel=1e-5)
+
+
+@every
+@torch.no_grad()
 def test_it_reads_what_it_says_and_nothing_else(name: str, make: Make, batch: BaselineBatch) -> None:
     model, given = make(name), batch.given
     parts = {"images": ["images"], "reviews": ["reviews"], "item_reviews": ["item_reviews"], "ids": ["users", "items"]}
