@@ -14,6 +14,7 @@ import torch
 from jobs.generation import GeneratingActor
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import FLOW, Place, Workspace, variant_folder
+from showcases.baselines.ids import ItemReviews
 from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable, review_features
@@ -22,7 +23,7 @@ from showcases.evaluation.bert_score import BertScorer
 from showcases.evaluation.coverage import ContentWords, TaggedWords
 from showcases.evaluation.dial import Picture, theta_picture, theta_table
 from showcases.evaluation.differences import differences
-from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos
+from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos, with_references
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.report import Labels, Report
@@ -135,12 +136,20 @@ def write_texts(
     images: EmbeddingTable,
     models: Mapping[System, Place],
     most_reviews: int,
+    others: ItemReviews | None = None,
 ) -> dict[System, Written]:
-    """The ground truth, then what each generator writes for the photos shown and `most_reviews` past reviews."""
+    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews.
+
+    Args:
+        others: what others wrote about each business, where there are baselines among the models.
+    """
     workspace = context.workspace
-    history = sorted({name for example in examples for name in example.history})
-    features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), history)
+    references = [others.seen_by(e.user_id, e.business_id) if others else [] for e in examples]
+    past = {name for example in examples for name in example.history}.union(*references)
+    features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), sorted(past))
     rows = generator_rows(examples, images, features, most_reviews)
+    if others:
+        rows = with_references(rows, examples, references, features, most_reviews, images.dim)
     texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
     texts |= generate(context, rows, models)
     sentences = {system: split_sentences(said) for system, said in texts.items()}

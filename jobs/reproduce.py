@@ -1,31 +1,35 @@
 """The paper's studies again: trains what is missing, reuses what stands, prints ours beside the paper's.
 
-    python -m jobs.reproduce --config FILE --root URI [--tables 3,4,5] [--seeds 0,1,2]
+    python -m jobs.reproduce --config FILE --root URI [--tables 2,3,4,5] [--seeds 0,1,2]
 
 It may be cut off anywhere: started again it goes on, from the last checkpoint of the model it was training. Tables lie
 in _reproduce/ under the workspace root.
 """
 
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import ray
 
-from jobs import build_gest, cluster, train_generator, train_selector
+from jobs import baselines, build_gest, cluster, train_generator, train_selector
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from jobs.evaluate import write_texts
 from jobs.pipeline import STEPS
 from jobs.step import Step, StepContext, execute, exit_on_error
 from jobs.tracking import Tracker, pipeline_run, step_run
-from jobs.training import finished_model, trainings_at_once
+from jobs.training import METRICS_FILE, finished_model, trainings_at_once
 from jobs.variants import Family, model_fingerprint, train_model
 from showcases.artifacts import Place, Workspace, variant_folder
+from showcases.baselines import NAMES
+from showcases.baselines.ids import ItemReviews
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation import results, study_tables
@@ -35,6 +39,7 @@ from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.studies import StudyRow, table_4_rows, table_5_rows
 from showcases.evaluation.systems import System, Yardsticks, measure
 from showcases.evaluation.tables import Table
+from showcases.evaluation.text_metrics import Figure
 
 FOLDER = "_reproduce"  # under the workspace root; no step reads it
 
@@ -151,6 +156,8 @@ def _tables(study: Study) -> list[Table]:
         )
     )
     tables = []
+    if 2 in options.tables:
+        tables.append(_keep(study, compare_baselines(study, ranked)))
     if 3 in options.tables:
         table = results.table_3(ranked, evaluation.k, evaluation.protocol, evaluation.bootstrap)
         tables.append(_keep(study, study_tables.with_order(table)))
@@ -182,6 +189,50 @@ def measure_rows(study: Study, rows: Sequence[StudyRow], ranked: Sequence[Ranked
         for row in rows
     ]
     models = make(study, train_generator.STEP, train_generator.FAMILY, wanted)
+    figures = measure_models(study, models, ranked)
+    return {row.name: [figures[row.name, seed] for seed in study.config.reproduce.seeds] for row in rows}
+
+
+def compare_baselines(study: Study, ranked: Sequence[Ranked]) -> Table:
+    """Table 2 with the baselines: ours are the flow's own variants, the text-only one is Table 5's."""
+    config, seeds = study.config.train_generator, study.config.reproduce.seeds
+    ours = [Wanted((v, seed), config, v, seed, variant_folder(v, seed)) for seed in seeds for v in ("img", "img+text")]
+    ours += [
+        Wanted((row.name, seed), row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
+        for seed in seeds
+        for row in table_5_rows(config)
+        if row.inputs == "text"
+    ]
+    plain = baselines.of_baseline(config)
+    others = [Wanted((name, seed), plain, name, seed, f"{name}-seed{seed}") for seed in seeds for name in NAMES]
+    models = make(study, train_generator.STEP, train_generator.FAMILY, ours)
+    models |= make(study, train_generator.STEP, baselines.FAMILY, others)
+    gest = study.workspace.read_table("gest_s2", ("review_id", "user_id", "business_id", "split"))
+    training = ItemReviews.of(gest.filter(pc.field("split") == "train"))
+    table = results.table_2(measure_models(study, models, ranked, training), study.config.evaluate.protocol)
+    return replace(table, notes=(*baseline_notes(study.workspace, models), *table.notes))
+
+
+def baseline_notes(workspace: Workspace, models: Mapping[System, Place]) -> tuple[str, ...]:
+    """How large each model is, and what a reader must know of the baselines."""
+    counts: dict[str, int] = {}
+    for (name, _), place in models.items():
+        found = json.loads(workspace.read_bytes(*place, METRICS_FILE))["metrics"].get("parameters")
+        if found:  # a generator that was trained before they were counted has none
+            counts.setdefault(name, int(found))
+    sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return (
+        f"Parameters: {sizes}.",
+        "All were trained on the same examples by the same loop, with the same tokenizer and budget. References of "
+        "Ref2Seq, the business' reviews, are the training split's. The split is by user: PETER, which knows users by "
+        "id, meets none of the test users in training and takes each for the unknown user.",
+    )
+
+
+def measure_models(
+    study: Study, models: Mapping[System, Place], ranked: Sequence[Ranked], others: ItemReviews | None = None
+) -> dict[System, dict[str, Figure]]:
+    """All figures of what models write for the same test examples; `others` is for baselines (`write_texts`)."""
     examples = _examples(study, ranked)
     images = EmbeddingTable.read(study.workspace, "image_embeddings")
     with tempfile.TemporaryDirectory() as folder:
@@ -189,10 +240,10 @@ def measure_rows(study: Study, rows: Sequence[StudyRow], ranked: Sequence[Ranked
     context = study.context(train_generator.STEP)
     context.say(f"writing texts for {len(examples)} test examples with {len(models)} models")
     with MeteorScorer() as meteor:
-        written = write_texts(context, examples, images, models, study.config.train_generator.model.max_reviews)
+        most_reviews = study.config.train_generator.model.max_reviews
+        written = write_texts(context, examples, images, models, most_reviews, others)
         by = Yardsticks(classifier, meteor, draws=study.config.evaluate.bootstrap, seed=study.config.seed)
-        figures = measure(examples, written, images, by)
-    return {row.name: [figures[row.name, seed] for seed in study.config.reproduce.seeds] for row in rows}
+        return measure(examples, written, images, by)
 
 
 def _examples(study: Study, ranked: Sequence[Ranked]) -> list[Example]:
@@ -214,7 +265,7 @@ def _keep(study: Study, table: Table) -> Table:
 
 
 def with_flags(argv: Sequence[str]) -> list[str]:
-    """`--tables 3,4` and `--seeds 0,1` as the options that they stand for."""
+    """`--tables 2,4` and `--seeds 0,1` as the options that they stand for."""
     result: list[str] = []
     for argument in argv:
         name, equals, value = argument.partition("=")

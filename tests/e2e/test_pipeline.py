@@ -195,3 +195,18 @@ def test_the_studies_train_what_is_missing_and_nothing_twice(
     workspace = Workspace(local.root)
     assert workspace.read_bytes("_reproduce", "table_5.csv").decode() == tables[1].to_csv()
     assert run_pipeline(local) == {}  # the flow's own artifacts are as they were
+
+
+@pytest.mark.slow
+def test_table_2_has_every_baseline_beside_ours(local: PipelineConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    config = replace(local, reproduce=ReproduceConfig(tables=(2,), seeds=(0,)))
+    [table] = reproduce(config)
+    assert "baselines: 0 stand, 4 to train" in capsys.readouterr().out
+    names = ["ground truth", "ST", "R2Gen", "Ref2Seq", "PETER", "Text Random", "img", "img+text"]
+    assert [row.name for row in table.rows] == names
+    assert all(row.value("BLEU-1")[0] is not None for row in table.rows[1:])
+    assert table.notes[0].startswith("Parameters: ") and all(f"{name} " in table.notes[0] for name in names[1:])
+    again = reproduce(config)
+    told = capsys.readouterr().out
+    assert "baselines: 4 stand, 0 to train" in told and "epoch" not in told
+    assert [other.to_csv() for other in again] == [table.to_csv()]

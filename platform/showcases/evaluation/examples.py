@@ -91,6 +91,36 @@ def generator_rows(
     ]
 
 
+def with_references(
+    rows: Sequence[Mapping[str, Any]],
+    examples: Sequence[Example],
+    references: Sequence[Sequence[str]],
+    features: Mapping[str, np.ndarray],
+    most_reviews: int,
+    dim: int,
+) -> list[dict[str, Any]]:
+    """The rows of `generator_rows` with what a BaselinePredictor reads beside.
+
+    Args:
+        references: for each example ids of reviews of its business, none of them its user's.
+        features: (d,) of those by id.
+        most_reviews: references a row, at most.
+        dim: d.
+    """
+    known = [[features[name] for name in names if name in features][:most_reviews] for names in references]
+    size = max(1, *(len(part) for part in known))
+    return [
+        {
+            **row,
+            "user_id": example.user_id,
+            "business_id": example.business_id,
+            "item_reviews": _padded(part, size, dim),
+            "n_item_reviews": len(part),
+        }
+        for row, example, part in zip(rows, examples, known, strict=True)
+    ]
+
+
 def _padded(vectors: Sequence[np.ndarray] | np.ndarray, size: int, dim: int) -> np.ndarray:
     """(size, dim) float32, zeros after the vectors."""
     padded = np.zeros((size, dim), np.float32)

@@ -23,7 +23,8 @@ INTERVALS = (
 )
 MORE = ("USR", "feature coverage", "keyword coverage", "faithfulness")
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
-ORDER = (GROUND_TRUTH, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
+BASELINES = ("ST", "R2Gen", "Ref2Seq", "PETER", "Text GPT-2", "Text Random")
+ORDER = (GROUND_TRUTH, *BASELINES, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
 RANKING = {"Prec": "precision", "Recall": "recall", "F1": "f1", "Div": "diversity"}  # column: of RankingFigures
 PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
 

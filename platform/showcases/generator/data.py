@@ -74,8 +74,11 @@ class Features:
     review_vectors: np.ndarray
 
     @classmethod
-    def read(cls, workspace: Workspace, splits: Sequence[str]) -> "Features":
+    def read(cls, workspace: Workspace, splits: Sequence[str], also: Iterable[str] = ()) -> "Features":
         """Of the rows of these splits; memory goes with them, not with the corpus.
+
+        Args:
+            also: ids of further reviews.
 
         Raises:
             ArtifactError: an artifact is missing, or photos and sentences were embedded by different models.
@@ -91,7 +94,7 @@ class Features:
             raise ArtifactError(
                 f"photos were embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; rerun jobs.embed"
             )
-        features = review_features(sentences, sorted(past))
+        features = review_features(sentences, sorted({*past, *also}))
         vectors = np.stack(list(features.values())) if features else np.zeros((0, sentences.dim), np.float32)
         return cls(images, {name: number for number, name in enumerate(features)}, vectors)
 

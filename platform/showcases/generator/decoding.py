@@ -6,7 +6,7 @@ to grow nor for beams, weights are laid out for it once, and an example whose te
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -57,6 +57,19 @@ class Decoding:
             raise ConfigError(f"precision is {self.precision!r}; it must be one of {get_args(Precision)}")
         if self.top_p and self.beams > 1:
             raise ConfigError(f"top_p {self.top_p} draws one text; it needs beams 1, not {self.beams}")
+
+
+class StepDecoder(Protocol):
+    """A model that is fed one token a row, and remembers the ones before; K rows an example, an example's together."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Scores (R, vocabulary) of the token after `tokens` (R,)."""
+
+    def take_beams(self, parents: Tensor) -> None:
+        """Go on from other beams (B, K) of the same examples: each from the one that it continues."""
+
+    def take_examples(self, kept: Tensor) -> None:
+        """Go on with some examples (b,) only."""
 
 
 class CachedDecoder:
@@ -130,14 +143,26 @@ def write(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -
         raise ConfigError(f"max_tokens is {how.max_tokens}; the decoder has {decoder.config.n_positions} positions")
     if not len(encoded.hidden):
         return []
+    model = CachedDecoder(decoder, encoded, how.beams, how.max_tokens, how.precision)
+    return write_with(model, len(encoded.hidden), end, how, encoded.hidden.device)
+
+
+@torch.no_grad()
+def write_with(
+    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str = "cpu"
+) -> list[list[int]]:
+    """As `write`, by any model that can be fed token by token.
+
+    Args:
+        model: that has not been fed yet, with how.beams rows for each of `count` examples.
+        device: of the model.
+    """
     search = _beam_search if how.beams > 1 else _one_by_one
-    return [[token for token in ids if token != end] for ids in search(decoder, encoded, end, how)]
+    return [[token for token in ids if token != end] for ids in search(model, count, end, how, device)]
 
 
-def _one_by_one(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -> list[list[int]]:
+def _one_by_one(model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str) -> list[list[int]]:
     """The likeliest token each time, or a drawn one."""
-    count, device = len(encoded.hidden), encoded.hidden.device
-    model = CachedDecoder(decoder, encoded, 1, how.max_tokens, how.precision)
     processors = _processors(how)
     dice = torch.Generator(device=device).manual_seed(how.seed)
     texts = torch.full((count, how.max_tokens + 1), end, device=device)
@@ -159,13 +184,14 @@ def _one_by_one(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decod
     return texts[:, 1:].tolist()
 
 
-def _beam_search(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -> list[list[int]]:
+def _beam_search(
+    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str
+) -> list[list[int]]:
     """The text of the highest mean log-probability a token among those that K beams come upon.
 
     An example is settled when the best unfinished beam's mean is no longer above the worst of its K finished texts.
     """
-    count, beams, device = len(encoded.hidden), how.beams, encoded.hidden.device
-    model = CachedDecoder(decoder, encoded, beams, how.max_tokens, how.precision)
+    beams = how.beams
     processors = _processors(how)
     settled = torch.full((count, how.max_tokens + 1), end, device=device)
     rows = torch.arange(count, device=device)  # examples that are not settled

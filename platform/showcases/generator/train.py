@@ -69,6 +69,7 @@ def train_generator_variant(
     tokenizer = generator.tokenizer
     val = GeneratorData(val_rows, tokenizer, config.model.max_tokens)
     facts = {"train_rows": examples.rows, "val_rows": len(val), "vocabulary": len(tokenizer)}
+    facts |= {"parameters": sum(parameter.numel() for parameter in generator.parameters())}
     data = f"{examples.rows:,} training and {len(val):,} validation examples of a corpus in the form of GEST-s2"
     told = Training(data, losses_in_words(config.contrastive, variant))
 

@@ -17,7 +17,7 @@ from showcases.evaluation import paper, results
 from showcases.evaluation.alignment import cosines
 from showcases.evaluation.dial import Picture
 from showcases.evaluation.differences import COLUMNS, differences
-from showcases.evaluation.examples import Example, draw_examples, generator_rows
+from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_references
 from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
 from showcases.evaluation.ranking import RankingFigures, harmonic_mean
 from showcases.evaluation.report import Labels, Report
@@ -176,6 +176,20 @@ def test_generator_rows_are_padded_with_true_counts(images: EmbeddingTable) -> N
     assert rows[0]["reviews"].shape == rows[1]["reviews"].shape == (1, 4)
     np.testing.assert_array_equal(rows[0]["images"], np.eye(4)[[1, 0]])
     assert not rows[1]["images"][1].any() and not rows[1]["reviews"].any()
+
+
+def test_references_stand_beside_the_rows(images: EmbeddingTable) -> None:
+    features = {"o1": np.full(4, 0.5, np.float32), "o2": np.full(4, -0.5, np.float32)}
+    examples = [example(), example("u2", (), ("p2",))]
+    plain = generator_rows(examples, images, {}, most_reviews=1)
+    rows = with_references(plain, examples, [["gone", "o1", "o2"], []], features, most_reviews=2, dim=4)
+    assert [(r["user_id"], r["business_id"], r["n_item_reviews"]) for r in rows] == [("u1", "b", 2), ("u2", "b", 0)]
+    np.testing.assert_array_equal(rows[0]["item_reviews"], [[0.5] * 4, [-0.5] * 4])
+    assert rows[1]["item_reviews"].shape == (2, 4) and not rows[1]["item_reviews"].any()
+    assert all(
+        row.items() >= {"number": n, "n_images": p["n_images"]}.items()
+        for n, (row, p) in enumerate(zip(rows, plain, strict=True))
+    )
 
 
 def test_gallery_takes_each_user_once_and_those_with_a_past_first() -> None:
