@@ -22,8 +22,8 @@ class Statistic(Protocol):
         """Examples."""
 
     @property
-    def halves(self) -> bool:
-        """Draw half of the examples without putting back, rather than n with putting back."""
+    def stretch(self) -> float | None:
+        """None: n examples are drawn with putting back. Else a fifth is left out, and what that moves is stretched."""
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """(B,) values, NaN where there is none, for weights (B, n) int; all ones give the metric itself."""
@@ -40,7 +40,7 @@ class Sums:
 
     rows: np.ndarray
     value: Callable[[np.ndarray], np.ndarray]
-    halves: bool = False
+    stretch: float | None = None
 
     @property
     def n(self) -> int:
@@ -58,15 +58,14 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 class Kinds:
     """A metric that counts how many different things the examples hold: Distinct-n, USR, feature coverage.
 
-    A bootstrap's sample holds some examples twice, which adds nothing new and would look like a dull writer. So half
-    of the examples are drawn without putting back: for a mean that spreads just as n drawn with putting back do.
+    A bootstrap's sample holds some examples twice, which adds nothing new and would look like a dull writer. So a fifth
+    of the examples is left out at random, and how far that moves the value is stretched to how far n new examples
+    would (the delete-d jackknife of Shao & Wu 1989).
 
     Args:
         things: of each example.
         total: what the number of different ones is divided by; None: the number of all, repeated ones too.
     """
-
-    halves = True
 
     def __init__(self, things: Sequence[Sequence[object]], total: int | None = None) -> None:
         numbers: dict[object, int] = {}
@@ -74,6 +73,7 @@ class Kinds:
         self.lengths = np.array([len(part) for part in things], int)
         self.owners = np.repeat(np.arange(len(things)), self.lengths)
         self.different, self.total = len(numbers), total
+        self.stretch = stretch_of(len(things)) * (1.0 if total is None else len(things) / kept(len(things)))
 
     @property
     def n(self) -> int:
@@ -87,13 +87,26 @@ class Kinds:
         return ratio(np.stack([seen.sum(1), count], axis=1).astype(float))
 
 
-def draw_weights(n: int, draws: int, seed: int, halves: bool) -> Iterator[np.ndarray]:
+def kept(n: int) -> int:
+    """How many of n examples stay where a fifth is left out."""
+    return max(1, n - max(1, n // 5))
+
+
+def stretch_of(n: int) -> float:
+    """By what deviations of a mean of the examples kept must be multiplied to be those of a mean of n new ones.
+
+    A fixed divisor makes a sum of it, which wants n / kept more.
+    """
+    return float(np.sqrt(kept(n) / max(1, n - kept(n))))
+
+
+def draw_weights(n: int, draws: int, seed: int, leave_out: bool) -> Iterator[np.ndarray]:
     """Weights (at most 100, n) int, `draws` rows in all; the same for the same arguments, which pairs the systems."""
     random = np.random.default_rng([seed, n])
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
-        if halves:
-            yield (random.random((size, n)).argsort(axis=1) < n // 2).astype(int)
+        if leave_out:
+            yield (random.random((size, n)).argsort(axis=1) < kept(n)).astype(int)
         else:
             yield random.multinomial(n, np.full(n, 1 / n), size=size)
 
@@ -105,23 +118,24 @@ def whole(statistic: Statistic) -> float:
 
 def replicates(statistic: Statistic, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
     """(draws,) values of the metric on resampled examples."""
-    parts = draw_weights(statistic.n, draws, seed, statistic.halves)
+    parts = draw_weights(statistic.n, draws, seed, statistic.stretch is not None)
     return np.concatenate([statistic(weights) for weights in parts])
 
 
 def interval(statistic: Statistic, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
     """95 % percentile interval; None where fewer than two examples or no value.
 
-    A `Kinds` is shifted, for half as many examples hold relatively more kinds: its replicates spread about the value
-    rather than about their own mean. It is a share, so it ends at 0 and 1.
+    That of a `Kinds` lies about the value rather than about its replicates, for fewer examples hold relatively more
+    kinds. It is a share, so it ends at 0 and 1.
     """
     if statistic.n < 2 or draws < 1 or np.isnan(whole(statistic)):
         return None
     found = replicates(statistic, draws, seed)
-    low, high = np.nanquantile(found, INTERVAL)
-    if statistic.halves:
-        shift = whole(statistic) - np.nanmean(found)
-        low, high = np.clip([low + shift, high + shift], 0.0, 1.0)
+    if statistic.stretch is None:
+        low, high = np.nanquantile(found, INTERVAL)
+    else:
+        away = np.nanquantile(found - np.nanmedian(found), INTERVAL) * statistic.stretch
+        low, high = np.clip(whole(statistic) + away, 0.0, 1.0)
     return float(low), float(high)
 
 
@@ -148,14 +162,14 @@ def paired_bootstrap(one: Statistic, other: Statistic, draws: int = DRAWS, seed:
     Source: Koehn 2004, "Statistical significance tests for machine translation evaluation"; the shift to no difference
     is Riezler & Maxwell's (2005).
     """
-    if (one.n, one.halves) != (other.n, other.halves):
+    if (one.n, one.stretch) != (other.n, other.stretch):
         raise ValueError(f"statistics of {one.n} and {other.n} examples, or of unlike metrics: they can't be paired")
     value = whole(one) - whole(other) if one.n > 1 else np.nan
     if np.isnan(value):
         return None
     found = replicates(one, draws, seed) - replicates(other, draws, seed)
     found = found[~np.isnan(found)]
-    away = found - found.mean()
-    low, high = np.quantile(away + value if one.halves else found, INTERVAL)
+    away = (found - found.mean()) * (one.stretch or 1.0)
+    low, high = np.quantile(found if one.stretch is None else away + value, INTERVAL)
     p = (np.count_nonzero(np.abs(away) >= abs(value)) + 1) / (len(found) + 1)
     return Difference(float(value), float(low), float(high), float(p))

@@ -18,8 +18,8 @@ SPREAD = (
 INTERVALS = (
     "Intervals are percentiles of a bootstrap over the examples, by what each adds to the metric (BLEU, NIST and "
     "METEOR of the summed counts, never a mean of sentence scores). Metrics that count different things (Distinct-n, "
-    "USR, feature coverage) depend on how many texts there are, and a text drawn twice brings nothing new: for them "
-    "half of the examples are drawn without putting back, and the interval is shifted to the value."
+    "USR, feature coverage) depend on how many texts there are, and a text drawn twice brings nothing new: for them a "
+    "fifth of the examples is left out at random and the change stretched (delete-d jackknife), about the value."
 )
 MORE = ("USR", "feature coverage", "keyword coverage", "faithfulness")
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"

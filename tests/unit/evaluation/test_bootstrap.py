@@ -12,12 +12,14 @@ from nltk.translate.nist_score import corpus_nist
 from sacrebleu.metrics import BLEU
 
 from showcases.evaluation.bootstrap import (
+    Kinds,
     Sums,
     draw_weights,
     interval,
     paired_bootstrap,
     ratio,
     replicates,
+    stretch_of,
     whole,
 )
 from showcases.evaluation.text_metrics import (
@@ -52,7 +54,7 @@ def test_bleu_of_summed_counts_is_sacrebleus_of_the_texts(order: int) -> None:
     figure = bleu(HYPOTHESES, REFERENCES, order)
     assert whole(figure.statistic) == figure.value
     metric = BLEU(lowercase=True, tokenize="13a", max_ngram_order=order)
-    weights = next(draw_weights(40, 5, 3, halves=False))
+    weights = next(draw_weights(40, 5, 3, leave_out=False))
     for weight, value in zip(weights, figure.statistic(weights), strict=True):
         drawn = np.repeat(np.arange(40), weight)
         score = metric.corpus_score([HYPOTHESES[i] for i in drawn], [[REFERENCES[i] for i in drawn]]).score
@@ -74,10 +76,10 @@ def test_nist_of_summed_counts_is_nltks() -> None:
 def test_distinct_of_drawn_examples_is_distinct_of_their_texts(order: int) -> None:
     figure = distinct(HYPOTHESES, order)
     assert whole(figure.statistic) == pytest.approx(figure.value)
-    for weights in draw_weights(40, 5, 0, halves=True):
+    for weights in draw_weights(40, 5, 0, leave_out=True):
         drawn = [[HYPOTHESES[i] for i in np.flatnonzero(weight)] for weight in weights]
         assert figure.statistic(weights) == pytest.approx([distinct(part, order).value for part in drawn])
-        assert {len(part) for part in drawn} == {20}
+        assert {len(part) for part in drawn} == {32}
 
 
 def test_a_means_interval_is_its_standard_error() -> None:
@@ -88,17 +90,29 @@ def test_a_means_interval_is_its_standard_error() -> None:
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
 
 
-def test_half_samples_spread_as_the_bootstrap_does() -> None:
+def test_leaving_out_spreads_a_mean_as_the_bootstrap_does() -> None:
     shares = (np.random.default_rng(1).random(300) < 0.3).astype(float)
     statistic = mean_of(shares)
-    halves = Sums(statistic.rows, ratio, halves=True)
-    assert replicates(halves, 2000).std() == pytest.approx(replicates(statistic, 2000).std(), rel=0.08)
+    left_out = Sums(statistic.rows, ratio, stretch_of(300))
+    assert interval(left_out, 2000) == pytest.approx(interval(statistic, 2000), abs=0.008)  # widths are 0.1
+
+
+@pytest.mark.parametrize("total", [None, 500])
+def test_intervals_of_kinds_are_as_wide_as_new_texts_are_apart(total: int | None) -> None:
+    random = np.random.default_rng(0)
+    zipf = 1 / np.arange(1, 501)
+    corpora = [random.choice(500, (100, 10), p=zipf / zipf.sum()).tolist() for _ in range(120)]
+    apart = np.std([whole(Kinds(texts, total)) for texts in corpora])
+    ends = [interval(Kinds(texts, total), 100) for texts in corpora[:40]]
+    error = np.mean([high - low for low, high in ends]) / (2 * 1.96)
+    assert 0.85 * apart < error < 1.4 * apart
 
 
 def test_intervals_of_kinds_lie_about_the_value_and_end_at_one() -> None:
     figure = with_interval(distinct(HYPOTHESES, 2), 300, 0)
     low, high = figure.interval
-    assert low < figure.value < high < replicates(figure.statistic, 300).mean()  # fewer texts, relatively more kinds
+    assert low < figure.value < high
+    assert figure.value < replicates(figure.statistic, 300).mean()  # fewer texts, relatively more kinds
     assert with_interval(distinct([f"w{i}" for i in range(30)], 1), 100, 0).interval == (1.0, 1.0)
 
 
