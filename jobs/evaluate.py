@@ -6,41 +6,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import ray
 import torch
 
-from jobs.generation import GeneratingActor
 from jobs.step import Step, StepContext, main
+from jobs.writing import write_texts
 from showcases.artifacts import FLOW, Place, Workspace, variant_folder
-from showcases.baselines.ids import ItemReviews
-from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable, review_features
+from showcases.embeddings import EmbeddingTable
 from showcases.evaluation import results
 from showcases.evaluation.bert_score import BertScorer
 from showcases.evaluation.coverage import ContentWords, TaggedWords
 from showcases.evaluation.dial import Picture, theta_picture, theta_table
 from showcases.evaluation.differences import differences
-from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_own_photos, with_references
+from showcases.evaluation.examples import Example, draw_examples, with_own_photos
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import (
-    GROUND_TRUTH,
     System,
     Written,
     Yardsticks,
     first_seeds,
     measure,
-    stack_vectors,
 )
 from showcases.evaluation.tables import Table
 from showcases.evaluation.text_metrics import Figure
 from showcases.gest.images import read_photos
-from showcases.gest.sentences import split_sentences
 
 
 def evaluate(context: StepContext) -> None:
@@ -128,73 +121,6 @@ def with_and_without_photos(
         results.photos_against_none(systems, "photos_or_not", "photos that the selector chose"),
         results.photos_against_none(on_own, "photos_or_not_own", "photos of the user's own review"),
     ]
-
-
-def write_texts(
-    context: StepContext,
-    examples: Sequence[Example],
-    images: EmbeddingTable,
-    models: Mapping[System, Place],
-    most_reviews: int,
-    others: ItemReviews | None = None,
-) -> dict[System, Written]:
-    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews.
-
-    Args:
-        others: what others wrote about each business, where there are baselines among the models.
-    """
-    workspace = context.workspace
-    references = [others.seen_by(e.user_id, e.business_id) if others else [] for e in examples]
-    past = {name for example in examples for name in example.history}.union(*references)
-    features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), sorted(past))
-    rows = generator_rows(examples, images, features, most_reviews)
-    if others:
-        rows = with_references(rows, examples, references, features, most_reviews, images.dim)
-    texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
-    texts |= generate(context, rows, models)
-    sentences = {system: split_sentences(said) for system, said in texts.items()}
-    vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
-    return {
-        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, images.dim))
-        for system, said in texts.items()
-    }
-
-
-def generate(
-    context: StepContext, rows: Sequence[Mapping[str, Any]], models: Mapping[System, Place]
-) -> dict[System, list[str]]:
-    """Texts of all models, each in the rows' order."""
-    cluster, config = context.config.cluster, context.config.evaluate
-    folders = {"/".join(place): system for system, place in models.items()}
-    written = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows]).map_batches(
-        GeneratingActor,
-        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu"),
-        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
-        num_gpus=1 if cluster.gpu else None,
-        batch_size=config.batch_size,
-        batch_format="numpy",
-    )
-    texts = {system: [""] * len(rows) for system in models}
-    for row in written.take_all():
-        texts[folders[row["folder"]]][row["number"]] = row["text"]
-    return texts
-
-
-def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.ndarray]:
-    """CLIP vector (d,) float32 of each sentence."""
-    if not sentences:
-        return {}
-    cluster, config = context.config.cluster, context.config.embed
-    dtype = context.workspace.require("sentence_embeddings").metrics.get("dtype", "float32")
-    data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences})).map_batches(
-        EmbedBatch,
-        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", dtype),
-        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
-        num_gpus=1 if cluster.gpu else None,
-        batch_size=config.batch_size,
-        batch_format="numpy",
-    )
-    return {row["id"]: np.asarray(row["vector"], np.float32) for row in data.take_all()}
 
 
 def all_tables(

@@ -21,12 +21,12 @@ import ray
 from jobs import baselines, build_gest, cluster, train_generator, train_selector
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
-from jobs.evaluate import write_texts
 from jobs.pipeline import STEPS
 from jobs.step import Step, StepContext, execute, exit_on_error
 from jobs.tracking import Tracker, pipeline_run, step_run
 from jobs.training import METRICS_FILE, finished_model, trainings_at_once
 from jobs.variants import Family, model_fingerprint, train_model
+from jobs.writing import write_texts
 from showcases.artifacts import Place, Workspace, variant_folder
 from showcases.baselines import NAMES
 from showcases.baselines.ids import ItemReviews
