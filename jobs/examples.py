@@ -187,32 +187,42 @@ def _shard(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def stream(workspace: Workspace, prepared: Prepared, seed: int, run: int = 1) -> "Stream":
+def stream(workspace: Workspace, prepared: Prepared, seed: int, run: int = 1, buffer: int = BUFFER) -> "Stream":
     """The prepared examples, for one rank: each rank reads all of them and takes its share of each batch.
 
-    `run` is that of LoopConfig. The reading tasks ask for no CPU: all of a small cluster's may be held by the workers
-    that wait for them.
+    The reading tasks ask for no CPU: all of a small cluster's may be held by the workers that wait for them.
+
+    Args:
+        run: see LoopConfig.
+        buffer: rows that are held and shuffled together. Where all fit, they are read once.
     """
     from showcases.training import Stream
-
-    paths = [workspace.path(FOLDER, prepared.folder, _shard(n)) for n in range(-(-prepared.rows // SHARD))]
-    return Stream(prepared.rows, partial(_epoch, workspace, paths, prepared.columns, seed, run))
-
-
-def _epoch(
-    workspace: Workspace, paths: Sequence[str], columns: Sequence[str], seed: int, run: int, number: int
-) -> Iterator[pa.Table]:
     from showcases.training.batches import shuffled
 
-    rng = np.random.default_rng([seed, number])
+    paths = [workspace.path(FOLDER, prepared.folder, _shard(n)) for n in range(-(-prepared.rows // SHARD))]
+    held: list[pa.Table] = []
+
+    def epoch(number: int) -> Iterator[pa.Table]:
+        rng = np.random.default_rng([seed, number])
+        if prepared.rows > buffer:
+            tables = _read_all(workspace, [paths[n] for n in rng.permutation(len(paths))], prepared.columns)
+            return shuffled(tables, rng, buffer, run)
+        if not held:
+            held.append(pa.concat_tables(_read_all(workspace, paths, prepared.columns)))
+        return shuffled(held, rng, buffer, run)
+
+    return Stream(prepared.rows, epoch)
+
+
+def _read_all(workspace: Workspace, paths: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The shards' rows, in order, some shards ahead of the reader."""
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     options = ray.data.DataContext.get_current()
     options.execution_options.preserve_order, options.enable_progress_bars = True, False
-    items = [{"path": paths[n]} for n in rng.permutation(len(paths))]
-    data = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+    data = ray.data.from_items([{"path": path} for path in paths], override_num_blocks=len(paths)).map_batches(
         partial(_read, workspace=workspace, columns=columns), batch_size=1, batch_format="numpy", num_cpus=0
     )
-    yield from shuffled(data.iter_batches(batch_size=SHARD, batch_format="pyarrow"), rng, BUFFER, run)
+    yield from data.iter_batches(batch_size=SHARD, batch_format="pyarrow")
 
 
 def _read(items: dict[str, np.ndarray], workspace: Workspace, columns: Sequence[str]) -> pa.Table:

@@ -178,7 +178,7 @@ def train_selectors(study: Study, seeds: Sequence[int]) -> dict[System, Place]:
         for seed in seeds
         for variant in variants
     ]
-    return make(study, train_selector.STEP, train_selector.family(config.k), wanted)
+    return make(study, train_selector.STEP, train_selector.FAMILY, wanted)
 
 
 def measure_rows(study: Study, rows: Sequence[StudyRow], ranked: Sequence[Ranked]) -> study_tables.Measured:

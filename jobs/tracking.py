@@ -206,8 +206,9 @@ def register(
     with contextlib.suppress(MlflowException):
         champion = client.get_model_version_by_alias(name, "champion")
     wins = True
-    if champion is not None and all(champion.tags.get(tag) == tags.get(tag) for tag in comparable):
-        old, new = float(champion.tags[f"metric.{key_of(monitor)}"]), float(metrics[monitor])
+    judged = f"metric.{key_of(monitor)}"  # a champion that was judged by another metric can't be compared
+    if champion and judged in champion.tags and all(champion.tags.get(tag) == tags.get(tag) for tag in comparable):
+        old, new = float(champion.tags[judged]), float(metrics[monitor])
         wins = new > old if larger_is_better else new < old
     if wins:
         client.set_registered_model_alias(name, "champion", made.version)

@@ -10,7 +10,7 @@ import pytest
 import ray
 
 from jobs.config import PipelineConfig
-from jobs.examples import SHARD, Prepared, prepare_generator, prepare_selector, stream
+from jobs.examples import BUFFER, SHARD, Prepared, prepare_generator, prepare_selector, stream
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Manifest, Workspace, embeddings_schema
@@ -54,8 +54,11 @@ def context(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> StepC
     return StepContext(workspace, PipelineConfig(root=workspace.root), Tracker("", ""), {}, {})
 
 
-def order(workspace: Workspace, prepared: Prepared, seed: int, epoch: int) -> list[str]:
-    return [name for table in stream(workspace, prepared, seed).epoch(epoch) for name in table["review_id"].to_pylist()]
+def order(
+    workspace: Workspace, prepared: Prepared, seed: int, epoch: int, run: int = 1, buffer: int = BUFFER
+) -> list[str]:
+    tables = stream(workspace, prepared, seed, run, buffer).epoch(epoch)
+    return [name for table in tables for name in table["review_id"].to_pylist()]
 
 
 def test_hard_negatives_are_those_that_plain_python_makes(context: StepContext) -> None:
@@ -72,19 +75,28 @@ def test_hard_negatives_are_those_that_plain_python_makes(context: StepContext) 
     assert folder.name == prepared.folder
 
 
-def test_seed_and_epoch_alone_decide_the_order(context: StepContext) -> None:
+@pytest.mark.parametrize("buffer", [BUFFER, SHARD // 2])  # all held; streamed, some at a time
+def test_seed_and_epoch_alone_decide_the_order(context: StepContext, buffer: int) -> None:
     workspace, prepared = context.workspace, prepare_selector(context, 0)
-    first = order(workspace, prepared, 0, 0)
+    first = order(workspace, prepared, 0, 0, buffer=buffer)
     assert len(set(first)) == len(first) == prepared.rows > SHARD
-    assert order(workspace, prepared, 0, 0) == first
-    others = [order(workspace, prepared, seed, epoch) for seed, epoch in ((0, 1), (1, 0))]
+    assert order(workspace, prepared, 0, 0, buffer=buffer) == first
+    others = [order(workspace, prepared, seed, epoch, buffer=buffer) for seed, epoch in ((0, 1), (1, 0))]
     for other in others:
         assert sorted(other) == sorted(first)
         assert np.mean([a == b for a, b in zip(first, other, strict=True)]) < 0.02
-    # rows of both shards are mixed: a half holds about as many of the first shard as the other
-    place = {name: number for number, name in enumerate(first)}
-    moved = np.abs([place[name] - number for number, name in enumerate(others[0])])
-    assert moved.mean() > 0.2 * len(first)
+    if buffer == BUFFER:  # rows of both shards are mixed
+        place = {name: number for number, name in enumerate(first)}
+        assert np.mean([abs(place[name] - number) for number, name in enumerate(others[0])]) > 0.2 * len(first)
+
+
+def test_epochs_follow_each_other_as_they_come_alone(context: StepContext) -> None:
+    prepared = prepare_selector(context, 0)
+    source = stream(context.workspace, prepared, 0)
+    one_after_the_other = [
+        [name for table in source.epoch(number) for name in table["review_id"].to_pylist()] for number in (0, 1)
+    ]
+    assert one_after_the_other == [order(context.workspace, prepared, 0, number) for number in (0, 1)]
 
 
 def test_runs_keep_examples_of_a_business_together(context: StepContext) -> None:
@@ -101,7 +113,7 @@ def test_a_worker_that_holds_all_cpus_can_still_read(context: StepContext) -> No
 
     @ray.remote(num_cpus=int(ray.cluster_resources()["CPU"]))
     def elsewhere(workspace: Workspace, prepared: Any) -> list[str]:
-        return order(workspace, prepared, 0, 1)
+        return order(workspace, prepared, 0, 1, buffer=SHARD // 2)
 
     there = ray.get(elsewhere.remote(context.workspace, prepared), timeout=120)
-    assert there == order(context.workspace, prepared, 0, 1)
+    assert there == order(context.workspace, prepared, 0, 1, buffer=SHARD // 2)

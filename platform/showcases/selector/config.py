@@ -6,6 +6,7 @@ from typing import Literal
 from showcases.training import LoopConfig
 
 Profile = Literal["img", "text", "img+text"]
+MONITOR = "val_loss"  # of the weights that are kept; F1@k of a few hundred examples is too noisy to choose by
 
 
 @dataclass(frozen=True)

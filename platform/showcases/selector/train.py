@@ -17,7 +17,7 @@ from showcases.errors import ConfigError
 from showcases.evaluation.ranking import rank_split, selector_ranker
 from showcases.model_card import Training
 from showcases.selector.card import LOSS
-from showcases.selector.config import Profile, TrainSelectorConfig
+from showcases.selector.config import MONITOR, Profile, TrainSelectorConfig
 from showcases.selector.data import SelectorBatch, SelectorData, World
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
@@ -136,8 +136,8 @@ def _fit(
         examples,
         replace(config.loop, seed=seed),
         report,
-        monitor=f"val_f1@{config.k}",
-        larger_is_better=True,
+        monitor=MONITOR,
+        larger_is_better=False,
         resume_from=resume_from,
         names=names,
         groups=groups,
