@@ -53,7 +53,7 @@ def finetune_decoder(
     """
     texts = [text for text in workspace.read_table("gest_ft", ["text"])["text"].to_pylist() if text.strip()]
     order = np.random.default_rng([seed, 3]).permutation(len(texts))
-    if len(texts) < 2 * HELD_OUT:
+    if len(texts) < HELD_OUT:
         raise ConfigError(
             f"gest_ft has {len(texts)} texts, too few to fine-tune on; leave train_generator.finetune out"
         )
