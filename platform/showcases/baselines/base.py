@@ -1,6 +1,7 @@
 """What all baselines share: loss, writing, and the folder that a model is saved to."""
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -30,7 +31,7 @@ Column = Literal["images", "reviews", "item_reviews", "ids"]
 Memory = tuple[Tensor, ...]  # what a model has read: tensors with a row an example
 
 
-class Baseline(nn.Module):
+class Baseline(nn.Module, ABC):
     """A model that writes explanations. A kind says what it reads, how it reads it, and how it goes on from words.
 
     Args:
@@ -63,17 +64,17 @@ class Baseline(nn.Module):
         self.output = nn.Linear(config.width, len(tokenizer))
         self.build()
 
+    @abstractmethod
     def build(self) -> None:
         """Make the layers of this kind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, given: Given) -> Memory:
         """Encode what the kind reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, tokens: Tensor, memory: Memory) -> Tensor:
         """Hidden states (B, T, E), each of which knows `tokens` (B, T) up to its own."""
-        raise NotImplementedError
 
     def further_losses(self, batch: BaselineBatch, memory: Memory) -> dict[str, tuple[float, Tensor]]:
         """Losses beside the cross entropy: by name the weight, and the sum in nats over this worker's text tokens."""
