@@ -40,6 +40,7 @@ from showcases.evaluation.studies import StudyRow, table_4_rows, table_5_rows
 from showcases.evaluation.systems import System, Yardsticks, measure
 from showcases.evaluation.tables import Table
 from showcases.evaluation.text_metrics import Figure
+from showcases.generator.config import Inputs, TrainGeneratorConfig
 
 FOLDER = "_reproduce"  # under the workspace root; no step reads it
 
@@ -196,7 +197,8 @@ def measure_rows(study: Study, rows: Sequence[StudyRow], ranked: Sequence[Ranked
 def compare_baselines(study: Study, ranked: Sequence[Ranked]) -> Table:
     """Table 2 with the baselines: ours are the flow's own variants, the text-only one is Table 5's."""
     config, seeds = study.config.train_generator, study.config.reproduce.seeds
-    ours = [Wanted((v, seed), config, v, seed, variant_folder(v, seed)) for seed in seeds for v in ("img", "img+text")]
+    seeing: tuple[Inputs, ...] = ("img", "img+text")
+    ours = [Wanted((v, seed), config, v, seed, own_folder(config, v, seed)) for seed in seeds for v in seeing]
     ours += [
         Wanted((row.name, seed), row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
         for seed in seeds
@@ -211,6 +213,13 @@ def compare_baselines(study: Study, ranked: Sequence[Ranked]) -> Table:
     training = ItemReviews.of(gest.filter(pc.field("split") == "train"))
     table = results.table_2(measure_models(study, models, ranked, training), study.config.evaluate.protocol)
     return replace(table, notes=(*baseline_notes(study.workspace, models), *table.notes))
+
+
+def own_folder(config: TrainGeneratorConfig, inputs: Inputs, seed: int) -> str:
+    """Of the flow's own generator: that of a row of Table 4 or 5, where one is the same, so that it is trained once."""
+    rows = (*table_4_rows(config), *table_5_rows(config))
+    same = next((row for row in rows if row.inputs == inputs and row.config == config), None)
+    return f"{same.folder}-seed{seed}" if same else variant_folder(inputs, seed)
 
 
 def baseline_notes(workspace: Workspace, models: Mapping[System, Place]) -> tuple[str, ...]:
