@@ -17,11 +17,12 @@ from showcases.embeddings import EmbeddingTable
 from showcases.evaluation import results
 from showcases.evaluation.bert_score import BertScorer
 from showcases.evaluation.coverage import ContentWords, TaggedWords
-from showcases.evaluation.dial import Picture, theta_picture, theta_table
+from showcases.evaluation.dial import theta_picture, theta_table
 from showcases.evaluation.differences import differences
 from showcases.evaluation.examples import Example, draw_examples, with_own_photos
 from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
 from showcases.evaluation.meteor import MeteorScorer
+from showcases.evaluation.pictures import Picture
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import (

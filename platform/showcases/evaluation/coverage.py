@@ -4,7 +4,7 @@ Beside the paper's own columns: USR and feature coverage as PETER reports them (
 coverage of Figure 6b, and faithfulness by the classifier Φ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ from showcases.generator.citations import cite
 if TYPE_CHECKING:
     from spacy.language import Language
 
-KEYWORD_TAGS = ("NOUN", "PROPN", "ADJ", "ADV")
+PARTS = {"nouns": ("NOUN", "PROPN"), "adjectives": ("ADJ",), "adverbs": ("ADV",)}  # of speech, by Universal tags
 
 
 def unique_sentences(sentences: Sequence[Sequence[str]]) -> Figure:
@@ -61,8 +61,13 @@ class Keywords(Protocol):
 
     name: str
 
-    def __call__(self, texts: Sequence[str]) -> list[set[str]]:
-        """Of each text, in lower case."""
+    def __call__(self, texts: Sequence[str]) -> list[dict[str, set[str]]]:
+        """Of each text by part of speech, in lower case; the parts are the same for all texts."""
+
+
+def all_parts(keywords: Sequence[Mapping[str, set[str]]]) -> list[set[str]]:
+    """Of each text the keywords of all parts of speech."""
+    return [set().union(*parts.values()) for parts in keywords]
 
 
 class ContentWords:
@@ -70,9 +75,9 @@ class ContentWords:
 
     name = "content words (no tagger)"
 
-    def __call__(self, texts: Sequence[str]) -> list[set[str]]:
+    def __call__(self, texts: Sequence[str]) -> list[dict[str, set[str]]]:
         docs = _words().pipe(texts)
-        return [{token.lower_ for token in doc if token.is_alpha and not token.is_stop} for doc in docs]
+        return [{"content words": {t.lower_ for t in doc if t.is_alpha and not t.is_stop}} for doc in docs]
 
 
 class TaggedWords:
@@ -96,9 +101,12 @@ class TaggedWords:
             raise ConfigError(f"spacy_model {spacy_model!r} tags no parts of speech; name one that does, or none")
         self.name = f"nouns, adjectives, adverbs by {self.pipeline.meta.get('name', spacy_model)}"
 
-    def __call__(self, texts: Sequence[str]) -> list[set[str]]:
+    def __call__(self, texts: Sequence[str]) -> list[dict[str, set[str]]]:
         docs = self.pipeline.pipe(texts)
-        return [{token.lower_ for token in doc if token.is_alpha and token.pos_ in KEYWORD_TAGS} for doc in docs]
+        return [
+            {part: {t.lower_ for t in doc if t.is_alpha and t.pos_ in tags} for part, tags in PARTS.items()}
+            for doc in docs
+        ]
 
 
 def keyword_coverage(texts: Sequence[str], wanted: Sequence[set[str]], name: str) -> Figure:

@@ -3,13 +3,12 @@
 The paper's selector is less diverse than random (Table 3): it buys relevance with diversity, and theta says how much.
 """
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from showcases.evaluation.pictures import COLOURS, GREY, Picture, blank, png_of
 from showcases.evaluation.ranking import RankingFigures
 from showcases.evaluation.results import OTHER_DATA, ranking_cells, ranking_columns
 from showcases.evaluation.selection import Ranked
@@ -19,18 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "theta_curve"
-COLOURS = ("#b4472b", "#2f6f7d", "#7a6a2f", "#6b4a86")  # a variant each, the first one is served
-GREY = "#6e675e"  # of the rankers that know no user
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report; it stands beside the table of the same name, in a file `<name>.png`."""
-
-    name: str
-    alt: str
-    caption: str
-    png: bytes
 
 
 def theta_table(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
@@ -88,13 +75,8 @@ def _without_user(ranked: Sequence[Ranked]) -> dict[str, list[RankingFigures]]:
 
 
 def _draw(turned: Sequence[Ranked], others: dict[str, list[RankingFigures]], k: int) -> bytes:
-    """The PNG; matplotlib's objects are used without pyplot, which would keep state for the whole process."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.6, 4.8), dpi=130, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    figure, [axes] = blank()
+    axes.grid(axis="x", alpha=0.25)
     for number, entry in enumerate(turned):
         _line(axes, entry, COLOURS[number % len(COLOURS)], (0, 7) if number % 2 else (0, -13))
     for marker, (name, several) in zip("sD^v", others.items(), strict=False):
@@ -103,12 +85,8 @@ def _draw(turned: Sequence[Ranked], others: dict[str, list[RankingFigures]], k: 
     axes.set(xlabel=f"Div@{k} (%)", ylabel=f"F1@{k} (%)", title="What relevance costs; points are labelled with θ")
     axes.set_ylim(bottom=0)
     axes.margins(x=0.08)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
-    png = io.BytesIO()
-    canvas.print_png(png)
-    return png.getvalue()
+    return png_of(figure)
 
 
 def _line(axes: "Axes", entry: Ranked, colour: str, beside: tuple[int, int]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from showcases.evaluation import paper
-from showcases.evaluation.dial import Picture
 from showcases.evaluation.gallery import Showcase
+from showcases.evaluation.pictures import Picture
 from showcases.evaluation.tables import Table
 
 

@@ -13,6 +13,7 @@ from showcases.evaluation.bootstrap import DRAWS
 from showcases.evaluation.coverage import (
     ContentWords,
     Keywords,
+    all_parts,
     faithfulness,
     feature_coverage,
     keyword_coverage,
@@ -79,7 +80,7 @@ def measure(
     truth = written[GROUND_TRUTH, 0]
     own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
     shown = [images.gather(example.shown) for example in examples]
-    keys = by.keywords(truth.texts)
+    keys = all_parts(by.keywords(truth.texts))
     systems: dict[System, dict[str, Figure]] = {}
     for system, said in written.items():
         figures = alone(said, own if said is truth else shown, by)

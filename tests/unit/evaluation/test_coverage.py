@@ -12,6 +12,7 @@ from showcases.errors import ConfigError
 from showcases.evaluation.coverage import (
     ContentWords,
     TaggedWords,
+    all_parts,
     faithfulness,
     feature_coverage,
     keyword_coverage,
@@ -37,7 +38,7 @@ def test_feature_coverage_by_hand() -> None:
 
 
 def test_keyword_coverage_by_hand() -> None:
-    keys = ContentWords()(["The ramen was really good, good!", "it was.", "Nice view"])
+    keys = all_parts(ContentWords()(["The ramen was really good, good!", "it was.", "Nice view"]))
     assert keys == [{"ramen", "good"}, set(), {"nice", "view"}]  # "really" is a stop word of spaCy's
     figure = keyword_coverage(["Good RAMEN and good ramen.", "Anything", "view"], keys, ContentWords.name)
     assert figure.value == pytest.approx((2 / 2 + 1 / 2) / 2) and figure.n == 2 and "no tagger" in figure.library
@@ -54,7 +55,11 @@ def test_a_pipeline_with_tags_names_the_keywords(tmp_path: Path) -> None:
     ruler.add([[{"LOWER": {"NOT_IN": list(tags)}}]], {"POS": "X"})
     pipeline.to_disk(tmp_path / "tags")
     found = TaggedWords(str(tmp_path / "tags"))(["Slowly I ate soft Noodles.", "In Kyoto."])
-    assert found == [{"slowly", "soft", "noodles"}, {"kyoto"}]
+    assert found == [
+        {"nouns": {"noodles"}, "adjectives": {"soft"}, "adverbs": {"slowly"}},
+        {"nouns": {"kyoto"}, "adjectives": set(), "adverbs": set()},
+    ]
+    assert all_parts(found) == [{"slowly", "soft", "noodles"}, {"kyoto"}]
     for name, says in (("blank", "no parts of speech"), ("missing", "neither an installed")):
         with pytest.raises(ConfigError, match=says):
             TaggedWords(str(tmp_path / name))

@@ -15,10 +15,10 @@ from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError
 from showcases.evaluation import paper, results
 from showcases.evaluation.alignment import cosines
-from showcases.evaluation.dial import Picture
 from showcases.evaluation.differences import COLUMNS, differences
 from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_references
 from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
+from showcases.evaluation.pictures import Picture
 from showcases.evaluation.ranking import RankingFigures, harmonic_mean
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.selection import Ranked
