@@ -1,29 +1,32 @@
 """evaluate: Tables 1, 2 and 3, the dial's curve, what was left out, a gallery of test users' showcases: one report."""
 
 import datetime
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 
+from jobs import tracking
+from jobs.showing import labels_of, left_out, make_gallery
 from jobs.step import Step, StepContext, main
+from jobs.training import METRICS_FILE
 from jobs.writing import write_texts
-from showcases.artifacts import FLOW, Place, Workspace, variant_folder
+from jobs.yardsticks import yardsticks
+from showcases.artifacts import Place, Workspace, variant_folder
 from showcases.distillation import PairClassifier
 from showcases.embeddings import EmbeddingTable
 from showcases.evaluation import results
-from showcases.evaluation.bert_score import BertScorer
-from showcases.evaluation.coverage import ContentWords, TaggedWords
 from showcases.evaluation.dial import theta_picture, theta_table
 from showcases.evaluation.differences import differences
 from showcases.evaluation.examples import Example, draw_examples, with_own_photos
-from showcases.evaluation.gallery import Showcase, make_showcase, pick_users, with_photos
+from showcases.evaluation.figures import figure_3, figure_6a, figure_6b
+from showcases.evaluation.gallery import Showcase
 from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.pictures import Picture
-from showcases.evaluation.report import Labels, Report
+from showcases.evaluation.report import Report
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import (
     System,
@@ -34,7 +37,6 @@ from showcases.evaluation.systems import (
 )
 from showcases.evaluation.tables import Table
 from showcases.evaluation.text_metrics import Figure
-from showcases.gest.images import read_photos
 
 
 def evaluate(context: StepContext) -> None:
@@ -60,29 +62,12 @@ def evaluate(context: StepContext) -> None:
         systems = measure(examples, written, images, by)
         tables = all_tables(context, ranked, systems)
         tables += with_and_without_photos(context, examples, images, written, by, systems)
-    gallery = make_gallery(context, examples, served, written, images, classifier)
-    picture = theta_picture(ranked, config.k)
-    write_report(context, tables, gallery, [picture] if picture else [], images.model_id)
+    drawn = figures(context, written, by)
+    tables += [table for table, _ in drawn]
+    gallery = make_gallery(context, examples, served, first_seeds(written), images, classifier)
+    pictures = [picture for picture in (theta_picture(ranked, config.k), *(each for _, each in drawn)) if picture]
+    write_report(context, tables, gallery, pictures, images.model_id)
     record(context, tables, len(examples))
-
-
-def yardsticks(
-    context: StepContext, classifier: PairClassifier, meteor: MeteorScorer, explanations: Sequence[str]
-) -> Yardsticks:
-    """What the config asks for; the corpus' features are mined from all its explanations, as PETER's are."""
-    from showcases.generator.lexicon import mine_phrases  # here: spaCy takes seconds to import
-
-    config = context.config.evaluate
-    device = "cuda" if context.config.cluster.gpu and torch.cuda.is_available() else "cpu"
-    return Yardsticks(
-        classifier,
-        meteor,
-        features=mine_phrases(explanations),
-        keywords=TaggedWords(config.spacy_model) if config.spacy_model else ContentWords(),
-        bert=BertScorer(config.bertscore_model, config.bertscore_layer, device) if config.bertscore_model else None,
-        draws=config.bootstrap,
-        seed=context.config.seed,
-    )
 
 
 def models_of(workspace: Workspace, artifact: str, section: str) -> dict[System, Place]:
@@ -139,52 +124,26 @@ def all_tables(
     ]
 
 
-def make_gallery(
-    context: StepContext,
-    examples: Sequence[Example],
-    served: Ranked,
-    written: Mapping[System, Written],
-    images: EmbeddingTable,
-    classifier: PairClassifier,
-) -> list[Showcase]:
-    """Entries for some test users, with their photos; texts are those of each variant's first seed."""
-    workspace = context.workspace
-    first = first_seeds(written)
-    reviews = workspace.read_table("reviews", ["review_id", "text"])
-    past = dict(zip(reviews["review_id"].to_pylist(), reviews["text"].to_pylist(), strict=True))
-    entries = []
-    for number in pick_users(examples, context.config.evaluate.gallery, context.config.seed):
-        example = examples[number]
-        texts = {name: (said.sentences[number], said.vectors[number]) for name, said in first.items()}
-        liked = served.liked_more[example.review_id]
-        entries.append(make_showcase(example, texts, liked, past, images, classifier.score_all))
-    bytes_of = read_photos(
-        workspace, {photo.photo_id for entry in entries for photo in (*entry.photos, *entry.own_photos)}
-    )
-    return [with_photos(entry, bytes_of.get) for entry in entries]
+def figures(context: StepContext, written: Mapping[System, Written], by: Yardsticks) -> list[tuple[Table, Picture]]:
+    """Figure 3 of the datasets, Figure 6 of all variants and their seeds."""
+    texts: dict[str, list[list[str]]] = {}
+    for (variant, _), said in written.items():
+        texts.setdefault(variant, []).append(said.texts)
+    diversities = context.workspace.require("gest_s1").metrics
+    return [figure_3(diversities), figure_6a(texts), figure_6b(texts, by.keywords)]
 
 
 def write_report(
     context: StepContext, tables: list[Table], gallery: list[Showcase], pictures: list[Picture], encoder: str
 ) -> None:
     workspace = context.workspace
-    manifests = [workspace.manifest(artifact.name) for artifact in FLOW]
-    classifier = workspace.require("classifier").metrics
     report = Report(
         title="Personalized Showcases: report",
         encoder=encoder,
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         tables=tables,
-        labels=Labels(
-            source=classifier["source"],
-            pairs=workspace.require("annotations").rows["pairs"],
-            auc=classifier["auc"],
-            f1=classifier["f1"],
-            threshold=classifier["threshold"],
-            test_pairs=int(classifier["n"]),
-            agreement=classifier.get("krippendorff_alpha"),
-        ),
-        left_out={manifest.artifact: manifest.failures for manifest in manifests if manifest is not None},
+        labels=labels_of(workspace),
+        left_out=left_out(workspace),
         showcases=gallery,
         pictures=pictures,
     )
@@ -195,9 +154,26 @@ def write_report(
             local.parent.mkdir(exist_ok=True)
             local.write_bytes(data)
         context.tracker.log_folder(Path(folder), "report")
+        log_gallery(context, Path(folder))
     for table in tables:
         print("\n" + table.to_markdown(), flush=True)
     context.say(f"report: {workspace.path('report', 'report.html')}")
+
+
+def log_gallery(context: StepContext, report: Path) -> None:
+    """The page and the gallery beside each registered generator that was evaluated here, so that one sees what it does.
+
+    Args:
+        report: folder of the report's files.
+    """
+    generators = models_of(context.workspace, "generator", "train_generator")
+    for place in generators.values():
+        kept = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
+        version = tracking.registered_version(context.tracker, "showcases-generator", kept["fingerprint"])
+        if version is not None:
+            files = [report / name for name in ("report.html", "gallery.json")]
+            tracking.log_to_version(context.tracker, "showcases-generator", version, files, "gallery")
+            context.say(f"gallery logged with showcases-generator version {version}")
 
 
 def record(context: StepContext, tables: Sequence[Table], examples: int) -> None:

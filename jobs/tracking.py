@@ -6,7 +6,7 @@ MLflow takes a second to import: it is imported on first use, so that workers th
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,15 @@ def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | N
     found = tracker.client.search_model_versions(f"name = '{name}'")
     versions = [int(version.version) for version in found if version.tags.get(FINGERPRINT) == fingerprint]
     return max(versions, default=None)
+
+
+def log_to_version(tracker: Tracker, name: str, version: int, files: Sequence[Path], folder: str) -> None:
+    """Files into the run that a registered version came from; the version's tag `folder` says where they lie."""
+    run = str(tracker.client.get_model_version(name, str(version)).run_id)
+    for file in files:
+        tracker.client.log_artifact(run, str(file), folder)
+    uri = tracker.client.get_run(run).info.artifact_uri
+    tracker.client.set_model_version_tag(name, str(version), folder, f"{uri}/{folder}")
 
 
 def register(

@@ -24,26 +24,38 @@ def write_texts(
     images: EmbeddingTable,
     models: Mapping[System, Place],
     most_reviews: int,
-    others: ItemReviews | None = None,
 ) -> dict[System, Written]:
-    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews.
+    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews."""
+    rows = generator_input(context, examples, images, most_reviews)
+    texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]} | generate(context, rows, models)
+    return cut_and_embed(context, texts, images.dim)
+
+
+def generator_input(
+    context: StepContext,
+    examples: Sequence[Example],
+    images: EmbeddingTable,
+    most_reviews: int,
+    others: ItemReviews | None = None,
+) -> list[dict[str, Any]]:
+    """A row an example, of all that a model may read.
 
     Args:
         others: what others wrote about each business, where there are baselines among the models.
     """
-    workspace = context.workspace
     references = [others.seen_by(e.user_id, e.business_id) if others else [] for e in examples]
     past = {name for example in examples for name in example.history}.union(*references)
-    features = review_features(EmbeddingTable.read(workspace, "sentence_embeddings"), sorted(past))
+    features = review_features(EmbeddingTable.read(context.workspace, "sentence_embeddings"), sorted(past))
     rows = generator_rows(examples, images, features, most_reviews)
-    if others:
-        rows = with_references(rows, examples, references, features, most_reviews, images.dim)
-    texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]}
-    texts |= generate(context, rows, models)
+    return with_references(rows, examples, references, features, most_reviews, images.dim) if others else rows
+
+
+def cut_and_embed(context: StepContext, texts: Mapping[System, list[str]], dim: int) -> dict[System, Written]:
+    """Texts with their sentences and the sentences' vectors."""
     sentences = {system: split_sentences(said) for system, said in texts.items()}
     vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
     return {
-        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, images.dim))
+        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, dim))
         for system, said in texts.items()
     }
 

@@ -12,14 +12,17 @@ from showcases.evaluation.text_metrics import Figure
 COLUMNS = (*PERCENT_TABLE_2, "BERTScore", *MORE)
 
 
-def differences(systems: Mapping[System, Mapping[str, Figure]], draws: int, seed: int) -> Table | None:
+def differences(
+    systems: Mapping[System, Mapping[str, Figure]], draws: int, seed: int, only: str | None = None
+) -> Table | None:
     """Every two variants of the same seed, in the order given; None where there are no two, or no draws.
 
     Args:
         systems: (variant, seed) -> figures with their statistics; METEOR's needs its program running.
+        only: a variant that every pair must have as its first.
     """
     generated = {system: figures for system, figures in systems.items() if system[0] != GROUND_TRUTH}
-    pairs = [(one, other) for one, other in combinations(generated, 2) if one[1] == other[1]]
+    pairs = [(one, other) for one, other in combinations(generated, 2) if one[1] == other[1] and only in (None, one[0])]
     if not pairs or not draws:
         return None
     rows = []

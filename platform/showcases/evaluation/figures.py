@@ -110,8 +110,10 @@ def _bars(table: Table, labels: Sequence[str], scale: str, caption: str) -> Pict
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel(scale)
     axes.set_title(table.title)
+    axes.set_xlim(-0.75, len(labels) - 0.25)
+    axes.margins(y=0.18)  # room for the legend
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, ncols=2)
     said = "; ".join(
         f"{r.name}: {', '.join(f'{c.name} {table.cell(r, c)}' for c in table.columns)}" for r in table.rows
     )

@@ -53,6 +53,7 @@ class Report:
         encoder: model id of the CLIP.
         left_out: what was left out, by artifact and reason.
         pictures: each beside the table of its name.
+        summary: lines above the tables.
     """
 
     title: str
@@ -63,10 +64,12 @@ class Report:
     left_out: Mapping[str, Mapping[str, int]]
     showcases: Sequence[Showcase] = field(default_factory=tuple)
     pictures: Sequence[Picture] = field(default_factory=tuple)
+    summary: Sequence[str] = field(default_factory=tuple)
 
     def to_markdown(self) -> str:
         """Tables, classifier, what was left out."""
         lines = [f"# {self.title}", "", f"Encoder {self.encoder}; {self.created}.", ""]
+        lines += [*(f"- {line}" for line in self.summary), ""] if self.summary else []
         for table in self.tables:
             lines += [table.to_markdown()]
             lines += [f"![{each.alt}]({each.name}.png)\n\n{each.caption}\n" for each in self.pictures_of(table)]
@@ -80,6 +83,10 @@ class Report:
     def pictures_of(self, table: Table) -> list[Picture]:
         """Those that stand beside a table."""
         return [picture for picture in self.pictures if picture.name == table.name]
+
+    def models(self) -> list[str]:
+        """Whose texts the gallery has, in the order shown."""
+        return list(dict.fromkeys(text.system for showcase in self.showcases for text in showcase.texts))
 
     def shown_left_out(self) -> dict[str, dict[str, int]]:
         """Reasons in words, without those that never came up."""

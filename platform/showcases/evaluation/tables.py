@@ -120,6 +120,20 @@ class Table:
                 lines.append(f"| *paper: {row.name}* | {' | '.join(f'*{cell}*' for cell in cells)} |")
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), *self._sources_line()]) + "\n"
 
+    def side_by_side(self) -> str:
+        """`paper | ours | ±` for every figure that the paper has, a block a column; empty where it has none."""
+        lines = []
+        for column in self.columns:
+            rows = [row for row in self.rows if column.name in row.paper]
+            lines += [f"| {column.name} | paper | ours | ± |", "| --- | ---: | ---: | ---: |"] if rows else []
+            for row in rows:
+                mean, spread = row.value(column.name)
+                ours = self.cell(row, column) if mean is None else column.number(mean)
+                told = NONE if spread is None else column.number(spread)
+                lines.append(f"| {row.name} | {self.paper_cell(row, column)} | {ours} | {told} |")
+            lines += [""] if rows else []
+        return "\n".join(lines)
+
     def _sources_line(self) -> list[str]:
         sources = self.sources()
         return ["- measured by: " + ". ".join(sources) + "."] if sources else []

@@ -256,3 +256,12 @@ def test_files_of_the_artifact(report: Report) -> None:
     (entry,) = json.loads(files["gallery.json"])
     assert entry["photos"][0] == {"photo_id": "p1", "liked_more": 0.9, "own": False, "src": ""}
     assert len(files["report.html"]) < 200_000  # the 500 px photo went in small
+
+
+def test_side_by_side_has_the_paper_ours_and_the_spread(table: Table) -> None:
+    assert table.side_by_side().splitlines() == [
+        "| A | paper | ours | ± |", "| --- | ---: | ---: | ---: |", "| ours | 12.30 | 15.00 | 7.07 |",
+    ]  # fmt: skip
+    unmeasured = replace(table, rows=(Row("none", table.rows[1].figures, {"A": 3.0}),))
+    assert "| none | 3.00 | n/a (no Java) | – |" in unmeasured.side_by_side()
+    assert replace(table, rows=(table.rows[1],)).side_by_side() == ""

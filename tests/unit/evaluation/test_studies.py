@@ -7,7 +7,8 @@ import pytest
 
 from showcases.evaluation import paper
 from showcases.evaluation.studies import compare_order, table_4_rows, table_5_rows
-from showcases.evaluation.study_tables import table_4, table_5
+from showcases.evaluation.study_tables import table_4, table_5, verdict, verdicts
+from showcases.evaluation.tables import Column, Row, Table
 from showcases.evaluation.text_metrics import Figure
 from showcases.generator.config import ContrastiveConfig, GeneratorConfig, TrainGeneratorConfig
 
@@ -79,3 +80,25 @@ def test_tables_say_whether_the_order_holds_and_what_was_not_run(config: TrainGe
     told = table_5(rows, {row.name: [figures(0.5)] for row in rows}).to_markdown()
     assert ("Not run, for want of GPT-2's weights" in told) == (config is CONFIG)
     assert ("of 6 pairs" in told) == (config is PRETRAINED)
+
+
+def test_a_verdict_counts_over_all_columns() -> None:
+    def row(name: str, values: tuple[float, float], printed: dict[str, float]) -> Row:
+        return Row(name, {"A": [Figure(v, 9, "") for v in values], "B": [Figure(0.5, 9, "")]}, printed)
+
+    # A: a above b as printed, clearly (3.05 against 1.05, both spread by 0.07); B: ours are level, the paper's are not
+    rows = (
+        row("a", (3.0, 3.1), {"A": 9.0, "B": 2.0}),
+        row("b", (1.0, 1.1), {"A": 8.0, "B": 1.0}),
+        row("c", (0, 0), {}),
+    )
+    table = Table("table_4", "T", (Column("A"), Column("B")), rows)
+    assert verdict(table, "x") == (
+        "T: the paper's order does not hold throughout: 1 of 2 pairs of rows in 2 columns stand as in the paper, "
+        "1 of them clearly, 0 clearly the other way round. Differs: x."
+    )
+    holds = Table("table_3", "T", (Column("A"),), rows)
+    assert "T: the paper's order holds: 1 of 1" in verdict(holds, "x")
+    told = verdicts([table, holds, Table("figure_3", "F", (), ())], "deployment", pretrained=False)
+    assert len(told) == 2 and "random weights" in told[0] and "`deployment`" in told[1]
+    assert "random weights" not in verdicts([table], "paper", pretrained=True)[0]
