@@ -51,7 +51,9 @@ def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
         model = Generator(small, tokenizer, DIM, DIM, inputs, space)
         for parameter in model.parameters():
             parameter.data.add_(torch.randn_like(parameter) * 0.2)
-        model.save_pretrained(folder / f"generator/{inputs.replace('+', '_')}-seed0")
+        saved = folder / f"generator/{inputs.replace('+', '_')}-seed0"
+        model.save_pretrained(saved)
+        (saved / "metrics.json").write_text(json.dumps({"fingerprint": f"made for {inputs}", "metrics": {}}))
     section = {"variants": ["img+text", "text"], "seeds": [0], "model": {"max_reviews": 10, "max_images": 5}}
     finish(workspace, "generator", {"train_generator": section})
 
@@ -132,12 +134,18 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
 
 @pytest.fixture(scope="module")
 def evaluated(workspace: Workspace, ray_cluster) -> Workspace:
-    from jobs import evaluate
+    from jobs import evaluate, tracking
     from jobs.config import PipelineConfig
     from jobs.step import execute
     from showcases.evaluation.config import EvaluateConfig
 
     config = PipelineConfig(root=workspace.root, evaluate=EvaluateConfig(max_examples=12, gallery=4, batch_size=8))
+    with tracking.pipeline_run(config) as run:  # as train_generator does: the served variant is registered
+        client = tracking.Tracker(tracking.tracking_uri(config), run).client
+        client.create_registered_model("showcases-generator")
+        for fingerprint in ("made for img+text", "of another workspace"):
+            tags = {tracking.FINGERPRINT: fingerprint}
+            client.create_model_version("showcases-generator", "file:///nowhere", run, tags=tags)
     assert execute(evaluate.STEP, workspace, config)
     return workspace
 
@@ -237,6 +245,27 @@ def test_the_page_is_one_file_and_says_what_the_labels_are(evaluated: Workspace)
     for text in (page, evaluated.read_bytes("report", "report.md").decode()):
         assert "no person labelled them" in text and "ties" in text
         assert "never released" in text and "Table 2" in text and "With photos (img+text) and without (text)" in text
+
+
+def test_the_gallery_lies_with_the_registered_version_that_wrote_it(evaluated: Workspace) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{evaluated.root}/mlflow.db")
+    versions = {v.version: v for v in client.search_model_versions("name = 'showcases-generator'")}
+    assert versions[1].tags["gallery"].endswith("/gallery") and "gallery" not in versions[2].tags
+    logged = {file.path for file in client.list_artifacts(versions[1].run_id, "gallery")}
+    assert logged == {"gallery/report.html", "gallery/gallery.json"}
+
+
+def test_figures_3_and_6_are_in_the_report(evaluated: Workspace) -> None:
+    for name in ("figure_3", "figure_6a", "figure_6b"):
+        png = evaluated.read_bytes("report", f"{name}.png")
+        assert base64.b64encode(png).decode() in evaluated.read_bytes("report", "report.html").decode()
+    lengths = read_csv(evaluated, "figure_6a.csv")
+    for row in ("ground truth", "img+text", "text"):
+        assert sum(float(cell["value"]) for (name, _), cell in lengths.items() if name == row) == pytest.approx(1.0)
+    spread = evaluated.require("gest_s1").metrics["s2"]["inter_user"]
+    assert float(read_csv(evaluated, "figure_3.csv")["s2", "inter_user"]["value"]) == pytest.approx(spread)
 
 
 def test_manifest_carries_the_figures(evaluated: Workspace) -> None:
