@@ -36,8 +36,8 @@ mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
 	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
-reproduce: $(READY) ## slow: the paper's Tables 3, 4 and 5 over three seeds, ours beside the paper's
-	$(PY) -m jobs.reproduce --config $(CONFIG) --root $(ROOT) --tables 3,4,5 --seeds 0,1,2 --cluster.cpus_per_worker 1
+reproduce: $(READY) ## slow: the paper's Tables 1 to 5 and Figures 3 and 6 over three seeds, ours beside the paper's
+	$(PY) -m jobs.reproduce --config $(CONFIG) --root $(ROOT) --seeds 0,1,2 --cluster.cpus_per_worker 1
 
 study: $(READY) ## slow: three seeds each, and the generator with and without photos, in workspace-study
 	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \
