@@ -5,23 +5,21 @@ computed once an example and shared by its beams, those of the self-attention li
 to grow nor for beams, weights are laid out for it once, and an example whose text is settled leaves the batch.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel, LogitsProcessorList
-from transformers.generation.logits_process import (
-    NoRepeatNGramLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import GPT2LMHeadModel
 
 from showcases.errors import ConfigError
 from showcases.generator.mma import Encoded
+from showcases.generator.rules import Rules, Tokens
 from showcases.generator.weights import Precision, decoder_maps
 
+Banned = Sequence[Sequence[Tokens]] | None
 NEVER = -1e9  # log-probability of what must not be chosen; finite, so that sums of it stay numbers
 
 
@@ -133,66 +131,111 @@ class CachedDecoder:
 
 
 @torch.no_grad()
-def write(decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding) -> list[list[int]]:
+def write(
+    decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding, banned: Banned = None
+) -> list[list[int]]:
     """Token ids of a text for each example, without the token `end` that begins and ends it.
+
+    Args:
+        banned: for each example runs of tokens that must not be written.
 
     Raises:
         ConfigError: more tokens than the decoder has positions.
     """
-    if how.max_tokens >= int(decoder.config.n_positions) + 1:
-        raise ConfigError(f"max_tokens is {how.max_tokens}; the decoder has {decoder.config.n_positions} positions")
     if not len(encoded.hidden):
         return []
-    model = CachedDecoder(decoder, encoded, how.beams, how.max_tokens, how.precision)
-    return write_with(model, len(encoded.hidden), end, how, encoded.hidden.device)
+    model = _cached(decoder, encoded, how)
+    return write_with(model, len(encoded.hidden), end, how, encoded.hidden.device, banned)
+
+
+def stream(
+    decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding, banned: Banned = None
+) -> Iterator[dict[int, int]]:
+    """Token by token, by example those that still write: {example: token}. Together they are what `write` returns.
+
+    Raises:
+        ConfigError: beams, of which none is settled before all are; more tokens than the decoder has positions.
+    """
+    if how.beams > 1:
+        raise ConfigError(f"a text by {how.beams} beams is known at its end only; stream with beams 1")
+    model = _cached(decoder, encoded, how)
+    steps = _one_by_one(model, len(encoded.hidden), end, how, encoded.hidden.device, banned)
+    while True:
+        with torch.no_grad():  # not around the yield: whoever takes the tokens has gradients of their own
+            step = next(steps, None)
+        if step is None:
+            return
+        examples, tokens = (part.tolist() for part in step)
+        yield {example: token for example, token in zip(examples, tokens, strict=True) if token != end}
+
+
+def _cached(decoder: GPT2LMHeadModel, encoded: Encoded, how: Decoding) -> CachedDecoder:
+    if how.max_tokens >= int(decoder.config.n_positions) + 1:
+        raise ConfigError(f"max_tokens is {how.max_tokens}; the decoder has {decoder.config.n_positions} positions")
+    with torch.no_grad():
+        return CachedDecoder(decoder, encoded, how.beams, how.max_tokens, how.precision)
 
 
 @torch.no_grad()
 def write_with(
-    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str = "cpu"
+    model: StepDecoder,
+    count: int,
+    end: int,
+    how: Decoding,
+    device: torch.device | str = "cpu",
+    banned: Banned = None,
 ) -> list[list[int]]:
     """As `write`, by any model that can be fed token by token.
 
     Args:
         model: that has not been fed yet, with how.beams rows for each of `count` examples.
         device: of the model.
+        banned: for each example runs of tokens that must not be written.
     """
-    search = _beam_search if how.beams > 1 else _one_by_one
-    return [[token for token in ids if token != end] for ids in search(model, count, end, how, device)]
+    if how.beams > 1:
+        found = _beam_search(model, count, end, how, device, banned)
+        return [[token for token in ids if token != end] for ids in found]
+    texts: list[list[int]] = [[] for _ in range(count)]
+    for examples, tokens in _one_by_one(model, count, end, how, device, banned):
+        for example, token in zip(examples.tolist(), tokens.tolist(), strict=True):
+            texts[example] += [token] if token != end else []
+    return texts
 
 
-def _one_by_one(model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str) -> list[list[int]]:
-    """The likeliest token each time, or a drawn one."""
-    processors = _processors(how)
+def _one_by_one(
+    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str, banned: Banned
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The likeliest token each time, or a drawn one: numbers (b,) of the examples still written, their tokens (b,)."""
+    rules = Rules(how.no_repeat_ngram, how.top_p, how.temperature, banned)
     dice = torch.Generator(device=device).manual_seed(how.seed)
     texts = torch.full((count, how.max_tokens + 1), end, device=device)
     rows = torch.arange(count, device=device)  # still written
     for length in range(1, how.max_tokens + 1):
-        scores = processors(texts[rows, :length], model.step(texts[rows, length - 1]))
+        scores = rules(rows, texts[rows, :length], model.step(texts[rows, length - 1]))
         if how.top_p:
             tokens = torch.multinomial(scores.softmax(1), 1, generator=dice)[:, 0]
             tokens = torch.where((texts[rows, 1:length] == end).any(1), end, tokens)
         else:
             tokens = scores.argmax(1)
         texts[rows, length] = tokens
+        yield rows, tokens
         going = (texts[rows, 1 : length + 1] != end).all(1).nonzero()[:, 0]
         if not len(going):
             break
         if len(going) < len(rows) and not how.top_p:  # drawn texts all stay, or the draw of one hung on the others
             rows = rows[going]
             model.take_examples(going)
-    return texts[:, 1:].tolist()
 
 
 def _beam_search(
-    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str
+    model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str, banned: Banned
 ) -> list[list[int]]:
     """The text of the highest mean log-probability a token among those that K beams come upon.
 
     An example is settled when the best unfinished beam's mean is no longer above the worst of its K finished texts.
     """
     beams = how.beams
-    processors = _processors(how)
+    rules = Rules(how.no_repeat_ngram, banned=banned, beams=beams)
     settled = torch.full((count, how.max_tokens + 1), end, device=device)
     rows = torch.arange(count, device=device)  # examples that are not settled
     texts = torch.full((count, beams, how.max_tokens + 1), end, device=device)
@@ -202,7 +245,7 @@ def _beam_search(
     is_finished = torch.zeros_like(totals, dtype=torch.bool)
     for length in range(1, how.max_tokens + 1):
         log_p = F.log_softmax(model.step(texts[:, :, length - 1].flatten()), dim=1)
-        log_p = processors(texts[:, :, :length].flatten(0, 1), log_p)
+        log_p = rules(rows, texts[:, :, :length].flatten(0, 1), log_p)
         vocabulary = log_p.shape[1]
         # twice as many as beams: should one half end here, the other half goes on
         best, place = (log_p.view(len(rows), beams, -1) + totals[..., None]).flatten(1).topk(2 * beams)
@@ -241,12 +284,3 @@ def _beam_search(
 def _pick(texts: Tensor, which: Tensor) -> Tensor:
     """(b, k, T) of texts (b, n, T), by numbers (b, k)."""
     return texts.gather(1, which[:, :, None].expand(-1, -1, texts.shape[2]))
-
-
-def _processors(how: Decoding) -> Any:  # transformers' own type wants tensors of another type than it is given
-    found = LogitsProcessorList()
-    if how.no_repeat_ngram:
-        found.append(NoRepeatNGramLogitsProcessor(how.no_repeat_ngram))
-    if how.top_p:
-        found.extend([TemperatureLogitsWarper(how.temperature), TopPLogitsWarper(how.top_p)])
-    return found

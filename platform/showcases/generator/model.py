@@ -1,6 +1,8 @@
 """The generator: photos and past reviews in, an explanation out (paper section 4.2)."""
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from showcases.errors import ModelError
 from showcases.generator.card import generator_card
 from showcases.generator.config import GeneratorConfig, Inputs
 from showcases.generator.decoder import new_decoder, pretrained_decoder, rebuilt_decoder
-from showcases.generator.decoding import Decoding, write
+from showcases.generator.decoding import Banned, Decoding, stream, write
 from showcases.generator.mma import Encoded, MultiModalEncoder
 from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
@@ -22,6 +24,7 @@ from showcases.model_card import Training
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+HALF = "\ufffd"  # what a decoder makes of half a character
 TIED = "decoder.lm_head.weight"  # is decoder.transformer.wte.weight; saved once
 
 
@@ -103,14 +106,16 @@ class Generator(nn.Module):
         review_mask: Tensor,
         beams: int | None = None,
         decoding: Decoding | None = None,
+        banned: Banned = None,
     ) -> list[str]:
         """Write an explanation for each example; the same input gives the same text.
 
         Args:
             beams: of beam search; 1 is greedy; none takes the config's.
             decoding: all of how it is written, instead of `beams` and the config.
+            banned: for each example runs of tokens that must not be written (`banned_tokens`).
         """
-        written = self.generate_ids(images, image_mask, reviews, review_mask, beams, decoding)
+        written = self.generate_ids(images, image_mask, reviews, review_mask, beams, decoding, banned)
         return [decode_text(self.tokenizer, ids).strip() for ids in written]
 
     @torch.no_grad()
@@ -122,10 +127,41 @@ class Generator(nn.Module):
         review_mask: Tensor,
         beams: int | None = None,
         decoding: Decoding | None = None,
+        banned: Banned = None,
     ) -> list[list[int]]:
         """Token ids of `generate`'s texts, at most max_tokens each, without the begin and the end token."""
         encoded = self.encode(images, image_mask, reviews, review_mask)
-        return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding or self.decoding(beams))
+        return write(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding or self.decoding(beams), banned)
+
+    def stream(
+        self,
+        images: Tensor,
+        image_mask: Tensor,
+        reviews: Tensor,
+        review_mask: Tensor,
+        decoding: Decoding,
+        banned: Banned = None,
+    ) -> Iterator[dict[int, str]]:
+        """`generate` piece by piece: by example what its text gains, as soon as it is written.
+
+        A piece is of whole characters: a token that holds half of one waits for the other half.
+
+        Raises:
+            ConfigError: `decoding` has beams.
+        """
+        with torch.no_grad():
+            encoded = self.encode(images, image_mask, reviews, review_mask)
+        ids: dict[int, list[int]] = defaultdict(list)
+        told: dict[int, str] = defaultdict(str)
+        for step in stream(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding, banned):
+            pieces = {}
+            for example, token in step.items():
+                ids[example].append(token)
+                text = decode_text(self.tokenizer, ids[example]).lstrip()
+                if not text.endswith(HALF):
+                    pieces[example] = text[len(told[example]) :]
+                    told[example] = text
+            yield pieces
 
     def decoding(self, beams: int | None = None, precision: Precision = "float32") -> Decoding:
         """How the config has it written; `beams` none takes the config's."""

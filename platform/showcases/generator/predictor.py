@@ -1,5 +1,7 @@
 """The trained generator as a callable on NumPy batches, for Ray Data, a Serve replica or a plain test alike."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import torch
 from torch import Tensor
 
 from showcases.errors import ModelError
+from showcases.generator.decoding import Banned, Decoding
 from showcases.generator.model import Generator
+from showcases.generator.rules import banned_tokens
 from showcases.generator.weights import Precision
 
 
@@ -42,6 +46,7 @@ class GeneratorPredictor:
         Args:
             batch: images (B, I, D) and reviews (B, R, D') float, padded; n_images and n_reviews (B,), the real ones of
                 each row, which may be 0. Photos beyond max_images and reviews beyond max_reviews are not read.
+                Where there is `avoid`, (B,) objects, lists of words that must not be written.
 
         Returns:
             text: (B,) objects of str.
@@ -49,13 +54,39 @@ class GeneratorPredictor:
         Raises:
             ModelError: features of another width than the model's.
         """
+        return {"text": self._texts(batch, self.decoding)}
+
+    def drawn(self, batch: dict[str, np.ndarray], seed: int, top_p: float = 0.9) -> dict[str, np.ndarray]:
+        """As called, each text drawn from its nucleus instead of searched: another seed writes others."""
+        how = replace(self.decoding, beams=1, top_p=top_p, seed=seed)
+        return {"text": self._texts(batch, how)}
+
+    def stream(self, batch: dict[str, np.ndarray]) -> Iterator[dict[int, str]]:
+        """Piece by piece, by row: the likeliest token each time, where calling may search with beams.
+
+        Raises:
+            ModelError: features of another width than the model's.
+        """
+        how = replace(self.decoding, beams=1)
+        return self.model.stream(*self._parts(batch), decoding=how, banned=self._banned(batch))
+
+    def _texts(self, batch: dict[str, np.ndarray], how: Decoding) -> np.ndarray:
+        parts = self._parts(batch)
+        texts = np.empty(len(parts[0]), dtype=object)
+        if len(texts):
+            texts[:] = self.model.generate(*parts, decoding=how, banned=self._banned(batch))
+        return texts
+
+    def _parts(self, batch: dict[str, np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         config = self.model.config
-        images, image_mask = self._part(batch, "images", "n_images", config.max_images, self.model.image_dim)
-        reviews, review_mask = self._part(batch, "reviews", "n_reviews", config.max_reviews, self.model.text_dim)
-        texts = np.empty(len(images), dtype=object)
-        if len(images):
-            texts[:] = self.model.generate(images, image_mask, reviews, review_mask, decoding=self.decoding)
-        return {"text": texts}
+        images = self._part(batch, "images", "n_images", config.max_images, self.model.image_dim)
+        reviews = self._part(batch, "reviews", "n_reviews", config.max_reviews, self.model.text_dim)
+        return (*images, *reviews)
+
+    def _banned(self, batch: dict[str, np.ndarray]) -> Banned:
+        if "avoid" not in batch:
+            return None
+        return [banned_tokens(self.model.tokenizer, words) for words in batch["avoid"]]
 
     def _part(
         self, batch: dict[str, np.ndarray], name: str, count: str, largest: int, dim: int
