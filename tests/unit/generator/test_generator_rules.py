@@ -54,7 +54,7 @@ def test_a_stream_is_the_greedy_text_token_by_token() -> None:
             for example, token in step.items():
                 texts[example].append(token)
         assert texts == write(decoder, encoded, END, how)
-    assert len(sizes) > 3  # some end before others
+    assert len(sizes) >= 3  # some end before others
     with pytest.raises(ConfigError, match="beams 1"):
         next(stream(decoder, encoded, END, Decoding(LENGTH, 2)))
 
