@@ -78,7 +78,7 @@ class Selector(nn.Module):
         images: Tensor,
         mask: Tensor,
         candidates: Tensor | None = None,
-        theta: float = 1.0,
+        theta: float | Tensor = 1.0,
     ) -> Tensor:
         """The DPP kernel of each user's candidates.
 
@@ -88,7 +88,7 @@ class Selector(nn.Module):
                 photos among many users, so the second form runs the image tower far less often.
             mask: (B, N) bool, True for real photos.
             candidates: (B, N) long, rows of `images`; any valid row at padding.
-            theta: quality/diversity dial: relevance is q ** theta. 0 looks at diversity alone.
+            theta: quality/diversity dial: relevance is q ** theta, 0 looks at diversity alone; one, or (B, 1).
 
         Returns:
             (B, N, N), symmetric positive semi-definite, zeros for padding.
@@ -123,7 +123,7 @@ class Selector(nn.Module):
         mask: Tensor,
         k: int,
         candidates: Tensor | None = None,
-        theta: float | None = None,
+        theta: float | Tensor | None = None,
     ) -> Tensor:
         """The k photos to show by greedy MAP: (B, k) long, candidate numbers, -1 where nothing is left.
 

@@ -26,7 +26,8 @@ class SelectorPredictor:
         """Choose for each row.
 
         Args:
-            batch: profile (B, P), images (B, N, D) padded, n_images (B,).
+            batch: profile (B, P), images (B, N, D) padded, n_images (B,). Where there is theta, (B,): each row's own,
+                NaN for the one of this predictor.
 
         Returns:
             chosen: (B, k) int64, numbers of images, -1 where there are none left.
@@ -41,9 +42,16 @@ class SelectorPredictor:
         mask = torch.arange(images.shape[1])[None, :] < counts[:, None]  # (B, N)
         with torch.no_grad():
             images = images.masked_fill(~mask[:, :, None], 0.0)
-            chosen = self.model.select(profiles, images, mask, self.k, theta=self.theta)
+            chosen = self.model.select(profiles, images, mask, self.k, theta=self._theta(batch))
             relevance = self.model.relevance(profiles, images).masked_fill(~mask, 0.0)
         return {"chosen": chosen.numpy(), "relevance": relevance.numpy()}
+
+    def _theta(self, batch: dict[str, np.ndarray]) -> float | torch.Tensor | None:
+        """One for all rows, or (B, 1)."""
+        if "theta" not in batch:
+            return self.theta
+        own = self.model.config.theta if self.theta is None else self.theta
+        return _tensor(np.nan_to_num(np.asarray(batch["theta"], np.float32), nan=own))[:, None]
 
     def _check(self, profiles: torch.Tensor, images: torch.Tensor) -> None:
         found, needed = (profiles.shape[-1], images.shape[-1]), (self.model.profile_dim, self.model.image_dim)

@@ -230,6 +230,21 @@ def test_predictor_does_what_the_model_does(tmp_path: Path) -> None:
     assert out["chosen"][2, 2] == -1
 
 
+def test_each_row_may_turn_the_dial_itself(tmp_path: Path) -> None:
+    model = Selector(SelectorConfig(hidden_dims=(8,), out_dim=4, theta=2.0), "img", 6, 6, "space")
+    for parameter in model.parameters():
+        parameter.data.add_(torch.randn_like(parameter))
+    model.save_pretrained(tmp_path)
+    images = np.random.default_rng(0).normal(size=(1, 9, 6)).astype(np.float32)
+    thetas = np.array([0.0, 4.0, np.nan, 1.0])
+    batch = {"profile": np.ones((4, 6), np.float32), "images": np.repeat(images, 4, 0), "n_images": np.full(4, 9)}
+    together = SelectorPredictor(tmp_path)(batch | {"theta": thetas})["chosen"]
+    one = {name: column[:1] for name, column in batch.items()}
+    for row, theta in enumerate((0.0, 4.0, None, 1.0)):
+        np.testing.assert_array_equal(together[row], SelectorPredictor(tmp_path, theta=theta)(one)["chosen"][0])
+    assert len({tuple(row) for row in together.tolist()}) > 1
+
+
 def test_predictor_refuses_other_embeddings(tmp_path: Path) -> None:
     _model().save_pretrained(tmp_path)
     batch = {"profile": np.zeros((1, 12)), "images": np.zeros((1, 2, 6)), "n_images": np.array([2])}
