@@ -2,30 +2,14 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Protocol
-from urllib.parse import quote
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import problems
-from serve_apps.generator import Written
-from serve_apps.models import Bundle
-from serve_apps.schemas import (
-    Business,
-    Identifier,
-    ModelVersion,
-    Ready,
-    Review,
-    Sentence,
-    Showcase,
-    ShowcaseRequest,
-    ShownPhoto,
-    User,
-)
-from serve_apps.selector import Selection, Wish
-from showcases.catalog import Catalog
-from showcases.generator.citations import keep_supported
+from serve_apps import problems, showcasing
+from serve_apps.asked import Identifier
+from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 
 WEB = Path(__file__).resolve().parent / "web"
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -33,15 +17,8 @@ Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
 Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 
 
-class Backend(Protocol):
+class Backend(showcasing.Backend, Protocol):
     """What the interface needs behind it."""
-
-    catalog: Catalog
-    bundle: Bundle
-
-    async def select(self, wish: Wish) -> Selection: ...
-
-    async def write(self, selection: Selection) -> list[Written]: ...
 
     async def models_ready(self) -> bool: ...
 
@@ -56,46 +33,11 @@ def create_api(backend: Backend) -> FastAPI:
         redoc_url=None,
     )
     problems.install(api)
-    _showcases(api, backend)
+    showcasing.install(api, backend)
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
     return api
-
-
-def _showcases(api: FastAPI, backend: Backend) -> None:
-    models = _versions(backend.bundle)
-
-    @api.post("/v1/showcases", response_model=Showcase, responses=problems.responses(404, 422), tags=["showcases"])
-    async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase:
-        """Select photos of a business for a person and write about them.
-
-        The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user
-        wrote and posted about this very business is left aside.
-        """
-        await run_in_threadpool(backend.catalog.business, asked.business_id)
-        if asked.user_id is not None:
-            await run_in_threadpool(backend.catalog.user, asked.user_id)
-        selection = await backend.select(Wish(**asked.model_dump(exclude={"supported_only"})))
-        written, left_out = await backend.write(selection), 0
-        if asked.supported_only:
-            written, left_out = keep_supported(written)
-        shown = zip(selection.photo_ids, selection.relevance, strict=True)
-        return Showcase(
-            request_id=request.state.request_id,
-            business_id=asked.business_id,
-            photos=[
-                ShownPhoto(photo_id=name, url=f"/v1/photos/{quote(name, safe='')}", relevance=q) for name, q in shown
-            ],
-            sentences=[
-                Sentence(text=row.text, photos=row.photos, score=row.score, supported=row.supported) for row in written
-            ],
-            unsupported=left_out,
-            keywords=selection.keywords,
-            past_reviews=selection.past_reviews,
-            past_photos=selection.past_photos,
-            models=models,
-        )
 
 
 def _choices(api: FastAPI, backend: Backend) -> None:
@@ -117,6 +59,16 @@ def _choices(api: FastAPI, backend: Backend) -> None:
     def list_businesses(limit: Limit = 50, query: Search = "") -> list[Business]:
         """Businesses that have photos, those with most first."""
         return [Business(**vars(row)) for row in catalog.businesses(limit, query)]
+
+    @api.get(
+        "/v1/businesses/{business_id}/photos",
+        response_model=BusinessPhotos,
+        responses=problems.responses(404, 422),
+        tags=["catalog"],
+    )
+    def list_photos(business_id: Identifier) -> BusinessPhotos:
+        """All photos of a business: the candidates that a showcase is selected from."""
+        return BusinessPhotos(business_id=business_id, photo_ids=catalog.photos_of_business(business_id).ids)
 
     @api.get("/v1/users", response_model=list[User], responses=problems.responses(422), tags=["catalog"])
     def list_users(limit: Limit = 50, query: Search = "") -> list[User]:
@@ -152,7 +104,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
         if not await backend.models_ready():
             return problems.problem(request, 503, "the models do not answer yet")
         bundle = backend.bundle
-        return Ready(models=_versions(bundle), embedding_space=bundle.embedding_space, catalog=counts)
+        return Ready(models=showcasing.versions(bundle), embedding_space=bundle.embedding_space, catalog=counts)
 
 
 def _pages(api: FastAPI) -> None:
@@ -166,8 +118,3 @@ def _pages(api: FastAPI) -> None:
 
     for path, name in files.items():
         route(path, name)
-
-
-def _versions(bundle: Bundle) -> dict[str, ModelVersion]:
-    pair = {"selector": bundle.selector, "generator": bundle.generator}
-    return {role: ModelVersion(name=model.name, version=model.version) for role, model in pair.items()}

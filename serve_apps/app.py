@@ -1,6 +1,7 @@
 """The composed application: gateway, selector, generator. `build_app` is what `serve deploy` imports."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from ray import serve
@@ -10,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_apps import models
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
-from serve_apps.generator import Generator, Written
+from serve_apps.generator import Candidate, Generator, How
 from serve_apps.models import Bundle
 from serve_apps.selector import Selection, Selector, Wish
 
@@ -33,8 +34,16 @@ class Gateway:
     async def select(self, wish: Wish) -> Selection:
         return await self._selector.select.remote(wish)
 
-    async def write(self, selection: Selection) -> list[Written]:
-        return await self._generator.write.remote(selection)
+    async def write(self, selection: Selection, how: How) -> list[Candidate]:
+        return await self._generator.write.remote((selection, how))
+
+    async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
+        pieces = self._generator.options(stream=True).stream.remote(selection, how)
+        async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
+            yield piece
+
+    async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
+        return await self._generator.finish.remote(text, selection, how)
 
     async def models_ready(self) -> bool:
         """Whether both models answer within READY_TIMEOUT_S."""

@@ -1,6 +1,7 @@
 """The deployment that writes: photos and past reviews to sentences, and which photos each sentence describes."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,24 @@ from ray import serve
 
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
+from serve_apps.asked import Tone
 from serve_apps.selector import Selection
 from showcases.generator import GeneratorPredictor
-from showcases.generator.citations import cite
+from showcases.generator.citations import cite, keep_supported
+from showcases.generator.rules import mentions
 from showcases.gest.sentences import split_sentences
+
+
+@dataclass(frozen=True)
+class How:
+    """How a text is to be; see `serve_apps.asked.TextAsked`."""
+
+    n: int = 1
+    seed: int = 0
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    tone: Tone = "own"
+    supported_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,20 @@ class Written:
         return bool(self.photos)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One text.
+
+    Attributes:
+        unsupported: sentences left out because no photo supports them.
+        missing: words asked for that it has not.
+    """
+
+    sentences: list[Written]
+    unsupported: int
+    missing: list[str]
+
+
 class Generator:
     """Writes in batches off the event loop."""
 
@@ -43,21 +72,56 @@ class Generator:
         self.write.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
 
     @serve.batch
-    async def write(self, selections: list[Selection]) -> list[list[Written]]:
-        """Write about each selection."""
-        return await asyncio.to_thread(self.write_all, selections)
+    async def write(self, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
+        """For each selection how.n texts, the preferred one first."""
+        return await asyncio.to_thread(self.write_all, wanted)
+
+    async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
+        """One text piece by piece, sentences that may not stand among them; `finish` makes the answer of it."""
+        pieces = self.predictor.stream(_batch([selection], [how]))
+        while (step := await asyncio.to_thread(next, pieces, None)) is not None:
+            if 0 in step:
+                yield step[0]
+
+    async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
+        """What becomes of a streamed text: sentences, citations, what is left out."""
+        return await asyncio.to_thread(lambda: self._cited([text], [selection], [how])[0])
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
         return True
 
-    def write_all(self, selections: list[Selection]) -> list[list[Written]]:
-        """Write about each selection, and cite the photos."""
-        images, n_images = _padded([selection.vectors for selection in selections])
-        reviews, n_reviews = _padded([selection.features for selection in selections])
-        batch = {"images": images, "n_images": n_images, "reviews": reviews, "n_reviews": n_reviews}
-        texts = split_sentences(self.predictor(batch)["text"])
-        return [self._cite(sentences, selection) for sentences, selection in zip(texts, selections, strict=True)]
+    def write_all(self, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
+        """Searched texts for all, drawn ones for those that want more; each with its citations."""
+        found: list[list[Candidate]] = [[] for _ in wanted]
+        for draw in range(max(how.n for _, how in wanted)):
+            rows = [row for row, (_, how) in enumerate(wanted) if how.n > draw]
+            selections, hows = [wanted[row][0] for row in rows], [wanted[row][1] for row in rows]
+            batch = _batch(selections, hows)
+            texts = self._drawn(batch, hows, draw) if draw else self.predictor(batch)["text"].tolist()
+            for row, candidate in zip(rows, self._cited(texts, selections, hows), strict=True):
+                found[row].append(candidate)
+        return [preferred(several, how.tone) for several, (_, how) in zip(found, wanted, strict=True)]
+
+    def _drawn(self, batch: dict[str, np.ndarray], hows: list[How], draw: int) -> list[str]:
+        """Row by row: what is drawn hangs on the request's seed alone, not on who else is in the batch."""
+        rows = ({name: column[row : row + 1] for name, column in batch.items()} for row in range(len(hows)))
+        drawn = (self.predictor.drawn(row, how.seed * 1000 + draw) for row, how in zip(rows, hows, strict=True))
+        return [str(row["text"][0]) for row in drawn]
+
+    def _cited(self, texts: list[str], selections: list[Selection], hows: list[How]) -> list[Candidate]:
+        parts = split_sentences(texts)
+        return [
+            self._candidate([one for one in said if not any(mentions(one, word) for word in how.exclude)], chosen, how)
+            for said, chosen, how in zip(parts, selections, hows, strict=True)
+        ]
+
+    def _candidate(self, sentences: list[str], selection: Selection, how: How) -> Candidate:
+        written, left_out = self._cite(sentences, selection), 0
+        if how.supported_only:
+            written, left_out = keep_supported(written)
+        text = " ".join(row.text for row in written)
+        return Candidate(written, left_out, [word for word in how.include if not mentions(text, word)])
 
     def _cite(self, sentences: list[str], selection: Selection) -> list[Written]:
         if not sentences:
@@ -68,6 +132,31 @@ class Generator:
             Written(text, [selection.photo_ids[number] for number in citation.photos], citation.score)
             for text, citation in zip(sentences, citations, strict=True)
         ]
+
+
+def preferred(candidates: list[Candidate], tone: Tone) -> list[Candidate]:
+    """Those that say something first, of them those with most of the words asked for, of them by tone."""
+
+    def loudness(text: str) -> float:
+        return sum(letter == "!" or letter.isupper() for letter in text) / max(len(text), 1)
+
+    def by_tone(candidate: Candidate) -> float:
+        text = " ".join(row.text for row in candidate.sentences)
+        ways = {"plain": loudness(text), "enthusiastic": -loudness(text), "brief": len(text), "detailed": -len(text)}
+        support = sum(row.score for row in candidate.sentences) / max(len(candidate.sentences), 1)
+        return ways.get(tone, -support if len(candidates) > 1 else 0.0)
+
+    return sorted(candidates, key=lambda one: (not one.sentences, len(one.missing), by_tone(one)))
+
+
+def _batch(selections: list[Selection], hows: list[How]) -> dict[str, np.ndarray]:
+    images, n_images = _padded([selection.vectors for selection in selections])
+    reviews, n_reviews = _padded([selection.features for selection in selections])
+    batch = {"images": images, "n_images": n_images, "reviews": reviews, "n_reviews": n_reviews}
+    if any(how.exclude for how in hows):
+        batch["avoid"] = np.empty(len(hows), object)
+        batch["avoid"][:] = [list(how.exclude) for how in hows]
+    return batch
 
 
 def _padded(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

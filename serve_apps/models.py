@@ -22,6 +22,7 @@ class ModelRef:
 
     name: str
     version: str
+    alias: str
     source: str  # URI of its artifact folder
     registry_uri: str
 
@@ -69,7 +70,7 @@ def find(name: str, alias: str, registry_uri: str) -> ModelRef:
             f"{registry_uri}: no version of {name} has the alias {alias} ({error}); jobs.train_selector and "
             "jobs.train_generator register the models, run jobs.pipeline"
         ) from error
-    return ModelRef(name, str(found.version), str(found.source), registry_uri)
+    return ModelRef(name, str(found.version), alias, str(found.source), registry_uri)
 
 
 def resolve(args: ShowcaseArgs) -> Bundle:

@@ -1,67 +1,6 @@
-"""The forms of requests and answers; OpenAPI is made of them."""
+"""The forms of answers; OpenAPI is made of them and of `serve_apps.asked`."""
 
-from typing import Annotated, Self
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
-
-MAX_PHOTOS = 5  # the paper's limit for a showcase
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
-PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-
-
-class ShowcaseRequest(BaseModel):
-    """Whom the showcase is for, and of which business."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"user_id": "100000000000000000001", "business_id": "5f0c3a9e8b7d6c5b4a392817", "k": 3},
-                {
-                    "past_reviews": ["The tonkotsu ramen was rich and the egg just right."],
-                    "business_id": "5f0c3a9e8b7d6c5b4a392817",
-                },
-                {
-                    "keywords": ["ramen", "rooftop terrace"],
-                    "business_id": "5f0c3a9e8b7d6c5b4a392817",
-                    "supported_only": True,
-                },
-            ]
-        },
-    )
-
-    user_id: Identifier | None = Field(None, description="A user of the catalog.")
-    past_reviews: list[PastReview] | None = Field(
-        None, min_length=1, max_length=50, description="What somebody new wrote about other places, one text a review."
-    )
-    keywords: list[Keyword] | None = Field(
-        None,
-        min_length=1,
-        max_length=20,
-        description="What somebody new likes, e.g. ramen; alone or with past_reviews, each counts as one of them.",
-    )
-    business_id: Identifier
-    k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer come back where there are fewer.")
-
-    supported_only: bool = Field(
-        False, description="Leave out sentences that no photo supports; the best one stays where none is supported."
-    )
-
-    @model_validator(mode="after")
-    def one_person(self) -> Self:
-        somebody_new = self.past_reviews is not None or self.keywords is not None
-        if (self.user_id is not None) == somebody_new:
-            given = "both" if somebody_new else "neither"
-            raise ValueError(f"give either user_id, or past_reviews or keywords of somebody new; {given} came")
-        return self
-
-    @field_validator("past_reviews", "keywords")
-    @classmethod
-    def with_words(cls, texts: list[str] | None) -> list[str] | None:
-        if texts is not None and not any(character.isalnum() for text in texts for character in text):
-            raise ValueError("there is not a word in them")
-        return texts
+from pydantic import BaseModel, Field
 
 
 class ShownPhoto(BaseModel):
@@ -86,20 +25,66 @@ class ModelVersion(BaseModel):
 
     name: str
     version: str
+    alias: str = Field(description="By which it was chosen.")
 
 
-class Showcase(BaseModel):
-    """Photos that this person will care about, and sentences that describe them in their vein."""
+class Timings(BaseModel):
+    """Where the time went, in milliseconds."""
 
-    request_id: str
-    business_id: str
-    photos: list[ShownPhoto]
-    sentences: list[Sentence]
-    unsupported: int = Field(description="Sentences left out as `supported_only` asked; 0 where it did not.")
+    selection: float = Field(description="Choosing photos, with the hop to the selector and back.")
+    explanation: float = Field(description="Writing, with the hop to the generator and back.")
+
+
+class Person(BaseModel):
+    """What was read of the person."""
+
     keywords: int = Field(description="Keywords that were read; those without a letter or digit are not.")
     past_reviews: int = Field(description="Past reviews that were read, those of this business left aside.")
     past_photos: int = Field(description="Past photos that were looked at, likewise.")
+
+
+class Text(BaseModel):
+    """One text, sentence by sentence."""
+
+    sentences: list[Sentence]
+    unsupported: int = Field(description="Sentences left out as `supported_only` asked; 0 where it did not.")
+    missing: list[str] = Field(description="Words that `include` asked for and the text has not.")
+
+
+class Answer(BaseModel):
+    """What every answer of a model carries."""
+
+    request_id: str
     models: dict[str, ModelVersion] = Field(description="By role: selector, generator.")
+    timings: Timings
+
+
+class SelectionAnswer(Answer, Person):
+    """Photos that this person will care about, in the order chosen."""
+
+    business_id: str | None
+    photos: list[ShownPhoto]
+
+
+class ExplanationAnswer(Answer, Person, Text):
+    """Sentences about the photos given, in the person's vein."""
+
+    alternatives: list[Text] = Field(description="The other candidates, best first.")
+
+
+class Showcase(Answer, Person, Text):
+    """Photos that this person will care about, and sentences that describe them in their vein."""
+
+    business_id: str | None
+    photos: list[ShownPhoto]
+    alternatives: list[Text] = Field(description="The other candidates, best first.")
+
+
+class BusinessPhotos(BaseModel):
+    """A business' photos."""
+
+    business_id: str
+    photo_ids: list[str]
 
 
 class Business(BaseModel):

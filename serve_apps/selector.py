@@ -9,7 +9,8 @@ from ray import serve
 
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
-from serve_apps.schemas import MAX_PHOTOS
+from serve_apps.asked import MAX_PHOTOS
+from showcases.catalog import PhotoRows
 from showcases.clip import ClipEncoder
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.gest.sentences import split_sentences
@@ -18,10 +19,19 @@ from showcases.selector import SelectorPredictor, user_profile
 
 @dataclass(frozen=True)
 class Wish:
-    """Whom to select for, of which business: a user of the catalog, or somebody new by reviews, keywords or both."""
+    """Whom to select for, and from which photos: a user of the catalog, or somebody new by reviews, keywords or both.
 
-    business_id: str
+    Attributes:
+        business_id: its photos are the candidates, where there are no `photo_ids`.
+        photo_ids: candidates; or, with `as_given`, the photos themselves, none of which is left out.
+        theta: the quality/diversity dial; none is the model's.
+    """
+
     k: int
+    business_id: str | None = None
+    photo_ids: list[str] | None = None
+    as_given: bool = False
+    theta: float | None = None
     user_id: str | None = None
     past_reviews: list[str] | None = None
     keywords: list[str] | None = None
@@ -65,7 +75,7 @@ class Selector:
 
     async def select(self, wish: Wish) -> Selection:
         """Select photos; the wish's ids are in the catalog (the gateway has looked)."""
-        return (await self._choose(wish)).shown(wish.k)
+        return (await self._choose(wish)).shown(wish)
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
@@ -83,7 +93,8 @@ class Selector:
         for row, choice in enumerate(choices):
             images[row, : counts[row]] = choice.vectors
         profiles = np.stack([choice.profile for choice in choices])
-        result = self.predictor({"profile": profiles, "images": images, "n_images": counts})
+        thetas = np.array([np.nan if wish.theta is None else wish.theta for wish in wishes])
+        result = self.predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
         for row, choice in enumerate(choices):
             choice.chosen = [int(number) for number in result["chosen"][row] if number >= 0]
             choice.relevance = result["relevance"][row]
@@ -91,17 +102,24 @@ class Selector:
 
     def _look_up(self, wish: Wish) -> "Choice":
         """What is known, without what this person said and posted about this business: it is what we recommend."""
-        candidates = self.catalog.photos_of_business(wish.business_id)
+        candidates = self._candidates(wish)
+        places = set(candidates.business_ids)
         posted = keywords = np.zeros((0, self.catalog.dim), np.float32)
         if wish.user_id is not None:
-            features = self.catalog.reviews_of_user(wish.user_id).elsewhere(wish.business_id).features
-            posted = self.catalog.photos_of_user(wish.user_id).elsewhere(wish.business_id).vectors
+            features = self.catalog.reviews_of_user(wish.user_id).elsewhere(*places).features
+            posted = self.catalog.photos_of_user(wish.user_id).elsewhere(*places).vectors
         else:
             features = encode_reviews(self.encoder, wish.past_reviews or [])
             keywords = encode_keywords(self.encoder, wish.keywords or [])
             features = np.concatenate([features, keywords])
         profile = user_profile(features, posted, self.predictor.model.profile)
         return Choice(candidates.ids, candidates.vectors, profile, features, len(keywords), len(posted))
+
+    def _candidates(self, wish: Wish) -> PhotoRows:
+        if wish.photo_ids is not None:
+            return self.catalog.photos(wish.photo_ids)
+        assert wish.business_id is not None
+        return self.catalog.photos_of_business(wish.business_id)
 
 
 @dataclass
@@ -117,9 +135,9 @@ class Choice:
     chosen: list[int] | None = None
     relevance: np.ndarray | None = None
 
-    def shown(self, k: int) -> Selection:
+    def shown(self, wish: Wish) -> Selection:
         assert self.chosen is not None and self.relevance is not None
-        rows = self.chosen[:k]
+        rows = list(range(len(self.photo_ids))) if wish.as_given else self.chosen[: wish.k]
         return Selection(
             [self.photo_ids[row] for row in rows],
             [float(self.relevance[row]) for row in rows],

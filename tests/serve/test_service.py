@@ -53,7 +53,11 @@ def test_it_is_alive_and_ready_with_the_champions(client: httpx.Client, tiny_wor
     registry = MlflowClient(ShowcaseArgs(root=tiny_workspace.root).registry_uri)
     for role in ("selector", "generator"):
         champion = registry.get_model_version_by_alias(f"showcases-{role}", "champion")
-        assert ready["models"][role] == {"name": f"showcases-{role}", "version": str(champion.version)}
+        assert ready["models"][role] == {
+            "name": f"showcases-{role}",
+            "version": str(champion.version),
+            "alias": "champion",
+        }
     assert ready["catalog"]["reviews"] == tiny_workspace.read_table("reviews").num_rows
 
 

@@ -1,5 +1,6 @@
 """What the catalog hands out: plain values and matrices, nothing of LanceDB."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,9 @@ class PhotoRows:
     business_ids: list[str]
     vectors: np.ndarray
 
-    def elsewhere(self, business_id: str) -> "PhotoRows":
+    def elsewhere(self, *business_ids: str) -> "PhotoRows":
         """Those of other businesses."""
-        keep = _other(self.business_ids, business_id)
+        keep = _other(self.business_ids, business_ids)
         return PhotoRows(_pick(self.ids, keep), _pick(self.business_ids, keep), self.vectors[keep])
 
 
@@ -62,9 +63,9 @@ class ReviewRows:
         """(m, d) float32, m <= n: features of the reviews that have one."""
         return self.vectors[self.embedded]
 
-    def elsewhere(self, business_id: str) -> "ReviewRows":
+    def elsewhere(self, *business_ids: str) -> "ReviewRows":
         """Those of other businesses."""
-        keep = _other(self.business_ids, business_id)
+        keep = _other(self.business_ids, business_ids)
         return ReviewRows(
             _pick(self.ids, keep),
             _pick(self.business_ids, keep),
@@ -110,6 +111,12 @@ def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return vectors, valid
 
 
+def in_order(table: pa.Table, ids: Sequence[str]) -> pa.Table:
+    """The rows of a table with a column photo_id, one for each of `ids`, in that order; unknown ids are left out."""
+    place = {name: row for row, name in enumerate(table["photo_id"].to_pylist())}
+    return table.take(pa.array([place[name] for name in dict.fromkeys(ids) if name in place], pa.int64()))
+
+
 def photo_rows(table: pa.Table) -> PhotoRows:
     """From the columns photo_id, business_id and vector."""
     return PhotoRows(table["photo_id"].to_pylist(), table["business_id"].to_pylist(), matrix(table["vector"])[0])
@@ -128,8 +135,8 @@ def review_rows(table: pa.Table) -> ReviewRows:
     )
 
 
-def _other(business_ids: list[str], business_id: str) -> np.ndarray:
-    return np.array([name != business_id for name in business_ids], dtype=bool)
+def _other(business_ids: list[str], left_aside: tuple[str, ...]) -> np.ndarray:
+    return np.array([name not in left_aside for name in business_ids], dtype=bool)
 
 
 def _pick(values: list, keep: np.ndarray) -> list:

@@ -1,6 +1,6 @@
 """The catalog: what serving asks for, each answered by one indexed lookup."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from showcases.catalog.rows import (
     PhotoRows,
     ReviewRows,
     UserSummary,
+    in_order,
     photo_rows,
     review_rows,
 )
@@ -93,6 +94,19 @@ class Catalog:
         if not table.num_rows:
             raise NotFoundError(f"no business {business_id!r} in the catalog")
         return photo_rows(table)
+
+    def photos(self, photo_ids: Sequence[str]) -> PhotoRows:
+        """Photos by id, each once, in the order asked for.
+
+        Raises:
+            NotFoundError: there is no such photo; the message names it.
+        """
+        found = self._find("photos", filters.one_of("photo_id", photo_ids, "photo"), PHOTO_COLUMNS)
+        rows = photo_rows(in_order(found, photo_ids))
+        missing = [name for name in photo_ids if name not in set(rows.ids)]
+        if missing:
+            raise NotFoundError(f"no photo {missing[0]!r} in the catalog")
+        return rows
 
     def photos_of_user(self, user_id: str) -> PhotoRows:
         """All photos that a user posted, perhaps none.

@@ -1,0 +1,148 @@
+"""The forms of requests; OpenAPI is made of them and of `serve_apps.schemas`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+MAX_PHOTOS = 5  # the paper's limit for a showcase
+MAX_POOL = 500  # candidate photos of one request
+MAX_CANDIDATES = 5  # texts
+MAX_THETA = 10.0  # as in evaluate.thetas: q ** (2 theta) must be a float32
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Tone = Literal["own", "plain", "enthusiastic", "brief", "detailed"]
+BUSINESS, GUEST, PHOTO = "5f0c3a9e8b7d6c5b4a392817", "100000000000000000001", "AF1QipN0pHoToOfAnExample"
+
+
+class Asked(BaseModel):
+    """Unknown fields are refused: a misspelt one would be ignored otherwise."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PersonAsked(Asked):
+    """A user of the catalog, or somebody new by past reviews, keywords, or both."""
+
+    user_id: Identifier | None = Field(None, description="A user of the catalog.")
+    past_reviews: list[PastReview] | None = Field(
+        None, min_length=1, max_length=50, description="What somebody new wrote about other places, one text a review."
+    )
+    keywords: list[Keyword] | None = Field(
+        None,
+        min_length=1,
+        max_length=20,
+        description="What somebody new likes, e.g. ramen; alone or with past_reviews, each counts as one of them.",
+    )
+
+    @model_validator(mode="after")
+    def one_person(self) -> Self:
+        somebody_new = self.past_reviews is not None or self.keywords is not None
+        if (self.user_id is not None) == somebody_new:
+            given = "both" if somebody_new else "neither"
+            raise ValueError(f"give either user_id, or past_reviews or keywords of somebody new; {given} came")
+        return self
+
+    @field_validator("past_reviews", "keywords")
+    @classmethod
+    def with_words(cls, texts: list[str] | None) -> list[str] | None:
+        if texts is not None and not any(character.isalnum() for text in texts for character in text):
+            raise ValueError("there is not a word in them")
+        return texts
+
+
+class PoolAsked(Asked):
+    """Photos to choose from: all of a business, or candidates by id."""
+
+    business_id: Identifier | None = Field(None, description="All its photos are candidates.")
+    candidates: list[Identifier] | None = Field(
+        None, min_length=1, max_length=MAX_POOL, description="Ids of photos to choose from, in place of a business."
+    )
+    k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer come back where there are fewer.")
+    theta: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_THETA,
+        description="The quality/diversity dial: 0 looks at diversity alone, more at relevance; else the model's.",
+    )
+
+    @model_validator(mode="after")
+    def one_pool(self) -> Self:
+        if (self.business_id is None) == (self.candidates is None):
+            given = "both" if self.business_id is not None else "neither"
+            raise ValueError(f"give either business_id or candidates; {given} came")
+        return self
+
+
+class TextAsked(Asked):
+    """How the text is to be."""
+
+    n: int = Field(1, ge=1, le=MAX_CANDIDATES, description="Candidate texts; all but the first are drawn at random.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of those draws: another one gives other candidates.")
+    include: list[Keyword] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Words the text should have: candidates with most come first.",
+    )
+    exclude: list[Keyword] = Field(
+        default_factory=list, max_length=20, description="Words that no sentence of the text has."
+    )
+    tone: Tone = Field(
+        "own",
+        description="Which candidate is preferred among those with the same words: own takes what the models think "
+        "best; plain the one with fewest exclamation marks and capitals, enthusiastic with most; brief the shortest, "
+        "detailed the longest. It wants n above 1.",
+    )
+    supported_only: bool = Field(
+        False, description="Leave out sentences that no photo supports; the best one stays where none is supported."
+    )
+
+    @model_validator(mode="after")
+    def no_contradiction(self) -> Self:
+        both = {word.lower() for word in self.include} & {word.lower() for word in self.exclude}
+        if both:
+            raise ValueError(f"include and exclude both have {sorted(both)}")
+        if self.tone != "own" and self.n == 1:
+            raise ValueError(f"tone {self.tone} chooses among candidates: give n of at least 2")
+        return self
+
+
+class SelectionRequest(PersonAsked, PoolAsked):
+    """Whom to select photos for, and from which."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
+                {"keywords": ["ramen"], "candidates": [PHOTO], "theta": 1.5},
+            ]
+        },
+    )
+
+
+class ExplanationRequest(PersonAsked, TextAsked):
+    """Whom to write for, about which photos."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"user_id": GUEST, "photo_ids": [PHOTO], "n": 3, "exclude": ["cheap"]}]},
+    )
+
+    photo_ids: list[Identifier] = Field(min_length=1, max_length=MAX_PHOTOS, description="In the order to be shown.")
+
+
+class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
+    """Whom the showcase is for, and of which business."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
+                {"past_reviews": ["The tonkotsu ramen was rich and the egg just right."], "business_id": BUSINESS},
+                {"keywords": ["ramen", "rooftop terrace"], "business_id": BUSINESS, "supported_only": True},
+                {"user_id": GUEST, "business_id": BUSINESS, "n": 3, "tone": "brief", "include": ["ramen"], "theta": 2},
+            ]
+        },
+    )

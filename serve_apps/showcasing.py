@@ -1,0 +1,205 @@
+"""The routes that ask the models: photos, texts, both; in one answer or as they come."""
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from serve_apps import problems
+from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
+from serve_apps.generator import Candidate, How
+from serve_apps.models import Bundle
+from serve_apps.schemas import (
+    ExplanationAnswer,
+    ModelVersion,
+    Problem,
+    SelectionAnswer,
+    Sentence,
+    Showcase,
+    ShownPhoto,
+    Text,
+    Timings,
+)
+from serve_apps.selector import Selection, Wish
+from showcases.catalog import Catalog
+
+logger = logging.getLogger("ray.serve")
+STREAM = "text/event-stream"
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The showcase; as events where `Accept` is text/event-stream: `photos` with the photos, `text` "
+        "with each piece of text as it is written, `showcase` with the whole answer, or `problem`.",
+        "content": {STREAM: {"schema": {"type": "string"}}},
+    }
+}
+
+
+class Backend(Protocol):
+    """The two models."""
+
+    catalog: Catalog
+    bundle: Bundle
+
+    async def select(self, wish: Wish) -> Selection: ...
+
+    async def write(self, selection: Selection, how: How) -> list[Candidate]: ...
+
+    def stream(self, selection: Selection, how: How) -> AsyncIterator[str]: ...
+
+    async def finish(self, text: str, selection: Selection, how: How) -> Candidate: ...
+
+
+def install(api: FastAPI, backend: Backend) -> None:
+    """Add the routes."""
+    refusals = problems.responses(404, 422)
+
+    @api.post("/v1/selections", response_model=SelectionAnswer, responses=refusals, tags=["showcases"])
+    async def make_selection(asked: SelectionRequest, request: Request) -> SelectionAnswer:
+        """Select photos for a person: all of a business, or candidates given by id.
+
+        What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
+        """
+        ask = _Ask(backend, request)
+        selection = await ask.select(asked, asked)
+        return SelectionAnswer(**ask.facts(selection), business_id=asked.business_id, photos=shown(selection))
+
+    @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
+    async def make_explanation(asked: ExplanationRequest, request: Request) -> ExplanationAnswer:
+        """Write about photos that are given by id, in the person's vein."""
+        ask = _Ask(backend, request)
+        selection = await ask.select(asked, None, photo_ids=asked.photo_ids, as_given=True, k=len(asked.photo_ids))
+        candidates = await ask.write(selection, how_of(asked))
+        return ExplanationAnswer(**ask.facts(selection), **texts(candidates))
+
+    @api.post("/v1/showcases", response_model=Showcase, responses={**refusals, **STREAMED}, tags=["showcases"])
+    async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase | StreamingResponse:
+        """Select photos of a business for a person and write about them.
+
+        The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user
+        wrote and posted about this very business is left aside. A streamed text is the likeliest word by word, where
+        the others are searched with beams; it has one candidate.
+        """
+        ask = _Ask(backend, request)
+        if STREAM in request.headers.get("accept", ""):
+            await ask.check(asked, asked)
+            return StreamingResponse(_events(ask, asked), media_type=STREAM, headers={"Cache-Control": "no-store"})
+        selection = await ask.select(asked, asked)
+        candidates = await ask.write(selection, how_of(asked))
+        return ask.showcase(asked, selection, candidates)
+
+
+class _Ask:
+    """One request on its way through the models, with the time that each took."""
+
+    def __init__(self, backend: Backend, request: Request) -> None:
+        self.backend, self.request_id = backend, request.state.request_id
+        self.bundle = backend.bundle  # the versions that this request began with
+        self.took = {"selection": 0.0, "explanation": 0.0}
+
+    async def check(self, person: PersonAsked, pool: PoolAsked | None) -> None:
+        """
+        Raises:
+            NotFoundError: no such user or business.
+        """
+        catalog = self.backend.catalog
+        if pool is not None and pool.business_id is not None:
+            await run_in_threadpool(catalog.business, pool.business_id)
+        if person.user_id is not None:
+            await run_in_threadpool(catalog.user, person.user_id)
+
+    async def select(self, person: PersonAsked, pool: PoolAsked | None, **more: Any) -> Selection:
+        """The photos; `more` are fields of the Wish that stand in for a pool."""
+        await self.check(person, pool)
+        wish = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
+        if pool is not None:
+            wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
+        if wish.get("photo_ids"):
+            await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
+        started = time.perf_counter()
+        selection = await self.backend.select(Wish(**wish))
+        self.took["selection"] = time.perf_counter() - started
+        return selection
+
+    async def write(self, selection: Selection, how: How) -> list[Candidate]:
+        started = time.perf_counter()
+        candidates = await self.backend.write(selection, how)
+        self.took["explanation"] = time.perf_counter() - started
+        return candidates
+
+    def facts(self, selection: Selection) -> dict[str, Any]:
+        """What every answer says."""
+        return {
+            "request_id": self.request_id,
+            "models": versions(self.bundle),
+            "timings": Timings(**{name: round(1000 * seconds, 2) for name, seconds in self.took.items()}),
+            "keywords": selection.keywords,
+            "past_reviews": selection.past_reviews,
+            "past_photos": selection.past_photos,
+        }
+
+    def showcase(self, asked: ShowcaseRequest, selection: Selection, candidates: list[Candidate]) -> Showcase:
+        facts = {**self.facts(selection), **texts(candidates)}
+        return Showcase(**facts, business_id=asked.business_id, photos=shown(selection))
+
+
+async def _events(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
+    """Server-sent events: photos first, then the text as it is written, then the answer that `make_showcase` gives."""
+    try:
+        async for one in _steps(ask, asked):
+            yield one
+    except Exception:  # the answer has begun: its status can't be changed any more
+        logger.exception("request %s failed while it was streamed", ask.request_id)
+        detail = "something failed here; the service's log has more under this request id"
+        told = Problem(title="Internal Server Error", status=500, detail=detail, request_id=ask.request_id)
+        yield event("problem", told.model_dump())
+
+
+async def _steps(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
+    selection = await ask.select(asked, asked)
+    yield event("photos", {"photos": [photo.model_dump() for photo in shown(selection)]})
+    how, told, started = how_of(asked), "", time.perf_counter()
+    async for piece in ask.backend.stream(selection, how):
+        told += piece
+        yield event("text", {"piece": piece})
+    candidate = await ask.backend.finish(told, selection, how)
+    ask.took["explanation"] = time.perf_counter() - started
+    yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
+
+
+def event(name: str, data: dict[str, Any]) -> str:
+    """One server-sent event; JSON has no line breaks of its own."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def how_of(asked: TextAsked) -> How:
+    fields = asked.model_dump(include=set(How.__dataclass_fields__))
+    return How(**{**fields, "include": tuple(asked.include), "exclude": tuple(asked.exclude)})
+
+
+def shown(selection: Selection) -> list[ShownPhoto]:
+    rows = zip(selection.photo_ids, selection.relevance, strict=True)
+    return [ShownPhoto(photo_id=name, url=f"/v1/photos/{quote(name, safe='')}", relevance=q) for name, q in rows]
+
+
+def texts(candidates: list[Candidate]) -> dict[str, Any]:
+    """The preferred text's fields, and the others as alternatives."""
+    first, *others = [_text(candidate) for candidate in candidates]
+    return {**dict(first), "alternatives": others}
+
+
+def _text(candidate: Candidate) -> Text:
+    sentences = [Sentence(**asdict(row), supported=row.supported) for row in candidate.sentences]
+    return Text(sentences=sentences, unsupported=candidate.unsupported, missing=candidate.missing)
+
+
+def versions(bundle: Bundle) -> dict[str, ModelVersion]:
+    """By role."""
+    pair = {"selector": bundle.selector, "generator": bundle.generator}
+    return {role: ModelVersion(name=ref.name, version=ref.version, alias=ref.alias) for role, ref in pair.items()}
