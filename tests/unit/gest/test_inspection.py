@@ -1,5 +1,6 @@
 """Data checks on a workspace made by hand: clean, then with each fault planted, one at a time."""
 
+import inspect as standard
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -283,6 +284,11 @@ def test_the_job_writes_three_forms_and_fails_on_a_leak(tmp_path: Path, capsys: 
     assert sorted(file.name for file in out.iterdir()) == ["inspection.html", "inspection.json", "inspection.md"]
     assert page.read_bytes() == (out / "inspection.html").read_bytes()
     assert not (tmp_path / "leaking" / "_inspect").exists()
+
+
+def test_the_job_does_not_shadow_the_standard_library() -> None:
+    assert Path(standard.__file__ or "").parent != Path(job.__file__).parent
+    assert list(standard.signature(job.main).parameters) == ["argv"]
 
 
 def test_the_job_says_where_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
