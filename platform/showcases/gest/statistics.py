@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,7 +28,12 @@ def table_1(reviews: pa.Table, text: str, photo_ids: pa.Array | pa.ChunkedArray)
 
 def average_words(texts: pa.ChunkedArray) -> float:
     """Mean number of words, as Python's split() sees them; NaN of no text."""
-    return sum(len(text.split()) for text in _strings(texts)) / len(texts) if len(texts) else float("nan")
+    return int(words_per_text(texts).sum()) / len(texts) if len(texts) else float("nan")
+
+
+def words_per_text(texts: pa.ChunkedArray) -> np.ndarray:
+    """(n,) words of each text, as Python's split() sees them."""
+    return np.fromiter((len(text.split()) for text in _strings(texts)), np.int64, len(texts))
 
 
 def _strings(texts: pa.ChunkedArray) -> Iterator[str]:
