@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from jobs import cluster
 from jobs.config import PipelineConfig, parse
 from jobs.evaluate import models_of
-from jobs.human_study import DEFAULT_MODELS, write
+from jobs.human_study import DEFAULT_MODELS, places_of, write
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from jobs.writing import write_texts
@@ -66,21 +66,6 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
         size = len(files[f"judge-{judge}.html"]) / 2**20
         print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks; page of {size:.1f} MiB")
     print(f"{options.out / FOR_JUDGES}: give each judge their page; keep {options.out / 'key.json'} to yourself")
-
-
-def places_of(named: str) -> dict[str, Place]:
-    """Folders of `NAME=FOLDER,...` by name.
-
-    Raises:
-        ConfigError: it is not of that form, or a name comes twice.
-    """
-    found: dict[str, Place] = {}
-    for part in filter(None, named.split(",")):
-        name, equals, folder = part.partition("=")
-        if not name or not equals or not folder.strip("/") or name in found:
-            raise ConfigError(f"--models {part}: it is NAME=FOLDER[,NAME=FOLDER…], each name once")
-        found[name] = tuple(folder.strip("/").split("/"))
-    return found
 
 
 def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[str, str]:

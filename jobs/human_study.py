@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from showcases.errors import ShowcasesError
+from showcases.artifacts import Place
+from showcases.errors import ConfigError, ShowcasesError
 from showcases.evaluation.human.answers import Collected, collect
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.key import read_key
@@ -58,6 +59,21 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--exclude_failed", action="store_true", help="leave out judges who fail the attention checks")
     found.add_argument("--draws", type=int, default=1000, help="of the bootstrap behind the intervals")
     return result
+
+
+def places_of(named: str) -> dict[str, Place]:
+    """Folders of `NAME=FOLDER,...` by name.
+
+    Raises:
+        ConfigError: it is not of that form, or a name comes twice.
+    """
+    found: dict[str, Place] = {}
+    for part in filter(None, named.split(",")):
+        name, equals, folder = part.partition("=")
+        if not name or not equals or not folder.strip("/") or name in found:
+            raise ConfigError(f"--models {part}: it is NAME=FOLDER[,NAME=FOLDER…], each name once")
+        found[name] = tuple(folder.strip("/").split("/"))
+    return found
 
 
 def import_answers(

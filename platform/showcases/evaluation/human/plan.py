@@ -78,10 +78,10 @@ def _scrambled(subjects: Sequence[Subject], random: np.random.Generator) -> str:
 
 
 def _between(texts: Sequence[Item], checks: Sequence[Item], random: np.random.Generator) -> list[Item]:
-    """One check somewhere in each of as many stretches of equal length."""
+    """One check somewhere in each of as many stretches of equal length, after its first text."""
     result: list[Item] = []
     for check, stretch in zip(checks, np.array_split(np.arange(len(texts)), max(1, len(checks))), strict=False):
-        place = int(random.integers(len(stretch) + 1))
+        place = int(random.integers(1, len(stretch) + 1)) if len(stretch) else 0
         result += [*(texts[i] for i in stretch[:place]), check, *(texts[i] for i in stretch[place:])]
     return result or list(texts)
 
