@@ -253,7 +253,7 @@ def test_import_needs_neither_ray_nor_torch(study: Study, tmp_path: Path, reposi
 
 
 def test_texts_as_lines_come_back_and_examples_need_all_of_them(tmp_path: Path) -> None:
-    texts = {"A": {"r1": "soup\n“pink”", "r2": ""}, "B": {"r1": "tea"}}
+    texts = {"A": {"r1": "soup\n\u2028“pink”", "r2": ""}, "B": {"r1": "tea"}}
     path = tmp_path / "texts.jsonl"
     path.write_text(to_lines(texts), encoding="utf-8")
     assert read_texts(path) == texts

@@ -19,7 +19,7 @@ def read_texts(path: Path) -> Texts:
     """
     found: Texts = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: not a file of texts ({error})") from error
     for number, line in enumerate(lines, 1):
