@@ -23,3 +23,7 @@ class ConfigError(ShowcasesError):
 
 class ModelError(ShowcasesError):
     """A model folder is missing, incomplete, or does not fit the embeddings it is used with."""
+
+
+class StudyError(ShowcasesError):
+    """The key, the texts or the answers of a human evaluation are not of their form, or not of one study."""

@@ -1,6 +1,7 @@
 """JPEG bytes to pixels: the only place where photos are decoded."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +40,14 @@ class TakenPhoto:
     height: int
 
 
-def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS) -> TakenPhoto:
+def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: int = 90) -> TakenPhoto:
     """Check a photo by decoding it whole, and shrink it where it is larger than needed.
 
     Args:
         data: the file's bytes, in any of FORMATS, whatever its name or sender says it is.
         max_side: px; the shorter side is shrunk to this; 0 keeps the size.
         max_pixels: a photo with more is not decoded.
+        quality: of the JPEG, where it is written anew; 1 to 95.
 
     Raises:
         PhotoTooLargeError: of more pixels.
@@ -53,12 +55,12 @@ def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS) -> TakenPh
     """
     with _opened(data, max_pixels) as image:
         try:
-            return _taken(image, data, max_side)
+            return _taken(image, data, max_side, quality)
         except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
             raise PhotoError(f"does not decode: {error}") from error
 
 
-def _taken(image: Image.Image, data: bytes, max_side: int) -> TakenPhoto:
+def _taken(image: Image.Image, data: bytes, max_side: int, quality: int) -> TakenPhoto:
     width, height = image.size
     shorter = min(width, height)
     upright = image.getexif().get(ORIENTATION, 1) == 1
@@ -74,7 +76,7 @@ def _taken(image: Image.Image, data: bytes, max_side: int) -> TakenPhoto:
         size = (round(max_side * ratio), max_side) if longer_first else (max_side, round(max_side * ratio))
         rgb = rgb.resize(size, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    rgb.save(buffer, "JPEG", quality=90)
+    rgb.save(buffer, "JPEG", quality=quality)
     return TakenPhoto(buffer.getvalue(), *rgb.size)
 
 
@@ -101,6 +103,30 @@ def to_pixels(data: bytes, size: int) -> np.ndarray:
         rgb = rgb.resize((wide, high), Image.Resampling.BICUBIC)
     left, top = round((wide - size) / 2), round((high - size) / 2)
     return np.asarray(rgb.crop((left, top, left + size, top + size)))
+
+
+def side_by_side(photos: Sequence[bytes], height: int, gap: int = 8) -> bytes:
+    """One JPEG of several photos (JPEG bytes, at least one) scaled to `height` px, in a row on white.
+
+    Raises:
+        PhotoError: one doesn't decode.
+    """
+    scaled = []
+    for data in photos:
+        with _opened(data) as image:
+            try:
+                rgb = image.convert("RGB")
+            except Exception as error:  # as above
+                raise PhotoError(f"does not decode: {error}") from error
+        scaled.append(rgb.resize((max(1, round(rgb.width * height / rgb.height)), height), Image.Resampling.BICUBIC))
+    row = Image.new("RGB", (sum(one.width for one in scaled) + gap * (len(scaled) - 1), height), "white")
+    left = 0
+    for one in scaled:
+        row.paste(one, (left, 0))
+        left += one.width + gap
+    buffer = io.BytesIO()
+    row.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
 
 
 def _no_strip(image: Image.Image) -> Image.Image:

@@ -91,7 +91,7 @@ class Table:
             return f"{text} ± {column.number(spread)}"
         interval, p = row.certainty(column.name)
         text += f" [{column.number(interval[0])}, {column.number(interval[1])}]" if interval else ""
-        return text if p is None else f"{text}, p = {p:.3f}"
+        return text if p is None else f"{text}, p {'< 0.001' if p < 0.0005 else f'= {p:.3f}'}"
 
     def paper_cell(self, row: Row, column: Column) -> str:
         """The paper's value as printed there, or nothing."""

@@ -1,0 +1,139 @@
+"""The human evaluation, Table 6: forms for judges out, their answers in.
+
+    python -m jobs.human_study export --config FILE --root URI --out DIR [--models NAME=PLACE,...] [--texts FILE]
+    python -m jobs.human_study import --key DIR/key.json --out DIR --answers FILE ...
+
+`import` needs neither Ray nor torch: it runs wherever the answers are.
+"""
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from showcases.artifacts import Place
+from showcases.errors import ConfigError, ShowcasesError
+from showcases.evaluation.human.answers import Collected, collect
+from showcases.evaluation.human.config import StudyConfig
+from showcases.evaluation.human.key import read_key
+from showcases.evaluation.human.outcome import outcome
+from showcases.evaluation.human.table import table_6, verdicts
+
+DEFAULT_MODELS = "Ref2Seq=_reproduce/baseline-Ref2Seq-seed0,PC2L=generator/img_text-seed0"
+HELP = {
+    "count": "test examples; all there are where there are fewer",
+    "judges": "people who rate",
+    "per_item": "judges who rate each text",
+    "checks": "attention checks, as a share of a judge's texts",
+    "photo_side": "px, the shorter side of a photo in the forms",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """`export` and `import` with their flags."""
+    result = argparse.ArgumentParser(prog="python -m jobs.human_study", description=__doc__.split("\n")[0])
+    commands = result.add_subparsers(dest="command", required=True)
+    export = commands.add_parser(
+        "export",
+        allow_abbrev=False,
+        help="draw examples, write the forms and the key",
+        epilog="Any other option is one of the workspace's configuration: --config, --root, --seed, --SECTION.OPTION; "
+        "see python -m jobs.pipeline --help.",
+    )
+    export.add_argument("--out", type=Path, required=True, help="folder for forms, texts and key")
+    export.add_argument("--models", help=f"NAME=FOLDER under the root, ours last; default {DEFAULT_MODELS}")
+    export.add_argument("--texts", type=Path, help="JSON lines of review_id, model, text, for models made elsewhere")
+    for option in fields(StudyConfig):
+        if option.name != "seed":
+            kind = float if option.name == "checks" else int
+            export.add_argument(f"--{option.name}", type=kind, default=option.default, help=HELP[option.name])
+    found = commands.add_parser("import", help="read answers, print and write Table 6")
+    found.add_argument(
+        "--answers", type=Path, nargs="+", required=True, help="of judges' pages, or Label Studio's JSON"
+    )
+    found.add_argument("--key", type=Path, required=True, help="key.json of the export")
+    found.add_argument("--out", type=Path, required=True, help="folder for the table")
+    found.add_argument("--exclude_failed", action="store_true", help="leave out judges who fail the attention checks")
+    found.add_argument("--draws", type=int, default=1000, help="of the bootstrap behind the intervals")
+    return result
+
+
+def places_of(named: str) -> dict[str, Place]:
+    """Folders of `NAME=FOLDER,...` by name.
+
+    Raises:
+        ConfigError: it is not of that form, or a name comes twice.
+    """
+    found: dict[str, Place] = {}
+    for part in filter(None, named.split(",")):
+        name, equals, folder = part.partition("=")
+        if not name or not equals or not folder.strip("/") or name in found:
+            raise ConfigError(f"--models {part}: it is NAME=FOLDER[,NAME=FOLDER…], each name once")
+        found[name] = tuple(folder.strip("/").split("/"))
+    return found
+
+
+def import_answers(
+    answers: Sequence[Path], key: Path, out: Path, exclude_failed: bool = False, draws: int = 1000
+) -> str:
+    """Table 6 from the answers, into table_6.md, table_6.csv and missing.csv; what to tell a person.
+
+    Raises:
+        StudyError: the key or a file of answers is none, or they are of two studies.
+    """
+    collected = collect(read_key(key), answers)
+    result = outcome(collected, exclude_failed)
+    table = table_6(result, draws)
+    report = [
+        table.to_markdown(),
+        *(f"- {line}" for line in verdicts(result)),
+        *(f"- attention, {entry.told()}" for entry in result.attention),
+        *(f"- left out: judge {judge}, who fails the attention checks" for judge in result.excluded),
+        *(f"- {line}" for line in collected.told()),
+    ]
+    text = "\n".join(report) + "\n"
+    write(out, {"table_6.md": text, "table_6.csv": table.to_csv(), "missing.csv": missing(collected)})
+    return text
+
+
+def missing(collected: Collected) -> str:
+    """CSV of the tasks that lack an answer: judge, place in the judge's list from 1, token, questions."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("judge", "place", "token", "questions"))
+    study = collected.study
+    places = {item.token: n for j in range(1, study.judges + 1) for n, item in enumerate(study.of_judge(j), 1)}
+    for item, names in collected.missing():
+        writer.writerow((item.judge, places[item.token], item.token, " ".join(names)))
+    return text.getvalue()
+
+
+def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Files by path below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options, rest = parser().parse_known_args(argv)
+    if options.command == "import" and rest:
+        parser().error(f"unknown: {' '.join(rest)}")
+    try:
+        if options.command == "import":
+            print(import_answers(options.answers, options.key, options.out, options.exclude_failed, options.draws))
+        else:
+            from jobs.human_export import export  # here: it imports Ray and torch
+
+            export(options, rest)
+    except ShowcasesError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

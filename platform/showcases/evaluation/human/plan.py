@@ -1,0 +1,90 @@
+"""A study from examples and texts: dealt, shuffled, blinded, with attention checks between."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from showcases.errors import StudyError
+from showcases.evaluation.human.config import StudyConfig
+from showcases.evaluation.human.deal import deal, ordered
+from showcases.evaluation.human.key import Item, Study, Subject
+from showcases.evaluation.human.questions import NAMES, SCALE
+
+SCRAMBLED_WORDS = 12  # at least so many, so that no order of them is a sentence by chance
+SCRAMBLED_AT_MOST = 2  # expressiveness of words in no order
+
+
+def plan(
+    subjects: Sequence[Subject], models: Sequence[str], config: StudyConfig, made_of: Mapping[str, Any] | None = None
+) -> Study:
+    """Every judge's tasks; the same for the same arguments.
+
+    Args:
+        subjects: drawn before; each has a text of every model.
+        models: ours last.
+
+    Raises:
+        StudyError: fewer than two models, one of them twice, or no example.
+    """
+    if len(models) < 2 or len(set(models)) < len(models):
+        raise StudyError(f"models {list(models)}: name two or more, all different, the one to be shown better last")
+    if not subjects:
+        raise StudyError("no example has a text of every model; do the texts belong to this workspace?")
+    random = np.random.default_rng([config.seed, 5])
+    given = deal(len(subjects), len(models), config.judges, config.per_item, random)
+    items = []
+    for judge in range(config.judges):
+        texts = [
+            _of_model(subjects[example], models[model], judge + 1, random)
+            for model, example in ordered(given[:, :, judge], random)
+        ]
+        number = round(config.checks * len(texts))
+        checks = [_check(subjects, kind, judge + 1, random) for kind in range(max(number, config.checks > 0))]
+        items += _between(texts, checks, random)
+    return Study(_token(random), tuple(models), config.judges, tuple(items), dict(made_of or {}))
+
+
+def _of_model(subject: Subject, model: str, judge: int, random: np.random.Generator) -> Item:
+    text = " ".join(subject.texts[model].split())
+    return Item(_token(random), judge, "text", text, subject.photos, subject.review_id, model)
+
+
+def _check(subjects: Sequence[Subject], number: int, judge: int, random: np.random.Generator) -> Item:
+    """The kinds take turns; photos are those of any example."""
+    subject = subjects[int(random.integers(len(subjects)))]
+    if number % 2 == 0:
+        asked = {name: int(random.choice(SCALE)) for name in NAMES}
+        expected = {name: (rating, rating) for name, rating in asked.items()}
+        text = (
+            "This is no recommendation. To show that you read the texts, please choose {} for the first question "
+            "and {} for the second."
+        ).format(*asked.values())
+        return Item(_token(random), judge, "instructed", text, subject.photos, subject.review_id, expected=expected)
+    expected = {NAMES[0]: (SCALE[0], SCRAMBLED_AT_MOST)}  # the words may well name what the photos show
+    text = _scrambled(subjects, random)
+    return Item(_token(random), judge, "scrambled", text, subject.photos, subject.review_id, expected=expected)
+
+
+def _scrambled(subjects: Sequence[Subject], random: np.random.Generator) -> str:
+    """Words of several texts in no order: no model writes that badly, and no judge who reads calls it expressive."""
+    words: list[str] = []
+    for number in random.permutation(len(subjects)).tolist():
+        words += [word for text in subjects[number].texts.values() for word in text.lower().split()]
+        if len(words) >= 2 * SCRAMBLED_WORDS:
+            break
+    picked = random.permutation(len(words))[:SCRAMBLED_WORDS].tolist()
+    return " ".join(words[number].strip(".,;:!?\"'()") for number in picked)
+
+
+def _between(texts: Sequence[Item], checks: Sequence[Item], random: np.random.Generator) -> list[Item]:
+    """One check somewhere in each of as many stretches of equal length, after its first text."""
+    result: list[Item] = []
+    for check, stretch in zip(checks, np.array_split(np.arange(len(texts)), max(1, len(checks))), strict=False):
+        place = int(random.integers(1, len(stretch) + 1)) if len(stretch) else 0
+        result += [*(texts[i] for i in stretch[:place]), check, *(texts[i] for i in stretch[place:])]
+    return result or list(texts)
+
+
+def _token(random: np.random.Generator) -> str:
+    return random.bytes(8).hex()

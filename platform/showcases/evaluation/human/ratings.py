@@ -1,0 +1,68 @@
+"""Statistics of ratings: means of examples, the sign test, agreement."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from showcases.evaluation.human.questions import SCALE
+
+
+@dataclass(frozen=True)
+class SignTest:
+    """Two models on the same examples; an example is won by the higher mean rating.
+
+    Attributes:
+        ties: examples with equal means; they are dropped, as the sign test does.
+        p: two-sided, of a fair coin giving wins and losses this unequal; 1 where all are ties.
+    """
+
+    wins: int
+    losses: int
+    ties: int
+    p: float
+
+
+def example_means(ratings: np.ndarray) -> np.ndarray:
+    """(n,) mean over the judges of (n, judges); NaN where nobody rated."""
+    counted = ~np.isnan(ratings)
+    sums, counts = np.where(counted, ratings, 0.0).sum(-1), counted.sum(-1)
+    return np.divide(sums, counts, out=np.full(len(ratings), np.nan), where=counts > 0)
+
+
+def paired_means(table: np.ndarray, ours: int, other: int) -> tuple[np.ndarray, np.ndarray]:
+    """Example means of two models over the judges who rated both, (n,) each; NaN where there is no such judge."""
+    both = ~np.isnan(table[:, ours]) & ~np.isnan(table[:, other])
+    one, two = (example_means(np.where(both, table[:, model], np.nan)) for model in (ours, other))
+    return one, two
+
+
+def sign_test(ours: np.ndarray, other: np.ndarray) -> SignTest:
+    """Two-sided sign test of paired values (n,); pairs with NaN are left out.
+
+    Source: Dixon & Mood 1946, "The statistical sign test".
+    """
+    from scipy.stats import binomtest  # here: it takes a second to import
+
+    away = np.round(ours - other, 9)  # means of thirds: 2/3 + 2/3 + 2/3 may miss 2 by a rounding
+    wins, losses, ties = (int(np.count_nonzero(hit)) for hit in (away > 0, away < 0, away == 0))
+    p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    return SignTest(wins, losses, ties, p)
+
+
+def ordinal_alpha(ratings: np.ndarray) -> float | None:
+    """Krippendorff's alpha, ordinal, of (texts, judges) with NaN for no rating.
+
+    Returns:
+        At most 1; 0 is what chance gives. None where no text has two ratings, or all ratings are the same.
+
+    Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; by the library `krippendorff`.
+    """
+    import krippendorff  # here: it is only needed where there are answers
+
+    if not (np.count_nonzero(~np.isnan(ratings), axis=1) > 1).any():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all ratings the same: 0 / 0
+        value = krippendorff.alpha(ratings.T, value_domain=list(SCALE), level_of_measurement="ordinal")
+    return None if np.isnan(value) else float(value)
