@@ -16,7 +16,7 @@ from jobs.evaluate import models_of
 from jobs.human_study import DEFAULT_MODELS, places_of, write
 from jobs.step import StepContext
 from jobs.tracking import Tracker
-from jobs.writing import write_texts
+from jobs.writing import generate, generator_input
 from showcases.artifacts import Place, Workspace
 from showcases.baselines.ids import ItemReviews
 from showcases.embeddings import EmbeddingTable
@@ -114,6 +114,7 @@ def own_texts(
     systems = {(name, 0): place for name, place in places.items()}
     with cluster.connected(config.cluster):
         most = config.train_generator.model.max_reviews
-        written = write_texts(context, examples, images, systems, most, others)
+        rows = generator_input(context, examples, images, most, others)
+        written = generate(context, rows, systems)
     ids = [example.review_id for example in examples]
-    return {name: dict(zip(ids, written[name, 0].texts, strict=True)) for name in places}
+    return {name: dict(zip(ids, written[name, 0], strict=True)) for name in places}
