@@ -1,5 +1,6 @@
 """The whole flow on a tiny corpus: in a folder and on S3, skipped when nothing changed, redone when something did."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -179,29 +180,44 @@ def test_the_studies_train_what_is_missing_and_nothing_twice(
         local,
         train_selector=replace(local.train_selector, variants=("img+text", "img")),
         train_generator=replace(local.train_generator, finetune_loop=finetune),
-        reproduce=ReproduceConfig(tables=(3, 5), seeds=(0,)),
+        reproduce=ReproduceConfig(tables=(1, 3, 5), figures=(3,), seeds=(0,)),
     )
     tables = reproduce(config)
     first = capsys.readouterr().out
     assert "selectors: 1 stand, 1 to train" in first  # img+text is the pipeline's own
     assert "generators: 0 stand, 3 to train" in first
-    assert [row.name for row in tables[0].rows] == ["random", "most-popular", "img", "img+text"]
-    assert [row.name for row in tables[1].rows] == ["Img Random", "Text Random", "Img Random + FT"]
-    assert all(row.value("BLEU-1")[0] is not None for row in tables[1].rows)
+    assert [table.name for table in tables] == ["table_1", "figure_3", "table_3", "table_5"]
+    assert [row.name for row in tables[2].rows] == ["random", "most-popular", "img", "img+text"]
+    assert [row.name for row in tables[3].rows] == ["Img Random", "Text Random", "Img Random + FT"]
+    assert all(row.value("BLEU-1")[0] is not None for row in tables[3].rows)
+    for name in ("1", "3", "5"):
+        assert f"- Table {name}: " in first  # a verdict each
+    assert "Table 3: photos: the paper's order" in first and "| F1@3 | paper | ours | ± |" in first
     again = reproduce(config)
     second = capsys.readouterr().out
-    assert "0 to train" in second and "epoch" not in second
+    assert "0 to train" in second and "epoch" not in second and "texts of 3 models stand, 0 models write" in second
     assert [table.to_csv() for table in again] == [table.to_csv() for table in tables]
     workspace = Workspace(local.root)
-    assert workspace.read_bytes("_reproduce", "table_5.csv").decode() == tables[1].to_csv()
+    assert workspace.read_bytes("_reproduce", "table_5.csv").decode() == tables[3].to_csv()
+    page = workspace.read_bytes("_reproduce", "report.html").decode()
+    assert 'id="figure_3"' in page and "<option>Img Random + FT</option>" in page
     assert run_pipeline(local) == {}  # the flow's own artifacts are as they were
 
 
 @pytest.mark.slow
 def test_table_2_has_every_baseline_beside_ours(local: PipelineConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    config = replace(local, reproduce=ReproduceConfig(tables=(2,), seeds=(0,)))
-    [table] = reproduce(config)
-    assert "baselines: 0 stand, 4 to train" in capsys.readouterr().out
+    config = replace(local, reproduce=ReproduceConfig(tables=(2,), figures=(6,), seeds=(0,)))
+    table, more, apart, *figures = reproduce(config)
+    first = capsys.readouterr().out
+    # img+text is the flow's own, and Figure 6's PC²L
+    assert "baselines: 0 stand, 4 to train" in first and "generators: 1 stand, 3 to train" in first
+    assert [row.name.split(" − ")[0] for row in apart.rows] == ["img+text"] * 6
+    assert [[row.name for row in figure.rows] for figure in figures] == [
+        ["ground truth", "baseline", "PC²L"],
+        ["baseline", "PC²L"],
+    ]
+    said = [json.loads(line) for line in texts_of(Workspace(local.root), "baseline-PETER")]
+    assert {row["model"] for row in said} == {"PETER"} and len({row["review_id"] for row in said}) == len(said) > 0
     names = ["ground truth", "ST", "R2Gen", "Ref2Seq", "PETER", "Text Random", "img", "img+text"]
     assert [row.name for row in table.rows] == names
     assert all(row.value("BLEU-1")[0] is not None for row in table.rows[1:])
@@ -209,4 +225,10 @@ def test_table_2_has_every_baseline_beside_ours(local: PipelineConfig, capsys: p
     again = reproduce(config)
     told = capsys.readouterr().out
     assert "baselines: 4 stand, 0 to train" in told and "epoch" not in told
-    assert [other.to_csv() for other in again] == [table.to_csv()]
+    assert [other.to_csv() for other in again][:2] == [table.to_csv(), more.to_csv()]
+
+
+def texts_of(workspace: Workspace, name: str) -> list[str]:
+    """Lines of the texts that `jobs.reproduce` kept of a model."""
+    [file] = Path(workspace.path("_reproduce", "texts")).glob(f"{name}-*.jsonl")
+    return file.read_text().splitlines()
