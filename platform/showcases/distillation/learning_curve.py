@@ -82,13 +82,13 @@ def learning_curve(
         raise CorpusError("annotations: no label is a person's, so nothing can be measured; run jobs.annotate import")
     data = replace(data, annotations=people)
     train = _split(people, "train")
-    asked = [count for count in sorted(set(counts)) if 0 < count < train.num_rows]
-    points = [_point(f"{count} labels", data, train, count, config, seeds) for count in asked]
-    for point in points:
-        progress(_told(point))
-    points.append(_point("all labels", data, train, train.num_rows, config, seeds))
+    asked = [(f"{count} labels", count) for count in sorted(set(counts)) if 0 < count < train.num_rows]
+    points: list[Point] = []
+    for name, count in [*asked, ("all labels", train.num_rows)]:
+        points.append(_point(name, data, train, count, config, seeds))
+        progress(_told(points[-1]))
     references = [raw_cosine(data), *_weak_start(data, reviews, config, seeds, progress)]
-    for point in [points[-1], *references]:
+    for point in references:
         progress(_told(point))
     return Curve(points, references, _split(people, "test").num_rows)
 
