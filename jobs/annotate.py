@@ -1,31 +1,35 @@
-"""annotate: people's labels of (sentence, photo) pairs to a table; tasks for people to label where there are none."""
+"""annotate: people's labels of (sentence, photo) pairs to a table; tasks for people to label where there are none.
 
+python -m jobs.annotate export|import|curve   the kit around the step, see docs/annotation.md
+python -m jobs.annotate                       the step, as jobs.pipeline runs it
+"""
+
+import argparse
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import pyarrow.compute as pc
-
-from jobs.config import PipelineConfig
+from jobs import annotation_kit
+from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
+from jobs.config import PipelineConfig, parse
 from jobs.corpus import file_digest
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext, execute, exit_on_error
+from jobs.step import main as step_main
 from showcases.artifacts import Workspace
-from showcases.distillation.annotations import (
-    AnnotationSet,
-    Pairable,
-    ReviewPairs,
-    from_votes,
-    make_tasks,
-    sample_reviews,
-)
-from showcases.distillation.labelstudio import LABELLING_CONFIG, read_export
+from showcases.distillation.annotations import AnnotationSet, Pairable, ReviewPairs, from_votes, sample_reviews
+from showcases.distillation.calibration import fill_up
+from showcases.distillation.disagreements import as_csv, rank
+from showcases.distillation.labelstudio import read_exports
+from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, make_tasks, write_json
 from showcases.distillation.weak import weak_labels
-from showcases.embeddings import EmbeddingShards, EmbeddingTable
 from showcases.errors import CorpusError
 
 WEAK_WARNING = (
     "no labels were given: these are weak labels, made from CLIP similarity; no person labelled them. Figures of the "
-    "classifier are against them and say little about what people see. To have people label: {tasks}, "
-    "then --labels EXPORT.json"
+    "classifier are against them and say little about what people see. To have people label: "
+    "python -m jobs.annotate export, or {tasks}; then --labels EXPORT.json"
 )
 
 
@@ -34,71 +38,95 @@ def annotate(context: StepContext) -> None:
     reviews = usable(workspace)
     sampled = reviews.pairs(sample_reviews(reviews.rows(), config.annotate.reviews, config.seed))
     write_tasks(context, sampled)
-    if config.corpus.labels:
-        result = from_people(Path(config.corpus.labels), reviews, config.seed)
+    figures: dict[str, float] = {}
+    if files := label_files(config):
+        result = from_people(files, reviews, config)
+        if result.table.num_rows < config.annotate.weak_below:
+            result, figures = fill(context, result, sampled)
     else:
         result = weak_labels(sampled, *vectors_of(workspace, sampled), config.seed)
         context.say(WEAK_WARNING.format(tasks=workspace.path("annotations", "tasks.json")))
     workspace.write_table(result.table, "annotations")
-    tell(context, result)
+    write_agreement(context, result)
+    tell(context, result, figures)
 
 
-def usable(workspace: Workspace) -> Pairable:
-    """All reviews, with the sentences that are embedded and the photos that are readable and embedded."""
-    status = workspace.read_table("images", ["photo_id", "status"])
-    readable = status.filter(pc.equal(status["status"], "ok"))["photo_id"]
-    photos = EmbeddingShards(workspace, "image_embeddings").all_ids()
-    return Pairable(
-        workspace.read_table("reviews", ["review_id", "business_id", "sentences", "photo_ids"]),
-        EmbeddingShards(workspace, "sentence_embeddings").all_ids(),
-        photos.filter(pc.is_in(photos, value_set=readable)),
-    )
-
-
-def vectors_of(workspace: Workspace, reviews: list[ReviewPairs]) -> tuple[EmbeddingTable, EmbeddingTable]:
-    """The vectors of these reviews' sentences, and of their photos."""
-    said = [f"{review.review_id}:{number}" for review in reviews for number in review.sentences]
-    shown = [name for review in reviews for name in review.photo_ids]
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
-    return sentences, EmbeddingTable.read(workspace, "image_embeddings", shown)
-
-
-def from_people(path: Path, reviews: Pairable, seed: int) -> AnnotationSet:
-    """The labels of a Label Studio export that fit this corpus.
+def from_people(files: Sequence[Path], reviews: Pairable, config: PipelineConfig) -> AnnotationSet:
+    """The labels of Label Studio exports that fit this corpus.
 
     Raises:
-        CorpusError: none does, or it is no export.
+        CorpusError: none does, or a file is no export.
     """
-    labelled, dropped = read_export(path)
+    labelled, dropped = read_exports(files)
     known = reviews.pairs(reviews.rows({pair.review_id for pair in labelled}))
-    result = from_votes(labelled, known, seed, dropped)
+    result = from_votes(labelled, known, config.seed, dropped, config.annotate.aggregate)
     if not result.table.num_rows:
-        raise CorpusError(f"{path}: none of its {len(labelled)} labelled pairs is of this corpus: {result.dropped}")
+        names = ", ".join(str(path) for path in files)
+        raise CorpusError(f"{names}: none of its {len(labelled)} labelled pairs is of this corpus: {result.dropped}")
     return result
 
 
+def fill(
+    context: StepContext, people: AnnotationSet, sampled: list[ReviewPairs]
+) -> tuple[AnnotationSet, dict[str, float]]:
+    """People's few labels with weak ones of the sampled reviews added; and what to put into the manifest."""
+    known = usable(context.workspace)
+    asked = set(people.table["review_id"].to_pylist())
+    vectors = vectors_of(context.workspace, [*sampled, *known.pairs(known.rows(asked))])
+    result, calibration = fill_up(people, sampled, *vectors, context.config.annotate.weak_precision)
+    for line in calibration.lines():
+        context.say(line)
+    return result, calibration.figures()
+
+
 def write_tasks(context: StepContext, sampled: list[ReviewPairs]) -> None:
-    """What people need to label this corpus in Label Studio, beside the table."""
-    tasks = json.dumps(make_tasks(sampled), ensure_ascii=False, indent=1)
-    context.workspace.write_bytes(tasks.encode(), "annotations", "tasks.json")
+    """What people need to label this corpus in Label Studio, beside the table; `export` adds the photos."""
+    tasks = write_json(make_tasks(sampled, whole_reviews(context.workspace, sampled)))
+    context.workspace.write_bytes(tasks, "annotations", "tasks.json")
     context.workspace.write_bytes(LABELLING_CONFIG.encode(), "annotations", "labelling_config.xml")
 
 
-def tell(context: StepContext, result: AnnotationSet) -> None:
+def write_agreement(context: StepContext, result: AnnotationSet) -> None:
+    """How far annotators agree and where they don't, beside the table."""
+    if result.agreement is None or result.consensus is None:
+        return
+    consensus = result.consensus
+    said = asdict(result.agreement) | {
+        "aggregate": consensus.method,
+        "labels_unlike_majority": consensus.changed,
+        "ties_settled": consensus.settled,
+        "annotators": [asdict(skill) for skill in consensus.skills],
+    }
+    context.workspace.write_bytes(json.dumps(said, indent=2).encode(), "annotations", "agreement.json")
+    table = as_csv(rank(scored(context.workspace, result.disputes)))
+    context.workspace.write_bytes(table.encode(), "annotations", "disagreements.csv")
+
+
+def tell(context: StepContext, result: AnnotationSet, figures: dict[str, float]) -> None:
     """Print the counts and put them into the manifest."""
     rows = result.rows
     context.say(f"{rows['pairs']} pairs ({result.source} labels), {rows['matching']} of them matching")
-    if result.agreement is not None:
-        context.say(f"agreement of the annotators: Krippendorff's alpha {result.agreement:.3f}")
+    metrics = {"source": result.source, **figures}
+    if result.agreement is not None and result.consensus is not None:
+        lines = [*result.agreement.lines(), *result.consensus.lines()]
+        for line in lines:
+            context.say(line)
+        metrics |= {**result.agreement.figures(), "aggregate": result.consensus.method}
     for reason, count in sorted(result.dropped.items()):
         context.say(f"left out {count}: {reason.replace('_', ' ')}")
-    agreement = {} if result.agreement is None else {"krippendorff_alpha": result.agreement}
-    context.record("annotations", rows, result.dropped, {"source": result.source, **agreement})
+    context.record("annotations", rows, result.dropped, metrics)
+
+
+def label_files(config: PipelineConfig) -> list[Path]:
+    """Label Studio's exports, oldest first; none where people labelled nothing."""
+    labels = config.corpus.labels or []
+    return [Path(name) for name in ([labels] if isinstance(labels, str) else labels)]
 
 
 def labels_digest(config: PipelineConfig) -> dict[str, str]:
-    """The labels file, if one is given: other labels make the step run again."""
-    return {"labels file": file_digest(Path(config.corpus.labels))} if config.corpus.labels else {}
+    """The labels files, if any is given: other labels make the step run again."""
+    digests = [file_digest(path) for path in label_files(config)]
+    return {f"labels file {number}" if number else "labels file": digest for number, digest in enumerate(digests)}
 
 
 STEP = Step(
@@ -111,5 +139,28 @@ STEP = Step(
     inputs=labels_digest,
 )
 
+
+def import_labels(argv: Sequence[str]) -> None:
+    """The step with these exports as its labels; it needs no corpus files, as the workspace has what it reads."""
+    prog = "python -m jobs.annotate import"
+    own = argparse.ArgumentParser(prog=prog, allow_abbrev=False, add_help=False)
+    own.add_argument("--labels", nargs="+", default=[])
+    given, rest = own.parse_known_args(argv)
+    config = parse(rest, prog=prog)
+    with exit_on_error():
+        if not given.labels and not label_files(config):
+            raise CorpusError("no labels: --labels EXPORT.json [EXPORT.json ...], each Label Studio's JSON export")
+        labels = given.labels or config.corpus.labels
+        execute(STEP, Workspace(config.root), replace(config, corpus=replace(config.corpus, labels=labels)))
+
+
+def main(argv: Sequence[str]) -> None:
+    commands = {"export": annotation_kit.export, "curve": annotation_kit.curve, "import": import_labels}
+    if argv and argv[0] in commands:
+        commands[argv[0]](argv[1:])
+    else:
+        step_main(STEP, argv)
+
+
 if __name__ == "__main__":
-    main(STEP)
+    main(sys.argv[1:])

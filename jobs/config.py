@@ -34,12 +34,13 @@ class CorpusConfig:
         reviews: image_review_all.json (GEST-raw's form); none writes and uses the mini corpus.
         photos: folder of <photo id>.jpg, a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`
             to fetch them from the URLs that the reviews name.
-        labels: Label Studio's JSON export of the annotation; none falls back to weak labels by CLIP similarity.
+        labels: Label Studio's JSON export of the annotation, or a list of them, oldest first; none falls back to weak
+            labels by CLIP similarity.
     """
 
     reviews: str | None = None
     photos: str | None = None
-    labels: str | None = None
+    labels: list[str] | str | None = None
 
 
 @dataclass(frozen=True)

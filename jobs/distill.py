@@ -24,6 +24,11 @@ from showcases.embeddings import EmbeddingShards
 from showcases.errors import ShowcasesError
 from showcases.shard_files import read_shards
 
+WHOSE = {
+    "people": "labels by people",
+    "people+weak": "labels by people; weak ones among those trained on",
+    "weak": "weak labels that no person made",
+}
 METRICS = "metrics.json"  # of the classifier, written last: where it is, the classifier is whole
 
 
@@ -47,7 +52,7 @@ def train(context: StepContext) -> None:
     metrics = json.loads(workspace.read_bytes("classifier", METRICS))
     weights = safetensors.numpy.load(workspace.read_bytes("classifier", "model.safetensors"))
     agreement = workspace.require("annotations").metrics
-    told = "labels by people" if agreement["source"] == "people" else "weak labels that no person made"
+    told = WHOSE[agreement["source"]]
     context.say(
         f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"

@@ -74,8 +74,8 @@ ANNOTATIONS = pa.schema(
         ("photo_id", pa.string()),
         ("review_id", pa.string()),
         ("votes", pa.list_(pa.int8())),  # one per annotator who answered, 1 = the photo shows what is said
-        ("label", pa.int8()),  # majority
-        ("source", pa.string()),  # people, or weak (CLIP similarity; no labels were given)
+        ("label", pa.int8()),  # majority, or Dawid-Skene's
+        ("source", pa.string()),  # people, or weak (CLIP similarity; no or few labels were given)
         ("split", pa.string()),  # 8:1:1 by review
     ]
 )

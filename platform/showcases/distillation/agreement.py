@@ -1,31 +1,132 @@
 """How far annotators agree beyond chance: labels that people do not agree on cannot teach a classifier."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from showcases.distillation.labelstudio import LabelledPair
+
+Votes = Sequence[int]  # 0 or 1, of one pair
 
 
-def krippendorff_alpha(units: Iterable[Sequence[int]]) -> float | None:
-    """Krippendorff's alpha of yes/no votes, for any number of annotators a unit.
+@dataclass(frozen=True)
+class Agreement:
+    """Of all annotators over all pairs that somebody answered.
+
+    Attributes:
+        krippendorff_alpha: at most 1; 0 is what chance gives, below is worse. None where it is undefined.
+        fleiss_kappa: the same scale, over `fleiss_pairs` pairs with `fleiss_raters` votes each.
+        percent_agreement: 0 to 100, share of all (vote, vote) couples on one pair that are alike, chance among them.
+        pairs: with a vote.
+        pairs_with_two: with two votes or more; the others say nothing about agreement.
+        disputed: pairs on which votes differ.
+        answers: votes by annotator.
+    """
+
+    krippendorff_alpha: float | None
+    fleiss_kappa: float | None
+    fleiss_pairs: int
+    fleiss_raters: int
+    percent_agreement: float | None
+    pairs: int
+    pairs_with_two: int
+    disputed: int
+    answers: dict[str, int]
+
+    def figures(self) -> dict[str, Any]:
+        """What can be said, plain."""
+        figures = {name: value for name, value in asdict(self).items() if value is not None}
+        figures["annotators"] = len(figures.pop("answers"))
+        return figures
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        if self.percent_agreement is None:
+            return ["agreement: no pair has two answers, so nothing is known of it"]
+        kappa = (
+            f"on {self.fleiss_pairs} of {self.pairs_with_two} pairs with several answers "
+            f"(those with {self.fleiss_raters})"
+        )
+        return [
+            f"agreement of {len(self.answers)} annotators: Krippendorff's alpha {_told(self.krippendorff_alpha)}, "
+            f"Fleiss' kappa {_told(self.fleiss_kappa)} {kappa}",
+            f"{self.percent_agreement:.1f} % of couples of answers are alike; answers differ on {self.disputed} of "
+            f"{self.pairs_with_two} pairs",
+        ]
+
+
+def measure_agreement(labelled: Sequence[LabelledPair]) -> Agreement:
+    """Every measure, of the pairs of `read_exports`."""
+    units = [pair.votes for pair in labelled]
+    kappa, used, raters = fleiss_kappa(units)
+    return Agreement(
+        krippendorff_alpha(units),
+        kappa,
+        used,
+        raters,
+        percent_agreement(units),
+        pairs=len(units),
+        pairs_with_two=sum(len(votes) >= 2 for votes in units),
+        disputed=sum(len(set(votes)) > 1 for votes in units),
+        answers=dict(sorted(Counter(who for pair in labelled for who in pair.annotators).items())),
+    )
+
+
+def krippendorff_alpha(units: Sequence[Votes]) -> float | None:
+    """Krippendorff's alpha of yes/no votes, for any number of annotators a pair.
 
     Args:
-        units: the votes (0 or 1) that each pair got. Pairs with fewer than two votes say nothing and are passed over.
+        units: the votes that each pair got. Pairs with fewer than two say nothing and are passed over.
 
     Returns:
-        At most 1 (full agreement); 0 is what chance gives, below is worse than chance. None where it is undefined:
-        no pair has two votes, or all votes are the same.
+        At most 1. None where it is undefined: no pair has two votes, or all votes are the same.
 
     Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section C (nominal data, any number of
-        observers, missing data): 1 - observed / expected disagreement.
+        observers, missing data), as the package `krippendorff` computes it.
     """
-    ones = zeros = 0
-    disagreement = 0.0  # sum over units of (ordered pairs of unlike votes) / (votes - 1)
-    for votes in units:
-        if len(votes) < 2:
-            continue
-        yes = sum(votes)
-        no = len(votes) - yes
-        ones, zeros = ones + yes, zeros + no
-        disagreement += 2 * yes * no / (len(votes) - 1)
-    if not ones or not zeros:
+    counts = _counts(votes for votes in units if len(votes) >= 2)
+    if not counts.sum(axis=0).all():
         return None
-    expected = 2 * ones * zeros / (ones + zeros - 1)
-    return 1 - disagreement / expected
+    from krippendorff import alpha  # here: few that read labels ask for it
+
+    return float(alpha(value_counts=counts, level_of_measurement="nominal"))
+
+
+def fleiss_kappa(units: Sequence[Votes]) -> tuple[float | None, int, int]:
+    """Fleiss' kappa of yes/no votes, on the pairs with the number of votes (two or more) that most pairs have.
+
+    Returns:
+        Kappa, at most 1, None where no pair has two votes or those used are all the same; pairs used; their votes each.
+
+    Source: Fleiss 1971, "Measuring nominal scale agreement among many raters", as statsmodels computes it.
+    """
+    sizes = Counter(len(votes) for votes in units if len(votes) >= 2)
+    if not sizes:
+        return None, 0, 0
+    raters = max(sizes, key=lambda size: (sizes[size], size))
+    counts = _counts(votes for votes in units if len(votes) == raters)
+    if not counts.sum(axis=0).all():
+        return None, len(counts), raters
+    from statsmodels.stats.inter_rater import fleiss_kappa as kappa
+
+    return float(kappa(counts)), len(counts), raters
+
+
+def percent_agreement(units: Sequence[Votes]) -> float | None:
+    """0 to 100: the share of (vote, vote) couples on one pair that are alike; none where no pair has two votes."""
+    counts = _counts(units).astype(np.int64)
+    size = counts.sum(axis=1)
+    couples = int((size * (size - 1)).sum())
+    return 100 * float((counts * (counts - 1)).sum()) / couples if couples else None
+
+
+def _counts(units: Any) -> np.ndarray:
+    """(n, 2) how many said 0 and how many 1."""
+    return np.array([(len(votes) - sum(votes), sum(votes)) for votes in units], np.int64).reshape(-1, 2)
+
+
+def _told(figure: float | None) -> str:
+    return "undefined (all answers are the same)" if figure is None else f"{figure:.3f}"

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from showcases.artifacts import ANNOTATIONS
-from showcases.distillation.agreement import krippendorff_alpha
-from showcases.distillation.labelstudio import LabelledPair, make_task
+from showcases.distillation.aggregation import Aggregate, Consensus, find_consensus
+from showcases.distillation.agreement import Agreement, measure_agreement
+from showcases.distillation.labelstudio import LabelledPair
 from showcases.distillation.partitions import split_ids
 from showcases.gest.ragged import flatten, owners
 
@@ -39,20 +40,34 @@ class ReviewPairs:
 
 
 @dataclass(frozen=True)
+class Dispute:
+    """A pair on which annotators disagree, the label it got all the same (None: none), and what Φ says, 0 to 1."""
+
+    pair: LabelledPair
+    sentence_id: str
+    label: int | None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
 class AnnotationSet:
     """The annotations table and what there is to say about it.
 
     Attributes:
         table: with the schema of `annotations`.
         dropped: pairs left out, by reason.
-        agreement: Krippendorff's alpha; None where nobody voted or it is undefined.
-        source: people, or weak (nobody labelled anything).
+        source: people, weak (nobody labelled anything), or people+weak (too few labels, filled up).
+        agreement: of the annotators; None where nobody voted.
+        consensus: how votes became labels; None where nobody voted.
+        disputes: pairs of this corpus on which the votes differ.
     """
 
     table: pa.Table
     source: str
-    agreement: float | None = None
+    agreement: Agreement | None = None
+    consensus: Consensus | None = None
     dropped: dict[str, int] = field(default_factory=dict)
+    disputes: list[Dispute] = field(default_factory=list)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -127,16 +142,6 @@ def sample_reviews(reviews: Sequence[Review], count: int, seed: int) -> list[Rev
     return [reviews[i] for i in sorted(order)]
 
 
-def make_tasks(reviews: Iterable[ReviewPairs]) -> list[dict[str, Any]]:
-    """Label Studio tasks for every pair of these reviews."""
-    return [
-        make_task(review.review_id, text, number, photo_id)
-        for review in reviews
-        for number, text in review.sentences.items()
-        for photo_id in review.photo_ids
-    ]
-
-
 def split_by_review(review_ids: Iterable[str], seed: int) -> dict[str, str]:
     """train, val or test, 8:1:1, for each review; from three reviews on no part is empty."""
     unique = sorted(set(review_ids))
@@ -147,38 +152,41 @@ def split_by_review(review_ids: Iterable[str], seed: int) -> dict[str, str]:
 
 
 def from_votes(
-    labelled: Iterable[LabelledPair],
+    labelled: Sequence[LabelledPair],
     reviews: Iterable[ReviewPairs],
     seed: int,
     dropped: Mapping[str, int] | None = None,
+    aggregate: Aggregate = "majority",
 ) -> AnnotationSet:
-    """Majority labels of the pairs that this corpus has.
+    """One label for each pair that this corpus has.
 
     Args:
-        labelled: pairs with votes, from `read_export`.
+        labelled: pairs with votes, from `read_exports`.
         reviews: what the corpus has, from `review_pairs`.
         seed: of the 8:1:1 split by review.
-        dropped: counts to add to (from `read_export`).
+        dropped: counts to add to (from `read_exports`).
+        aggregate: how several votes become a label.
 
     Returns:
-        The table. Left out and counted: `ties`, `unknown_review`, `unknown_sentence`, `unknown_photo`. Agreement is
-        over all pairs with votes, ties and unknown ones among them.
+        The table. Left out and counted: `ties`, `unknown_review`, `unknown_sentence`, `unknown_photo`. Agreement and
+        consensus are over all pairs with votes, ties and unknown ones among them.
     """
     by_id = {review.review_id: review for review in reviews}
     counts = Counter(dict(dropped or {})) + Counter()
-    rows, votes = [], []
-    for pair in labelled:
-        votes.append(pair.votes)
+    consensus = find_consensus(labelled, aggregate)
+    rows, disputes = [], []
+    for pair, label in zip(labelled, consensus.labels, strict=True):
         sentence_id, problem = _match(pair, by_id)
-        if 2 * sum(pair.votes) == len(pair.votes):
+        if not problem and len(set(pair.votes)) > 1:
+            disputes.append(Dispute(pair, sentence_id, label))
+        if label is None:
             problem = problem or "ties"
         if problem:
             counts[problem] += 1
             continue
-        label = int(2 * sum(pair.votes) > len(pair.votes))
         rows.append((sentence_id, pair.photo_id, pair.review_id, list(pair.votes), label))
     table = annotation_table(rows, "people", split_by_review((row[2] for row in rows), seed))
-    return AnnotationSet(table, "people", krippendorff_alpha(votes), dict(counts))
+    return AnnotationSet(table, "people", measure_agreement(labelled), consensus, dict(counts), disputes)
 
 
 def annotation_table(rows: Sequence[tuple[Any, ...]], source: str, split: Mapping[str, str]) -> pa.Table:

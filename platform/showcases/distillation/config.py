@@ -8,13 +8,21 @@ from showcases.training import LoopConfig
 
 @dataclass(frozen=True)
 class AnnotateConfig:
-    """Which pairs are annotated.
+    """Which pairs are annotated, and how answers become labels.
 
     Args:
         reviews: sampled for annotation (paper: 1,000 reviews, 9,930 pairs).
+        aggregate: several answers to one label: majority leaves ties out; dawid-skene weighs each annotator's answers
+            by how careful the annotator seems to be, and settles ties.
+        weak_below: with labels of fewer pairs than this, further pairs of the sampled reviews get weak labels by CLIP
+            similarity, beyond two thresholds that are calibrated on the labels; 0 for never.
+        weak_precision: share of those weak labels, 0 to 1, that people would agree with, on each side.
     """
 
     reviews: int = 1000
+    aggregate: Literal["majority", "dawid-skene"] = "majority"
+    weak_below: int = 0
+    weak_precision: float = 0.9
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,11 @@ def weak_labels(
     Raises:
         CorpusError: too few pairs to label.
     """
-    pairs = [
-        (f"{review.review_id}:{number}", photo_id, review.review_id)
-        for review in reviews
-        for number in review.sentences
-        for photo_id in review.photo_ids
-    ]
+    pairs = all_pairs(reviews)
     count = int(len(pairs) * SHARE)
     if count < 3:
         raise CorpusError(f"{len(pairs)} (sentence, photo) pairs: too few to label; 12 at least are needed")
-    order = np.argsort(_similarity(pairs, sentences, photos), kind="stable")
+    order = np.argsort(similarity(pairs, sentences, photos), kind="stable")
     low, high = [pairs[i] for i in sorted(order[:count])], [pairs[i] for i in sorted(order[-count:])]
     split = split_by_review((pair[2] for pair in low + high), seed)
     strange = _strangers(high, reviews, split, seed)
@@ -43,7 +38,17 @@ def weak_labels(
     return AnnotationSet(annotation_table(rows, "weak", split), "weak")
 
 
-def _similarity(pairs: Sequence[tuple[str, str, str]], sentences: EmbeddingTable, photos: EmbeddingTable) -> np.ndarray:
+def all_pairs(reviews: Sequence[ReviewPairs]) -> list[tuple[str, str, str]]:
+    """Every (sentence id, photo id, review id) of these reviews."""
+    return [
+        (f"{review.review_id}:{number}", photo_id, review.review_id)
+        for review in reviews
+        for number in review.sentences
+        for photo_id in review.photo_ids
+    ]
+
+
+def similarity(pairs: Sequence[tuple[str, str, str]], sentences: EmbeddingTable, photos: EmbeddingTable) -> np.ndarray:
     """(n,) cosines of the pairs."""
     text = sentences.gather([pair[0] for pair in pairs])
     image = photos.gather([pair[1] for pair in pairs])

@@ -18,7 +18,7 @@ from showcases.evaluation.tables import Table
 class Labels:
     """The classifier's figures and where its labels come from (manifests of `annotations` and `classifier`)."""
 
-    source: str  # people, or weak
+    source: str  # people, weak, or people+weak
     pairs: int
     auc: float
     f1: float
@@ -28,11 +28,13 @@ class Labels:
 
     def sentence(self) -> str:
         """All of it in words."""
-        if self.source == "people":
+        if self.source.startswith("people"):
             agreed = (
                 "" if self.agreement is None else f"; they agree with a Krippendorff's alpha of {self.agreement:.3f}"
             )
-            whose = f"{self.pairs:,} pairs labelled by annotators{agreed}"
+            weak = ", filled up with weak labels from CLIP similarity that are trained on and not measured on"
+            filled = weak if self.source == "people+weak" else ""
+            whose = f"{self.pairs:,} pairs labelled by annotators{filled}{agreed}"
         else:
             whose = (
                 f"{self.pairs:,} weak labels made from CLIP similarity: no person labelled them, and figures against "

@@ -29,7 +29,7 @@ def test_krippendorffs_own_binary_example() -> None:
     # Krippendorff 2011, section A: two observers, ten units, alpha = 0.095.
     first = (0, 1, 0, 0, 0, 0, 0, 0, 1, 0)
     second = (1, 1, 1, 0, 0, 1, 0, 0, 0, 0)
-    assert krippendorff_alpha(zip(first, second, strict=True)) == pytest.approx(0.095, abs=5e-4)
+    assert krippendorff_alpha(list(zip(first, second, strict=True))) == pytest.approx(0.095, abs=5e-4)
 
 
 def test_equals_the_literal_definition_with_missing_votes() -> None:

@@ -9,12 +9,12 @@ from showcases.distillation.annotations import (
     Pairable,
     ReviewPairs,
     from_votes,
-    make_tasks,
     review_pairs,
     sample_reviews,
     split_by_review,
 )
 from showcases.distillation.labelstudio import LabelledPair
+from showcases.distillation.labelstudio_tasks import WholeReview, make_tasks
 from showcases.distillation.weak import weak_labels
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
@@ -23,7 +23,8 @@ RAMEN = ReviewPairs("u_b", "b", {0: "Good ramen.", 2: "Wow.", 3: "Wow."}, ["p1",
 
 
 def pair(sentence="Good ramen.", photo="p1", votes=(1, 1, 0), review="u_b", index=None):
-    return LabelledPair(review, sentence, index, photo, tuple(votes))
+    people = tuple(f"user {number}" for number in range(len(votes)))
+    return LabelledPair(review, sentence, index, photo, tuple(votes), people)
 
 
 def test_reviews_keep_only_what_is_embedded_and_their_sentence_numbers() -> None:
@@ -84,7 +85,9 @@ def test_majority_ties_and_strangers() -> None:
     assert result.table.schema == ANNOTATIONS
     assert set(result.table["source"].to_pylist()) == {"people"}
     # 6 pairs, n = 17 votes: 10 ones, 7 zeros. Observed: five of 2:1, 2 * 2 * 1 / 2 each, and 1:1, 2 * 1 * 1 / 1: 12
-    assert result.agreement == pytest.approx(1 - 12 / (2 * 10 * 7 / 16))
+    assert result.agreement.krippendorff_alpha == pytest.approx(1 - 12 / (2 * 10 * 7 / 16))
+    disputes = [(d.sentence_id, d.pair.photo_id, d.label) for d in result.disputes]  # of this corpus, ties among them
+    assert disputes == [("u_b:0", "p1", 1), ("u_b:0", "p2", 0), ("u_b:2", "p1", None)]
 
 
 def test_a_sentence_said_twice_is_told_apart_by_its_number() -> None:
@@ -107,7 +110,8 @@ def test_sample_and_tasks() -> None:
     sampled = sample_reviews(reviews, 5, seed=1)
     assert len(sampled) == 5 and sampled == sample_reviews(reviews, 5, seed=1) != sample_reviews(reviews, 5, seed=2)
     assert sample_reviews(reviews, 99, seed=1) == reviews
-    data = [task["data"] for task in make_tasks([RAMEN])]
+    whole = {"u_b": WholeReview("Good ramen. We sat outside. Wow. Wow.", ["Good ramen.", "We sat.", "Wow.", "Wow."])}
+    data = [task["data"] for task in make_tasks([RAMEN], whole)]
     assert [(d["sentence_index"], d["photo_id"]) for d in data] == [(i, p) for i in (0, 2, 3) for p in ("p1", "p2")]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from showcases.distillation.labelstudio import CHOICES, LABELLING_CONFIG, LabelledPair, make_task, read_export
+from showcases.distillation.annotations import ReviewPairs
+from showcases.distillation.labelstudio import CHOICES, LabelledPair, read_exports
+from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, WholeReview, make_tasks, mark_sentences
 from showcases.errors import CorpusError
 
 
@@ -33,24 +35,25 @@ def test_reads_votes_and_counts_what_is_no_vote(tmp_path: Path) -> None:
         exported("p1", annotations=[answer(2, "match"), answer(4, "match")]),  # the pair again: 2 changed its mind
         exported("p3", annotations=[answer(1, None, cancelled=True)]),
     ]
-    pairs, dropped = read_export(write(tmp_path, tasks))
+    pairs, dropped = read_exports([write(tmp_path, tasks)])
     assert pairs == [
-        LabelledPair("u_b", "Good ramen.", 0, "p1", (1, 1, 1, 1)),
-        LabelledPair("u_b", "Good ramen.", 0, "p2", (0,)),
+        LabelledPair("u_b", "Good ramen.", 0, "p1", (1, 1, 1, 1), ("user 1", "user 2", "user 3", "user 4")),
+        LabelledPair("u_b", "Good ramen.", 0, "p2", (0,), ("user 3",)),
     ]
     assert dropped == {"answers_cancelled": 2, "answers_missing": 1, "answers_repeated": 1}
 
 
 @pytest.mark.parametrize("image", ["/data/local-files/?d=photos/AF1Qip-x_1.jpg", "https://h/some/AF1Qip-x_1.jpg?w=1"])
 def test_photo_id_from_the_images_address(tmp_path: Path, image: str) -> None:
-    pairs, _ = read_export(write(tmp_path, [exported(photo=None, image=image, annotations=[answer(1, "match")])]))
+    pairs, _ = read_exports([write(tmp_path, [exported(photo=None, image=image, annotations=[answer(1, "match")])])])
     assert pairs[0].photo_id == "AF1Qip-x_1"
 
 
 def test_a_task_survives_the_round_trip(tmp_path: Path) -> None:
-    task = make_task("u_b", "Crisp crust!", 2, "p9") | {"id": 1, "annotations": [answer(1, "no match")]}
-    pairs, _ = read_export(write(tmp_path, [task]))
-    assert pairs == [LabelledPair("u_b", "Crisp crust!", 2, "p9", (0,))]
+    review = ReviewPairs("u_b", "b", {2: "Crisp crust!"}, ["p9"])
+    [task] = make_tasks([review], {"u_b": WholeReview("", ["So.", "Well.", "Crisp crust!"])})
+    pairs, _ = read_exports([write(tmp_path, [task | {"id": 1, "annotations": [answer(1, "no match")]}])])
+    assert pairs == [LabelledPair("u_b", "Crisp crust!", 2, "p9", (0,), ("user 1",))]
 
 
 @pytest.mark.parametrize(
@@ -67,18 +70,67 @@ def test_a_task_survives_the_round_trip(tmp_path: Path) -> None:
 )
 def test_a_malformed_export_is_refused_with_the_place(tmp_path: Path, content, message: str) -> None:
     with pytest.raises(CorpusError, match=message):
-        read_export(write(tmp_path, content))
+        read_exports([write(tmp_path, content)])
 
 
 def test_no_json_at_all(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("image,sentence\n")
     for name in ("labels.csv", "absent.json"):
         with pytest.raises(CorpusError, match=name):
-            read_export(tmp_path / name)
+            read_exports([tmp_path / name])
 
 
 def test_labelling_config_offers_the_choices_and_shows_the_tasks_fields() -> None:
     root = xml.etree.ElementTree.fromstring(LABELLING_CONFIG)
     assert [choice.get("value") for choice in root.iter("Choice")] == list(CHOICES)
     fields = {value[1:] for element in root.iter() if (value := element.get("value", "")).startswith("$")}
-    assert fields <= set(make_task("r", "s", 0, "p")["data"])
+    [task] = make_tasks([ReviewPairs("r", "b", {0: "S."}, ["p"])], {"r": WholeReview("S.", ["S."])})
+    assert fields == {"html", "image"} <= set(task["data"])
+    assert task["data"]["image"] == "/data/local-files/?d=photos/p.jpg"
+
+
+def test_the_sentence_is_marked_in_the_escaped_review() -> None:
+    review = WholeReview("Wow.\n<b>Fish & chips</b>!  Wow.", ["Wow.", "<b>Fish & chips</b>!", "Wow."])
+    assert mark_sentences(review) == [
+        "<p><mark>Wow.</mark> &lt;b&gt;Fish &amp; chips&lt;/b&gt;! Wow.</p>",
+        "<p>Wow. <mark>&lt;b&gt;Fish &amp; chips&lt;/b&gt;!</mark> Wow.</p>",
+        "<p>Wow. &lt;b&gt;Fish &amp; chips&lt;/b&gt;! <mark>Wow.</mark></p>",  # the second one, not the first
+    ]
+    translated = WholeReview("(Translated by Google) Good. Bad.\n\n(Original)\nBon. Mal.", ["Good.", "Bad."])
+    assert mark_sentences(translated)[1] == "<p>Good. <mark>Bad.</mark></p>"
+    foreign = WholeReview("another text", ["One.", "Two."])  # of another splitter
+    assert mark_sentences(foreign) == ["<p><mark>One.</mark> Two.</p>", "<p>One. <mark>Two.</mark></p>"]
+
+
+def test_tasks_of_wanted_pairs_alone() -> None:
+    review = ReviewPairs("r", "b", {0: "S.", 1: "T."}, ["p", "q"])
+    tasks = make_tasks([review], {"r": WholeReview("S. T.", ["S.", "T."])}, wanted={("r:1", "p"), ("r:0", "z")})
+    assert [(task["data"]["sentence"], task["data"]["photo_id"]) for task in tasks] == [("T.", "p")]
+
+
+def dated(who, choice, updated_at):
+    return answer(who, choice) | {"updated_at": updated_at}
+
+
+def test_of_one_annotators_answers_the_last_counts_wherever_it_stands(tmp_path: Path) -> None:
+    late, early = "2024-05-02T09:00:00Z", "2024-05-01T09:00:00.120000Z"
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text(json.dumps([exported(annotations=[dated(1, "match", late), dated(1, "no match", early)])]))
+    assert read_exports([first])[0][0].votes == (1,)
+    second.write_text(json.dumps([exported(annotations=[dated(2, "match", late), dated(1, "no match", early)])]))
+    for files in ([first, second], [second, first]):  # time decides, not the order of the files
+        [pair], dropped = read_exports(files)
+        assert dict(zip(pair.annotators, pair.votes, strict=True)) == {"user 1": 1, "user 2": 1}
+        assert dropped["answers_repeated"] == 2
+    second.write_text(
+        json.dumps([exported(annotations=[answer(1, "no match")])])
+    )  # without a time the file's place does
+    assert [read_exports(files)[0][0].votes for files in ([first, second], [second, first])] == [(0,), (1,)]
+
+
+def test_answers_of_nobody_known_are_each_anothers(tmp_path: Path) -> None:
+    tasks = [
+        exported(annotations=[answer(None, "match"), answer(None, "match")]),
+        exported(annotations=[answer(None, "match")]),
+    ]
+    assert read_exports([write(tmp_path, tasks)])[0][0].votes == (1, 1, 1)
