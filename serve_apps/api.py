@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import problems, showcasing
+from serve_apps import feedback, problems, showcasing
 from serve_apps.asked import Identifier
 from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 
@@ -19,6 +19,8 @@ Search = Annotated[str, Query(max_length=100, description="Part of an id, or of 
 
 class Backend(showcasing.Backend, Protocol):
     """What the interface needs behind it."""
+
+    feedback: feedback.FeedbackStore
 
     async def models_ready(self) -> bool: ...
 
@@ -34,6 +36,7 @@ def create_api(backend: Backend) -> FastAPI:
     )
     problems.install(api)
     showcasing.install(api, backend)
+    feedback.install(api, backend.feedback)
     _choices(api, backend)
     _health(api, backend)
     _pages(api)

@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_apps import models
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
+from serve_apps.feedback import FeedbackStore
 from serve_apps.generator import Candidate, Generator, How
 from serve_apps.models import Bundle
 from serve_apps.selector import Selection, Selector, Wish
@@ -26,6 +27,7 @@ class Gateway:
         self, args: ShowcaseArgs, bundle: Bundle, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
         self.catalog, self.bundle = models.open_catalog(args), bundle
+        self.feedback = FeedbackStore(args.workspace)
         self._selector, self._generator = selector, generator
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -146,3 +146,47 @@ class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
             ]
         },
     )
+
+
+class ModelAsked(Asked):
+    """A model as an answer named it."""
+
+    name: Identifier
+    version: Identifier
+    alias: Identifier | None = None
+
+
+class FeedbackRequest(Asked):
+    """What somebody thinks of a showcase: a rating, the text as it should have been, or both."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": "bdaf9c94c25545cc93410ccd2045df7e",
+                    "user_id": GUEST,
+                    "business_id": BUSINESS,
+                    "photo_ids": [PHOTO],
+                    "text": "The ramen was fine.",
+                    "rating": 2,
+                    "edited_text": "The tonkotsu ramen was rich.",
+                }
+            ]
+        },
+    )
+
+    request_id: Identifier = Field(description="Of the showcase.")
+    user_id: Identifier | None = None
+    business_id: Identifier | None = None
+    photo_ids: list[Identifier] = Field(max_length=MAX_PHOTOS, description="Those that were shown.")
+    text: Annotated[str, StringConstraints(max_length=4000)] = Field(description="As it was shown.")
+    rating: int | None = Field(None, ge=1, le=5)
+    edited_text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)] | None = None
+    models: dict[str, ModelAsked] | None = Field(None, max_length=4, description="As the showcase named them.")
+
+    @model_validator(mode="after")
+    def something_said(self) -> Self:
+        if self.rating is None and self.edited_text is None:
+            raise ValueError("give a rating, an edited_text, or both")
+        return self

@@ -87,6 +87,13 @@ class BusinessPhotos(BaseModel):
     photo_ids: list[str]
 
 
+class FeedbackAnswer(BaseModel):
+    """What was kept."""
+
+    feedback_id: str
+    request_id: str
+
+
 class Business(BaseModel):
     """A business to choose."""
 
