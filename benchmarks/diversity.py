@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.line import print_line
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.embeddings import EmbeddingShards, EmbeddingTable
 from showcases.gest.diversity import diversities
+from showcases.schemas import embeddings_schema
 
 SHARD = 16_384  # vectors
 AGREE = 1e-5

@@ -26,7 +26,8 @@ import pyarrow as pa
 from PIL import Image
 
 from benchmarks.line import cores, print_line
-from showcases.artifacts import IMAGES, REVIEWS, Manifest, Workspace
+from showcases.artifacts import Manifest, Workspace
+from showcases.schemas import IMAGES, REVIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "ViT-B-32"

@@ -3,9 +3,10 @@
 import pyarrow as pa
 
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import ALIGNMENTS, REVIEWS, Workspace
+from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingShards
 from showcases.gest.build import build_gest
+from showcases.schemas import ALIGNMENTS, REVIEWS
 from showcases.shard_files import read_shards
 
 

@@ -19,11 +19,12 @@ from jobs.bill import bill
 from jobs.corpus import file_digest
 from jobs.shards import SECONDS_BETWEEN_LINES, Tally
 from jobs.step import Step, StepContext, main
-from showcases.artifacts import ARTIFACTS, REJECTS, Workspace
+from showcases.artifacts import ARTIFACTS, Workspace
 from showcases.errors import CorpusError
 from showcases.gest.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
 from showcases.gest.lines import Block, read_blocks
 from showcases.gest.official import Ledger, fill_split
+from showcases.schemas import REJECTS
 
 TABLES = ("reviews", "photos", "rejects")
 

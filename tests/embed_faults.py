@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from showcases.artifacts import IMAGES, REVIEWS, Manifest, Workspace
+from showcases.artifacts import Manifest, Workspace
+from showcases.schemas import IMAGES, REVIEWS
 
 SIZE = 32  # px, of photos and encoder
 ENCODER = "MapWorker(Map(_Encoding))"  # as Ray titles the process

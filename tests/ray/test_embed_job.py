@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Workspace, embeddings_schema
+from showcases.artifacts import Workspace
 from showcases.clip import ClipEncoder
 from showcases.errors import ShowcasesError
+from showcases.schemas import embeddings_schema
 from tests.embed_faults import Photos, modified, vectors_and_failures, write_inputs
 
 pytestmark = pytest.mark.ray
@@ -119,7 +120,8 @@ def test_what_does_not_belong_there_is_found(done: Workspace) -> None:
 def test_orphans_are_failures_and_another_dtype_is_another_work(done: Workspace) -> None:
     from jobs import embed
     from jobs.step import execute
-    from showcases.artifacts import IMAGES, Manifest
+    from showcases.artifacts import Manifest
+    from showcases.schemas import IMAGES
 
     row = {"photo_id": "orphan", "status": "ok", "same_as": "nobody"}
     done.write_table(pa.Table.from_pylist([row], schema=IMAGES), "images", "part-more.parquet")

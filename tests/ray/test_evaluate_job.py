@@ -63,7 +63,6 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     """The tiny corpus with an untrained encoder; every sentence of a review with photos is its explanation."""
     import torch
 
-    from showcases.artifacts import IMAGES, embeddings_schema
     from showcases.clip import ClipEncoder
     from showcases.clip.config import TrainClipConfig
     from showcases.clip.model import build, save, small_config
@@ -71,6 +70,7 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     from showcases.gest.build import build_gest
     from showcases.gest.config import BuildConfig, IngestConfig
     from showcases.gest.official import read_raw
+    from showcases.schemas import IMAGES, embeddings_schema
 
     torch.manual_seed(0)  # of the encoder, whose vectors the generators' noise depends on
     workspace = Workspace(str(tmp_path_factory.mktemp("evaluate") / "workspace"))

@@ -13,9 +13,10 @@ from jobs.config import PipelineConfig
 from jobs.examples import BUFFER, SHARD, Prepared, prepare_generator, prepare_selector, stream
 from jobs.step import StepContext
 from jobs.tracking import Tracker
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.generator import TrainGeneratorConfig
 from showcases.generator.examples import prepared_rows
+from showcases.schemas import embeddings_schema
 
 pytestmark = pytest.mark.ray
 ROWS = SHARD + 200  # two shards

@@ -15,11 +15,12 @@ import pytest
 from jobs import fetch_images, ingest
 from jobs.config import CorpusConfig, PipelineConfig, parse
 from jobs.step import execute
-from showcases.artifacts import IMAGES, Workspace
+from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.config import FetchConfig
 from showcases.gest.images import read_photos
 from showcases.photos import PhotoError, take_in
+from showcases.schemas import IMAGES
 from tests.photo_server import photo
 
 pytestmark = pytest.mark.ray

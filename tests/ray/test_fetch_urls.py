@@ -18,9 +18,10 @@ import yaml
 from jobs import fetch_images
 from jobs.config import CorpusConfig, PipelineConfig
 from jobs.step import execute
-from showcases.artifacts import PHOTOS, Manifest, Workspace
+from showcases.artifacts import Manifest, Workspace
 from showcases.gest.config import FetchConfig, HttpConfig
 from showcases.gest.images import read_columns, read_photos
+from showcases.schemas import PHOTOS
 from tests.photo_server import PhotoServer, photo, photo_server
 
 pytestmark = pytest.mark.ray

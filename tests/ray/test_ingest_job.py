@@ -13,10 +13,11 @@ from jobs import import_s2, ingest
 from jobs.config import CorpusConfig, PipelineConfig
 from jobs.step import execute
 from jobs.tracking import TrackingConfig
-from showcases.artifacts import REJECTS, Workspace
+from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import IngestConfig
 from showcases.gest.official import read_raw
+from showcases.schemas import REJECTS
 
 pytestmark = pytest.mark.ray
 BROKEN = (b"{", b'{"user_id": "\xff"}', b'{"user_id": "u", "business_id": "b", "review_text": "", "pics": 3}', b"")

@@ -11,8 +11,9 @@ import yaml
 from mlflow import MlflowClient
 
 from jobs.config import parse
-from showcases.artifacts import ARTIFACTS, Manifest, Workspace, embeddings_schema
+from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.errors import ArtifactError
+from showcases.schemas import embeddings_schema
 from tuning.spaces import PAPER_POINT
 from tuning.sweep_generator import SweepConfig, main, sweep
 

@@ -10,9 +10,10 @@ from jobs import publish
 from jobs.config import PipelineConfig
 from jobs.step import execute
 from jobs.tracking import TrackingConfig
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.catalog import Catalog, NotFoundError, located
 from showcases.errors import ArtifactError
+from showcases.schemas import embeddings_schema
 
 DIM = 4
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import ARTIFACTS, FLOW, GEST_FT, MANIFEST, PHOTOS, Manifest, Workspace, variant_folder
+from showcases.artifacts import ARTIFACTS, FLOW, MANIFEST, Manifest, Workspace, variant_folder
 from showcases.errors import ArtifactError
+from showcases.schemas import GEST_FT, PHOTOS
 
 
 @pytest.fixture(params=["folder", "s3"])

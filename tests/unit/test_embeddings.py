@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.errors import ArtifactError
+from showcases.schemas import embeddings_schema
 
 
 def unit_rows(count: int, dim: int, seed: int = 0) -> np.ndarray:

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from showcases.artifacts import ARTIFACTS, GEST_FT, Manifest, Workspace
+from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.errors import ObjectStoreError
 from showcases.object_store import SteadyS3
+from showcases.schemas import GEST_FT
 from tests.faulty_proxy import FLAKY, FaultyProxy
 
 LARGE = 23 * 2**20  # bytes: three parts of an upload

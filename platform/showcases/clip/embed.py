@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from showcases.artifacts import Workspace, embeddings_schema
+from showcases.artifacts import Workspace
 from showcases.clip.config import Dtype
 from showcases.clip.units import FAILURES, Prepared, failures_table
+from showcases.schemas import embeddings_schema
 
 if TYPE_CHECKING:
     from showcases.clip.encoder import ClipEncoder

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import ANNOTATIONS
 from showcases.distillation.aggregation import Aggregate, Consensus, find_consensus
 from showcases.distillation.agreement import Agreement, measure_agreement
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.distillation.partitions import split_ids
 from showcases.gest.ragged import flatten, owners
+from showcases.schemas import ANNOTATIONS
 
 SPLITS = ("train", "val", "test")
 Review = TypeVar("Review")

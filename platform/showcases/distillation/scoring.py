@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import ALIGNMENTS
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.partitions import split_ids
 from showcases.embeddings import matrix
 from showcases.errors import ModelError
+from showcases.schemas import ALIGNMENTS
 
 PAIRS = 8192  # scored at a time: 0.1 GiB at d = 512
 

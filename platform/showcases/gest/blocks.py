@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import PHOTOS, REVIEWS
 from showcases.gest.config import IngestConfig
 from showcases.gest.digests import digest_ids
 from showcases.gest.lines import RAW_BYTES, Block
@@ -19,6 +18,7 @@ from showcases.gest.records import Record, parse_line
 from showcases.gest.rejects import Reason, Reject, RowError, rejects_table
 from showcases.gest.sentences import english_part, split_sentences
 from showcases.gest.splits import user_keys
+from showcases.schemas import PHOTOS, REVIEWS
 
 PASSES, EMPTY, SHORT, MANY_PHOTOS = range(4)  # what the paper's rules say of a row
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import GEST_FT, GEST_S1, GEST_S2
 from showcases.embeddings import EmbeddingShards, EmbeddingTable
 from showcases.gest.config import BuildConfig
 from showcases.gest.diversity import diversities
@@ -17,6 +16,7 @@ from showcases.gest.history import histories
 from showcases.gest.matched import explanations, matched_sentences
 from showcases.gest.ragged import flatten, keep, owners
 from showcases.gest.statistics import table_1
+from showcases.schemas import GEST_FT, GEST_S1, GEST_S2
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from showcases.artifacts import IMAGES
 from showcases.gest.sources import Raw, Source
 from showcases.photos import PhotoError, PhotoTooLargeError, take_in
+from showcases.schemas import IMAGES
 
 MAX_ERROR = 300  # characters
 STATUSES = ("ok", "expired", "corrupt", "too_large", "blocked", "failed")

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from showcases.artifacts import PHOTOS, REJECTS, REVIEWS
 from showcases.errors import CorpusError
 from showcases.gest.blocks import PASSES, BlockIndex, Decision, parse_block, rule_names, settle
 from showcases.gest.config import IngestConfig
@@ -16,6 +15,7 @@ from showcases.gest.digests import DigestSet
 from showcases.gest.lines import read_blocks
 from showcases.gest.rejects import Reason
 from showcases.gest.splits import split_cuts, split_of, split_users, user_keys
+from showcases.schemas import PHOTOS, REJECTS, REVIEWS
 
 __all__ = ["Corpus", "Ledger", "fill_split", "read_raw", "split_users"]
 

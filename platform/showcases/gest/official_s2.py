@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from showcases.artifacts import GEST_S2, PHOTOS, REVIEWS
 from showcases.gest.digests import DigestSet, digest_ids
 from showcases.gest.filtered import FilteredRow, read_filtered
 from showcases.gest.lines import RAW_BYTES
 from showcases.gest.rejects import Reason, Reject
 from showcases.gest.sentences import split_sentences
 from showcases.gest.splits import SPLITS
+from showcases.schemas import GEST_S2, PHOTOS, REVIEWS
 
 ROWS = 5000  # a shard
 Tables = dict[str, pa.Table]  # by artifact

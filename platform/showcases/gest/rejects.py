@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-from showcases.artifacts import REJECTS
 from showcases.gest.lines import RAW_BYTES
+from showcases.schemas import REJECTS
 
 DETAIL_CHARACTERS = 200
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from jobs.generation import GeneratingActor
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.baselines import NAMES, BaselinePredictor, load_baseline
 from showcases.baselines.kinds import KINDS
 from showcases.baselines.train import Splits, read_world, train_baseline
 from showcases.generator import GeneratorConfig, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
 from showcases.generator.train import train_generator_variant
+from showcases.schemas import embeddings_schema
 from showcases.training import LoopConfig
 
 from .conftest import DIM, SMALLEST

@@ -14,13 +14,14 @@ import torch
 from PIL import Image
 
 from jobs.dtype import Settled, settled
-from showcases.artifacts import IMAGES, REVIEWS, Workspace
+from showcases.artifacts import Workspace
 from showcases.clip import ClipEncoder, config, model
 from showcases.clip.config import CONFIG_FILE, Dtype, TrainClipConfig
 from showcases.clip.embed import UnitEncoder, load_encoder
 from showcases.clip.probe import Choice
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Prepared, Unit, prepare
 from showcases.photos import PhotoError, to_pixels
+from showcases.schemas import IMAGES, REVIEWS
 
 SIZE = 32
 SMALL = replace(TrainClipConfig(), image_size=SIZE, embed_dim=16, text_width=32, text_layers=1, context_length=16)

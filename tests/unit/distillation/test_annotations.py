@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import ANNOTATIONS
 from showcases.distillation.annotations import (
     Pairable,
     ReviewPairs,
@@ -18,6 +17,7 @@ from showcases.distillation.labelstudio_tasks import WholeReview, make_tasks
 from showcases.distillation.weak import weak_labels
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
+from showcases.schemas import ANNOTATIONS
 
 RAMEN = ReviewPairs("u_b", "b", {0: "Good ramen.", 2: "Wow.", 3: "Wow."}, ["p1", "p2"])
 

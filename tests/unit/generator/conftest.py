@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from showcases.artifacts import Manifest, Workspace, embeddings_schema
+from showcases.artifacts import Manifest, Workspace
 from showcases.generator import GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
+from showcases.schemas import embeddings_schema
 
 DISHES = ("ramen", "burger", "salad", "pizza")
 OPINIONS = ("great", "cold", "fine")

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import ALIGNMENTS, GEST_FT, GEST_S1, GEST_S2, PHOTOS, REVIEWS
 from showcases.embeddings import EmbeddingTable
 from showcases.gest.build import build_gest
 from showcases.gest.config import BuildConfig
 from showcases.gest.statistics import average_words, table_1
+from showcases.schemas import ALIGNMENTS, GEST_FT, GEST_S1, GEST_S2, PHOTOS, REVIEWS
 
 
 def unit_vectors(n: int, dim: int, seed: int) -> np.ndarray:

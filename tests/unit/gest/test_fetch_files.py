@@ -10,13 +10,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from showcases.artifacts import IMAGES, Manifest, Workspace
+from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import FetchConfig
 from showcases.gest.fetch import Unit, fetch_unit
 from showcases.gest.images import Holders, drop_rows, duplicates, orphans, read_columns, read_photos
 from showcases.gest.sources import Folder, Source, Tars, Urls, open_source
 from showcases.gest.sources.tars import locate
+from showcases.schemas import IMAGES
 from tests.photo_server import bomb, photo
 
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from jobs import inspect as job
-from showcases.artifacts import ARTIFACTS, Manifest, Workspace, embeddings_schema
+from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.errors import ArtifactError
 from showcases.gest.inspection.histograms import binned
 from showcases.gest.inspection.inspection import Inspection
 from showcases.gest.inspection.look import inspect_workspace
+from showcases.schemas import embeddings_schema
 
 Rows = dict[str, list[dict[str, Any]]]  # by artifact
 TEXTS = {

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from jobs.embed_units import Plan, plan_photos, plan_sentences
-from showcases.artifacts import IMAGES, REVIEWS, Workspace
+from showcases.artifacts import Workspace
 from showcases.clip.units import Unit
+from showcases.schemas import IMAGES, REVIEWS
 
 NONE = pa.array([], pa.string())
 
