@@ -1,0 +1,61 @@
+"""The rival of `benchmarks.serve`: the same two models behind one plain FastAPI route, in one process, unbatched.
+
+    python -m benchmarks.bare_service --root workspace --port 8100
+
+No Ray: a thread of the server's pool runs catalog, selector, generator and classifier for one request at a time each.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from serve_apps import models
+from serve_apps.args import ShowcaseArgs
+from serve_apps.asked import ShowcaseRequest
+from serve_apps.generator import Candidate, Generator, How
+from serve_apps.selector import Selector, Wish
+
+
+class Pair:
+    """Selector and generator, called as plain Python."""
+
+    def __init__(self, root: str) -> None:
+        args = ShowcaseArgs(root=root)
+        bundle = models.resolve(args)
+        self.selector, self.generator = Selector(args, bundle.selector), Generator(args, bundle.generator)
+
+    def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
+        """One showcase, by two calls."""
+        wish = Wish(k=k, business_id=business_id, user_id=user_id)
+        [choice] = self.selector.choose([wish])
+        [candidates] = self.generator.write_all([(choice.shown(wish), How())])
+        return candidates
+
+
+def bare_app(pair: Pair) -> FastAPI:
+    api = FastAPI()
+
+    @api.get("/readyz")
+    def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @api.post("/v1/showcases")
+    def make_showcase(asked: ShowcaseRequest) -> dict[str, list[str]]:
+        [first, *_] = pair(asked.user_id or "", asked.business_id or "", asked.k)
+        return {"sentences": [row.text for row in first.sentences]}
+
+    return api
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="workspace")
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args(argv)
+    uvicorn.run(bare_app(Pair(options.root)), host="127.0.0.1", port=options.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

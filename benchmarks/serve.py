@@ -1,0 +1,148 @@
+"""Showcases over HTTP: our service on Ray Serve against the same models in one bare FastAPI process, 1 to 32 clients.
+
+    python -m benchmarks.serve --root workspace [--seconds 20] [--clients 1 8 32]
+
+Both are started here, one after the other, and asked for the same showcases by clients that each send the next request
+when the last is answered. The first line compares showcases/s with most clients; the second says what HTTP, gateway and
+the two hops cost one client, over calling the two models in this process.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from benchmarks.bare_service import Pair
+from benchmarks.line import cores, print_line
+
+START_SECONDS = 180
+Visit = tuple[str, str]  # user, business
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of some seconds of load."""
+
+    clients: int
+    rate: float  # showcases/s
+    p50: float  # ms
+    p99: float  # ms
+    failed: int
+
+    def told(self) -> str:
+        return f"{self.rate:6.1f} showcases/s, p50 {self.p50:6.1f} ms, p99 {self.p99:6.1f} ms, {self.failed} failed"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(module: str, root: str) -> Iterator[str]:
+    """The URL of a service in a process of its own."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", module, "--root", root, "--port", str(port)])
+    url, started = f"http://127.0.0.1:{port}", time.monotonic()
+    try:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                    break
+            if process.poll() is not None or time.monotonic() - started > START_SECONDS:
+                raise SystemExit(f"error: {module} did not become ready; does {root} hold what `make demo` makes?")
+            time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def visits(url: str, seed: int, count: int = 500) -> list[Visit]:
+    """Random users at random businesses of the catalog."""
+    users, places = (
+        [row[key] for row in httpx.get(f"{url}/v1/{kind}", params={"limit": 200}).json()]
+        for kind, key in (("users", "user_id"), ("businesses", "business_id"))
+    )
+    rng = random.Random(seed)
+    return [(rng.choice(users), rng.choice(places)) for _ in range(count)]
+
+
+async def load(url: str, asked: Sequence[Visit], clients: int, seconds: float) -> Load:
+    """Clients that ask without a pause; what is answered after the time is up does not count."""
+    took: list[float] = []
+    failed, turn = 0, 0
+    ends = time.perf_counter() + seconds
+
+    async def client(session: httpx.AsyncClient) -> None:
+        nonlocal failed, turn
+        while (started := time.perf_counter()) < ends:
+            user, business = asked[turn % len(asked)]
+            turn += 1
+            answer = await session.post(
+                f"{url}/v1/showcases", json={"user_id": user, "business_id": business, "k": 3}, timeout=60
+            )
+            done = time.perf_counter()
+            failed += answer.status_code != 200
+            if answer.status_code == 200 and done <= ends:
+                took.append(done - started)
+
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(limits=limits) as session:
+        await asyncio.gather(*(client(session) for _ in range(clients)))
+    ordered = sorted(took)
+    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    return Load(clients, len(took) / seconds, 1000 * statistics.median(took), 1000 * p99, failed)
+
+
+def direct(root: str, asked: Sequence[Visit], seconds: float) -> float:
+    """p50 in ms of calling the two models in this process."""
+    pair, took = Pair(root), []
+    pair(*asked[0], 3)
+    ends = time.perf_counter() + seconds
+    for visit in asked:
+        started = time.perf_counter()
+        pair(*visit, 3)
+        took.append(time.perf_counter() - started)
+        if time.perf_counter() > ends:
+            break
+    return 1000 * statistics.median(took)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="workspace", help="of `make demo`")
+    parser.add_argument("--seconds", type=float, default=20, help="of load at each number of clients")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--seed", type=int, default=0, help="of who is asked for")
+    options = parser.parse_args(argv)
+    found: dict[str, dict[int, Load]] = {"ours": {}, "bare": {}}
+    asked: list[Visit] = []
+    for name, module in (("ours", "serve_apps.run"), ("bare", "benchmarks.bare_service")):
+        with running(module, options.root) as url:
+            asked = asked or visits(url, options.seed)
+            asyncio.run(load(url, asked, 4, 3))  # warms up
+            for clients in options.clients:
+                found[name][clients] = asyncio.run(load(url, asked, clients, options.seconds))
+                print(f"{name}, {clients:>2} clients: {found[name][clients].told()}", flush=True)
+    most, fewest = max(options.clients), min(options.clients)
+    ours, bare = found["ours"][most], found["bare"][most]
+    print_line("serve", ours.rate / bare.rate, ours.rate, bare.rate, "showcases/s", cores(), clients=float(most))
+    model = direct(options.root, asked, options.seconds)
+    alone = found["ours"][fewest].p50
+    print(f"one client: {alone:.1f} ms over HTTP, {model:.1f} ms by calling the models: {alone - model:.1f} ms of hops")
+    print_line("serve_overhead", None, alone - model, None, "ms", cores(), http=alone, models=model)
+
+
+if __name__ == "__main__":
+    main()
