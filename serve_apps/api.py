@@ -9,6 +9,8 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
+from serve_apps.access.config import AccessConfig
+from serve_apps.access.protect import protect
 from serve_apps.generator import Written
 from serve_apps.models import Bundle
 from serve_apps.schemas import (
@@ -46,8 +48,8 @@ class Backend(Protocol):
     async def models_ready(self) -> bool: ...
 
 
-def create_api(backend: Backend) -> FastAPI:
-    """The application: showcases, what there is to choose from, health, and the page."""
+def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
+    """The application: showcases, what there is to choose from, health, and the page; open without `access`."""
     api = FastAPI(
         title="Showcases",
         version="1",
@@ -60,6 +62,7 @@ def create_api(backend: Backend) -> FastAPI:
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
+    protect(api, access or AccessConfig())
     return api
 
 

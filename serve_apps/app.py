@@ -8,6 +8,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from serve_apps import models
+from serve_apps.access.deadline import cancelling
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.generator import Generator, Written
@@ -24,17 +25,17 @@ class Gateway:
     def __init__(
         self, args: ShowcaseArgs, bundle: Bundle, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
-        self.catalog, self.bundle = models.open_catalog(args), bundle
+        self.catalog, self.bundle, self._access = models.open_catalog(args), bundle, args.access
         self._selector, self._generator = selector, generator
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self)
+        return create_api(self, self._access)
 
     async def select(self, wish: Wish) -> Selection:
-        return await self._selector.select.remote(wish)
+        return await cancelling(self._selector.select.remote(wish))
 
     async def write(self, selection: Selection) -> list[Written]:
-        return await self._generator.write.remote(selection)
+        return await cancelling(self._generator.write.remote(selection))
 
     async def models_ready(self) -> bool:
         """Whether both models answer within READY_TIMEOUT_S."""
