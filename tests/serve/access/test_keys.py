@@ -15,7 +15,7 @@ from serve_apps import keys as command
 from serve_apps.access import tokens
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
-from serve_apps.access.store import KeyStore, KeyStoreError
+from serve_apps.access.store import KeyStore, KeyStoreError, Usage
 from serve_apps.access.tenants import own_name, qualified
 from showcases.artifacts import Workspace
 from tests.serve.access.helpers import create, id_of
@@ -87,6 +87,23 @@ def test_a_running_gateway_sees_new_rotated_and_revoked_keys(tmp_path: Path, cap
     assert not found(second)
     (tmp_path / "access" / "keys" / f"{id_of(first)}.json").unlink()
     assert not found(second)
+
+
+def test_keys_may_lie_on_s3(s3_server, capsys) -> None:
+    root = s3_server.root("keys-of-the-service")
+    store, clock = KeyStore(Workspace(root)), [0.0]
+    ring, tokens_made = KeyRing(store, 2, 300, lambda: clock[0]), []
+    for options in (["create", "--tenant", "acme"], ["rotate", "ID", "--overlap", "0d"], ["revoke", "ID"]):
+        command.main([option.replace("ID", "".join(store.ids())) for option in options] + ["--root", root])
+        tokens_made.append(capsys.readouterr().out.strip())
+        clock[0] += 2
+        key = asyncio.run(ring.find(id_of(tokens_made[0])))
+        assert key is not None and matches(key, next(filter(None, reversed(tokens_made))), utc_now())
+    assert not matches(key, tokens_made[0], utc_now()) and key.refusal(utc_now()) == "this key was revoked"
+    store.write_usage("2026-03-01", "p", {key.id: Usage(3, "2026-03-01T10:00Z")})
+    assert store.last_used() == {key.id: "2026-03-01T10:00Z"}
+    store.forget_usage("2026-03-02")
+    assert store.days() == []
 
 
 def test_unreadable_keys_count_for_a_while_only(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from uvicorn.logging import AccessFormatter
 
 from serve_apps.access import logs
 from serve_apps.access.config import AccessConfig
@@ -68,6 +69,15 @@ def test_every_form_of_a_secret_is_masked(captured: Captured, message: str, args
         logging.getLogger(name).warning(message, *args)
     assert len(captured.lines) >= 4 and all(logs.MASK in line for line in captured.lines)
     assert not any(SECRET[:8] in line for line in captured.lines), captured.lines
+
+
+def test_uvicorns_own_format_still_fits() -> None:
+    """It takes the arguments apart, and would print the whole request into the log if they were gone."""
+    args = ("127.0.0.1:1", "GET", f"/v1/users?query=me&key={SECRETLIKE}", "1.1", 200)
+    factory = logging.getLogRecordFactory()
+    record = factory("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', args, None)
+    line = AccessFormatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False).format(record)
+    assert line == "127.0.0.1:1 GET /v1/users?[masked] HTTP/1.1 200 OK"
 
 
 def test_what_is_no_secret_stays() -> None:
