@@ -8,6 +8,8 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from serve_apps import feedback, problems, showcasing
+from serve_apps.access.config import AccessConfig
+from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
 from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 
@@ -25,8 +27,8 @@ class Backend(showcasing.Backend, Protocol):
     async def models_ready(self) -> bool: ...
 
 
-def create_api(backend: Backend) -> FastAPI:
-    """The application: showcases, what there is to choose from, health, and the page."""
+def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
+    """The application: showcases, what there is to choose from, health, and the page; open without `access`."""
     api = FastAPI(
         title="Showcases",
         version="1",
@@ -40,6 +42,7 @@ def create_api(backend: Backend) -> FastAPI:
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
+    protect(api, access or AccessConfig())
     return api
 
 

@@ -9,6 +9,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from serve_apps import models
+from serve_apps.access.deadline import cancelling
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.feedback import FeedbackStore
@@ -26,26 +27,30 @@ class Gateway:
     def __init__(
         self, args: ShowcaseArgs, bundle: Bundle, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
-        self.catalog, self.bundle = models.open_catalog(args), bundle
+        self.catalog, self.bundle, self._access = models.open_catalog(args), bundle, args.access
         self.feedback = FeedbackStore(args.workspace)
         self._selector, self._generator = selector, generator
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self)
+        return create_api(self, self._access)
 
     async def select(self, wish: Wish) -> Selection:
-        return await self._selector.select.remote(wish)
+        return await cancelling(self._selector.select.remote(wish))
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
-        return await self._generator.write.remote((selection, how))
+        return await cancelling(self._generator.write.remote((selection, how)))
 
     async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
         pieces = self._generator.options(stream=True).stream.remote(selection, how)
-        async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
-            yield piece
+        try:
+            async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
+                yield piece
+        except (asyncio.CancelledError, GeneratorExit):  # the deadline, or nobody listens any more
+            pieces.cancel()
+            raise
 
     async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
-        return await self._generator.finish.remote(text, selection, how)
+        return await cancelling(self._generator.finish.remote(text, selection, how))
 
     async def models_ready(self) -> bool:
         """Whether both models answer within READY_TIMEOUT_S."""

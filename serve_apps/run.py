@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import ray
 from ray import serve
 
+from serve_apps.access.protect import announcement
 from serve_apps.app import build_app
 from serve_apps.args import ShowcaseArgs, runtime_env
 from showcases.errors import ConfigError, ShowcasesError
@@ -59,10 +60,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m serve_apps.run", description=__doc__)
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
     parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
+    parser.add_argument("--keys", help="where API keys are kept (serve_apps.keys --root); by default it is open")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     options = parser.parse_args(argv)
     args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
+    chosen = {"host": options.host} | ({"keys": options.keys} if options.keys else {})
+    args = args.model_copy(update={"access": args.access.model_copy(update=chosen)})
+    for line in announcement(args.access):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, either one ends it tidily
     try:
         with serving(args, options.host, options.port) as url:

@@ -1,0 +1,69 @@
+"""What the layers of the protection share: a refusal, its answer as a problem, and reading of ASGI's scope."""
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from serve_apps.schemas import Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = dict[str, str]
+
+
+class RefusedError(Exception):
+    """A request that isn't served; every layer and every handler may raise it."""
+
+    def __init__(self, status: int, detail: str, headers: Headers | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers or {}
+
+
+def header(scope: Scope, name: str) -> str | None:
+    """A header's value; where it comes twice, the first."""
+    wanted = name.lower().encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == wanted), None)
+
+
+def state(scope: Scope) -> dict[str, Any]:
+    """What handlers see as `request.state`."""
+    held: dict[str, Any] = scope.setdefault("state", {})
+    return held
+
+
+def identify(scope: Scope) -> str:
+    """The request's id, given or new; written back so that the layers below take the same."""
+    given = header(scope, "x-request-id") or ""
+    chosen = given if re.fullmatch(r"[\w-]{1,64}", given) else uuid.uuid4().hex
+    kept = [(key, value) for key, value in scope["headers"] if key.lower() != b"x-request-id"]
+    scope["headers"] = [*kept, (b"x-request-id", chosen.encode())]
+    state(scope)["request_id"] = chosen
+    return chosen
+
+
+def problem_body(scope: Scope, status: int, detail: str) -> bytes:
+    """RFC 9457, the same form as `serve_apps.problems`."""
+    request_id = state(scope).get("request_id", "")
+    body = Problem(title=_title(status), status=status, detail=detail, request_id=request_id)
+    return body.model_dump_json().encode()
+
+
+def problem_headers(extra: Headers) -> list[tuple[bytes, bytes]]:
+    headers = {"content-type": "application/problem+json", "cache-control": "no-store", **extra}
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def answer_problem(scope: Scope, send: Send, refused: RefusedError) -> None:
+    body = problem_body(scope, refused.status, refused.detail)
+    headers = [*problem_headers(refused.headers), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase

@@ -1,0 +1,119 @@
+"""The layer that reads bodies: no more, no longer and no deeper than the limits say, before anything parses them."""
+
+import asyncio
+import re
+
+from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, header
+from serve_apps.access.config import Limits
+from serve_apps.access.routes import IMAGE_TYPES, rule_for
+
+CLOSE = {"connection": "close"}  # the rest of the body is not read
+# A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
+
+
+class ClientLeftError(Exception):
+    """The connection was closed before the body was whole; there is nobody to answer."""
+
+
+class Body:
+    """ASGI. The handler's `receive` gives the whole body as one message, then what the server says (a disconnect)."""
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        at_most = self._require_length(scope)
+        try:
+            async with asyncio.timeout(self.limits.body_s):
+                body = await _read(receive, at_most)
+        except TimeoutError:
+            raise RefusedError(408, f"the body was not whole after {self.limits.body_s:g} s", CLOSE) from None
+        except ClientLeftError:
+            return
+        _require_kind(scope, bool(body))  # where neither header had told that there is one
+        if rule_for(dict(scope)).body == "json":
+            require_plain_json(body, self.limits)
+        await self.app(scope, _replayed(body, receive), send)
+
+    def _require_length(self, scope: Scope) -> int:
+        """The number of bytes that the body may have."""
+        length = _declared(scope)
+        _require_kind(scope, bool(length) or header(scope, "transfer-encoding") is not None)
+        takes_image = rule_for(dict(scope)).body == "image"
+        at_most = self.limits.image_bytes if takes_image else self.limits.json_bytes
+        if length is not None and length > at_most:
+            raise _too_large(at_most)
+        return at_most
+
+
+def require_plain_json(body: bytes, limits: Limits) -> None:
+    """Refuse a JSON body that nests too deep, holds too much, or has too long a string; else leave it to the parser.
+
+    Raises:
+        RefusedError: 422. It looks at no more than what the limits allow.
+    """
+    depth = items = 0
+    for found in _TOKEN.finditer(body):
+        token = found.group()
+        if token[:1] == b'"':
+            if len(token) - 2 > limits.text_bytes:
+                raise RefusedError(422, f"the body has a string of more than {limits.text_bytes} bytes")
+            continue
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
+        items += token in b"[{,:"
+        if depth > limits.json_depth:
+            raise RefusedError(422, f"the body nests deeper than {limits.json_depth}")
+        if items > limits.json_items:
+            raise RefusedError(422, f"the body holds more than {limits.json_items} values")
+
+
+def _require_kind(scope: Scope, has_body: bool) -> None:
+    if not has_body:
+        return
+    kind = (header(scope, "content-type") or "").partition(";")[0].strip().lower()
+    allowed = IMAGE_TYPES if rule_for(dict(scope)).body == "image" else ("application/json",)
+    if kind not in allowed:
+        raise RefusedError(415, f"the body is {kind or 'of no declared type'}; send {' or '.join(allowed)}", CLOSE)
+    if (header(scope, "content-encoding") or "identity").lower() != "identity":
+        raise RefusedError(415, "packed bodies are not read; send it without Content-Encoding", CLOSE)
+
+
+async def _read(receive: Receive, at_most: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        body += message.get("body", b"")
+        if len(body) > at_most:
+            raise _too_large(at_most)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def heard() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return heard
+
+
+def _declared(scope: Scope) -> int | None:
+    given = header(scope, "content-length")
+    if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
+        raise RefusedError(400, "Content-Length is not a number of bytes", CLOSE)
+    return None if given is None else int(given)
+
+
+def _too_large(at_most: int) -> RefusedError:
+    return RefusedError(413, f"the body has more than {at_most} bytes, the most that is read", CLOSE)

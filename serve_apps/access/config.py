@@ -1,0 +1,50 @@
+"""Limits and switches of the protection, with their units; `access` among the args of config.yaml."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class Limits(BaseModel):
+    """What a request may be. What exceeds it is refused before a handler sees it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    head_bytes: PositiveInt = 16 * 1024  # names and values of all headers
+    target_bytes: PositiveInt = 4 * 1024  # path and query
+    json_bytes: PositiveInt = 1024 * 1024
+    json_depth: PositiveInt = 16  # objects and lists inside each other
+    json_items: PositiveInt = 5_000  # values and names in the whole body
+    text_bytes: PositiveInt = 32 * 1024  # the longest string of a JSON body, as sent
+    image_bytes: PositiveInt = 8 * 1024 * 1024  # body of a route that takes an image
+    image_pixels: PositiveInt = 40_000_000  # width times height
+    body_s: PositiveFloat = 10.0  # from the first look at the body to its last byte
+    deadline_s: PositiveFloat = 30.0  # for an answer, where the request asks for no sooner one
+
+
+class StageLimits(BaseModel):
+    """How much one stage (the selector, the generator) holds, of each gateway process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    running: PositiveInt  # requests at once
+    waiting: NonNegativeInt  # requests beyond those
+    expected_s: PositiveFloat = 1.0  # of one request, until some were measured
+
+
+class AccessConfig(BaseModel):
+    """Of the gateway's protection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: Annotated[str | None, Field(description="Where `serve_apps.keys --root` keeps keys; none: open.")] = None
+    gateways: Annotated[PositiveInt, Field(description="Processes that share a key's rate: Gateway's replicas.")] = 1
+    host: Annotated[str, Field(description="Where the service listens; an open one elsewhere is warned of.")] = (
+        "127.0.0.1"
+    )
+    refresh_s: Annotated[PositiveFloat, Field(description="A change of keys is seen after so long.")] = 2.0
+    stale_s: Annotated[PositiveFloat, Field(description="So long the last known keys count if unreadable.")] = 300.0
+    flush_s: Annotated[PositiveFloat, Field(description="A restart forgets at most so much of the quota used.")] = 5.0
+    limits: Limits = Limits()
+    selector: StageLimits = StageLimits(running=32, waiting=64)
+    generator: StageLimits = StageLimits(running=16, waiting=32)

@@ -1,0 +1,68 @@
+"""The outermost layer: an id for every request, an answer for every refusal and failure, no stack trace outside."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from serve_apps.access import logs
+from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify, state
+from serve_apps.access.config import Limits
+
+logger = logging.getLogger("ray.serve")
+
+
+class Front:
+    """ASGI. WebSockets, of which the service has none, are refused: no other layer looks at them."""
+
+    def __init__(self, app: App, limits: Limits, at_end: Callable[[], Awaitable[None]]) -> None:
+        self.app, self.limits, self.at_end = app, limits, at_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.app(scope, self._until_end(receive), send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        scope = dict(scope)
+        with logs.request(identify(scope)) as request_id:
+            try:
+                self._require_small_head(scope)
+                await self.app(scope, receive, noticing)
+            except RefusedError as refused:
+                whose = state(scope).get("key_id") or "none"
+                logger.info("request %s, key %s, refused: %d %s", request_id, whose, refused.status, refused.detail)
+                if not started:
+                    await answer_problem(scope, send, refused)
+            except Exception:
+                logger.exception("request %s failed", request_id)
+                if started:
+                    return  # the server sees that the answer has no end, and cuts the connection
+                detail = "something failed here; the service's log has more under this request id"
+                await answer_problem(scope, send, RefusedError(500, detail))
+
+    def _require_small_head(self, scope: Scope) -> None:
+        target = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
+        if target > self.limits.target_bytes:
+            raise RefusedError(414, f"path and query have {target} bytes; at most {self.limits.target_bytes} are read")
+        head = sum(len(name) + len(value) for name, value in scope["headers"])
+        if head > self.limits.head_bytes:
+            raise RefusedError(431, f"the headers have {head} bytes; at most {self.limits.head_bytes} are read")
+
+    def _until_end(self, receive: Receive) -> Receive:
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.at_end()
+            return message
+
+        return heard

@@ -1,0 +1,40 @@
+"""Which scope a route needs, and what kind of body it takes. What isn't in the table needs `admin`."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from serve_apps.access.keys import Scope
+
+Body = Literal["json", "image"]
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Requests by method and whole path; scope None is public."""
+
+    methods: tuple[str, ...]
+    path: str  # a regular expression
+    scope: Scope | None
+    body: Body = "json"
+
+    def covers(self, method: str, path: str) -> bool:
+        return method in self.methods and re.fullmatch(self.path, path) is not None
+
+
+READ = ("GET", "HEAD")
+RULES = (
+    Rule(READ, r"/|/docs|/openapi\.json|/healthz|/readyz|/favicon\.ico|/web/[\w.-]+", None),
+    Rule(READ, r"/v1/.*", "read"),
+    Rule(("POST",), r"/v1/(showcases|selections|explanations)(/.*)?", "read"),  # they ask, and change nothing
+    Rule(("POST",), r"/v1/feedback(/.*)?", "write"),
+    Rule(("PUT",), r"/v1/.*", "write"),
+)
+OTHERS = Rule((), "", "admin")
+
+
+def rule_for(scope: dict[str, Any]) -> Rule:
+    """The first rule that covers a request, else OTHERS."""
+    path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")).rstrip("/"))
+    return next((rule for rule in RULES if rule.covers(scope["method"], path)), OTHERS)

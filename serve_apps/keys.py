@@ -1,0 +1,128 @@
+"""`python -m serve_apps.keys create|list|rotate|revoke --root WORKSPACE`: the service's API keys.
+
+A whole key is printed once, when it is made, alone on standard output; nothing that could be used in its place is kept.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from serve_apps.access import tokens
+from serve_apps.access.keys import SCOPES, Key, Secret, utc_now
+from serve_apps.access.store import KeyStore
+from showcases.artifacts import Workspace
+from showcases.errors import ShowcasesError
+
+ONCE = "this is the only time that the key is shown; running gateways know it within seconds"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Do one thing to the keys."""
+    options = _parser().parse_args(argv)
+    try:
+        options.do(KeyStore(Workspace(options.root)), options)
+    except ValidationError as error:
+        for found in error.errors(include_input=False, include_url=False):
+            print(f"error: {'.'.join(map(str, found['loc']))}: {found['msg']}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except (ShowcasesError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def create(store: KeyStore, options: argparse.Namespace) -> None:
+    """Make a key and print it."""
+    key_id, now = tokens.new_id(), utc_now()
+    token = tokens.new_token(key_id)
+    key = Key(
+        id=key_id,
+        tenant=options.tenant,
+        scopes=options.scopes.split(","),
+        rate=options.rate,
+        burst=options.burst or max(1, round(2 * options.rate)),
+        quota=options.quota,
+        created=now,
+        expires=None if options.expires is None else now + options.expires,
+        note=options.note,
+        secrets=(Secret(digest=tokens.digest(token), created=now),),
+    )
+    with store.lock():
+        store.write(key)
+    print(token)
+    print(f"key {key_id} of tenant {key.tenant}: {ONCE}", file=sys.stderr)
+
+
+def rotate(store: KeyStore, options: argparse.Namespace) -> None:
+    """Give a key a new secret and print it; the old one works on for the overlap."""
+    token = tokens.new_token(options.id)
+    with store.lock():
+        store.write(store.read(options.id).rotated(token, options.overlap, utc_now()))
+    print(token)
+    print(f"key {options.id}: the old secret works on for {options.overlap}; {ONCE}", file=sys.stderr)
+
+
+def revoke(store: KeyStore, options: argparse.Namespace) -> None:
+    """End a key, all its secrets at once."""
+    with store.lock():
+        key = store.read(options.id)
+        store.write(key.model_copy(update={"revoked": key.revoked or utc_now()}))
+    print(f"key {options.id}: revoked; running gateways refuse it within seconds", file=sys.stderr)
+
+
+def show(store: KeyStore, options: argparse.Namespace) -> None:
+    """Print all keys; of their secrets nothing."""
+    row = "{:12}  {:12}  {:16}  {:>8}  {:>10}  {:10}  {:10}  {:17}  {}"
+    print(row.format("id", "tenant", "scopes", "rate/s", "quota/day", "expires", "state", "last used", "note"))
+    last, now = store.last_used(), utc_now()
+    for key_id in sorted(store.ids()):
+        key = store.read(key_id)
+        scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
+        state = (
+            "revoked" if key.revoked else "expired" if key.refusal(now) else "rotating" if key.overlaps(now) else "ok"
+        )
+        expires = key.expires.strftime("%Y-%m-%d") if key.expires else "never"
+        quota, used = key.quota or "no end", last.get(key_id, "-")
+        print(row.format(key_id, key.tenant, scopes, f"{key.rate:g}", quota, expires, state, used, key.note))
+
+
+def duration(text: str) -> timedelta:
+    """90d, 12h, 30m or 0d."""
+    found = re.fullmatch(r"(\d{1,5})([dhm])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: a duration is a number of days, hours or minutes: 90d, 12h, 30m")
+    unit = {"d": "days", "h": "hours", "m": "minutes"}[found.group(2)]
+    return timedelta(**{unit: int(found.group(1))})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serve_apps.keys", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, do: Callable[[KeyStore, argparse.Namespace], None]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=do.__doc__, description=do.__doc__)
+        made.add_argument("--root", default="workspace", help="where keys are kept: a folder or s3://bucket/prefix")
+        made.set_defaults(do=do)
+        return made
+
+    made = command("create", create)
+    made.add_argument("--tenant", required=True, help="whose users' ids it sees: small letters, digits, dashes")
+    made.add_argument("--scopes", default="read", help="of read,write,admin; none includes another")
+    made.add_argument("--rate", type=float, default=10, help="requests/s in the long run")
+    made.add_argument("--burst", type=int, help="requests at once; by default two seconds' worth")
+    made.add_argument("--quota", type=int, help="requests a UTC day; by default no end")
+    made.add_argument("--expires", type=duration, help="e.g. 90d; by default never")
+    made.add_argument("--note", default="", help="who has it, what for")
+    command("list", show)
+    made = command("rotate", rotate)
+    made.add_argument("id", help="as `list` shows it")
+    made.add_argument("--overlap", type=duration, default=timedelta(days=1), help="the old secret works on for so long")
+    command("revoke", revoke).add_argument("id", help="as `list` shows it")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
