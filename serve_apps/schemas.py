@@ -72,9 +72,17 @@ class ExplanationAnswer(Answer, Person, Text):
     alternatives: list[Text] = Field(description="The other candidates, best first.")
 
 
+class Degraded(BaseModel):
+    """What the answer had to go without, because a model had more work than it can hold."""
+
+    stage: str
+    retry_after: int = Field(description="Seconds after which the whole answer may be had.")
+
+
 class Showcase(Answer, Person, Text):
     """Photos that this person will care about, and sentences that describe them in their vein."""
 
+    degraded: Degraded | None = Field(None, description="Set where there are photos without text.")
     business_id: str | None
     photos: list[ShownPhoto]
     alternatives: list[Text] = Field(description="The other candidates, best first.")

@@ -1,10 +1,12 @@
 """The routes that ask the models: photos, texts, both; in one answer or as they come."""
 
+import contextlib
 import json
 import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -13,10 +15,12 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
+from serve_apps.access.admission import SaturatedError, degraded
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
 from serve_apps.generator import Candidate, How
 from serve_apps.models import Bundle
 from serve_apps.schemas import (
+    Degraded,
     ExplanationAnswer,
     ModelVersion,
     Problem,
@@ -31,6 +35,7 @@ from serve_apps.selector import Selection, Wish
 from showcases.catalog import Catalog
 
 logger = logging.getLogger("ray.serve")
+NO_TEXT = Candidate([], 0, [])
 STREAM = "text/event-stream"
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -91,6 +96,8 @@ def install(api: FastAPI, backend: Backend) -> None:
             await ask.check(asked, asked)
             return StreamingResponse(_events(ask, asked), media_type=STREAM, headers={"Cache-Control": "no-store"})
         selection = await ask.select(asked, asked)
+        if without := ask.without_text():
+            return ask.showcase(asked, selection, [NO_TEXT], without)
         candidates = await ask.write(selection, how_of(asked))
         return ask.showcase(asked, selection, candidates)
 
@@ -102,6 +109,26 @@ class _Ask:
         self.backend, self.request_id = backend, request.state.request_id
         self.bundle = backend.bundle  # the versions that this request began with
         self.took = {"selection": 0.0, "explanation": 0.0}
+        self.state, self.stages = request.state, request.app.state.stages
+
+    @contextlib.asynccontextmanager
+    async def place(self, stage: str) -> AsyncIterator[None]:
+        """A place in front of a model, for the time that it works on this; what was waited counts with its time.
+
+        Raises:
+            SaturatedError: it has none.
+        """
+        started = time.perf_counter()
+        key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
+        async with self.stages["selector" if stage == "selection" else "generator"].slot(key, deadline):
+            yield
+        self.took[stage] = time.perf_counter() - started
+
+    def without_text(self) -> Degraded | None:
+        """Whether the generator has no place: then photos alone are better than nothing."""
+        key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
+        marker = degraded(self.stages["generator"], key, deadline)
+        return None if marker is None else Degraded(stage=marker.without, retry_after=marker.retry_after)
 
     async def check(self, person: PersonAsked, pool: PoolAsked | None) -> None:
         """
@@ -122,16 +149,12 @@ class _Ask:
             wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
         if wish.get("photo_ids"):
             await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
-        started = time.perf_counter()
-        selection = await self.backend.select(Wish(**wish))
-        self.took["selection"] = time.perf_counter() - started
-        return selection
+        async with self.place("selection"):
+            return await self.backend.select(Wish(**wish))
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
-        started = time.perf_counter()
-        candidates = await self.backend.write(selection, how)
-        self.took["explanation"] = time.perf_counter() - started
-        return candidates
+        async with self.place("explanation"):
+            return await self.backend.write(selection, how)
 
     def facts(self, selection: Selection) -> dict[str, Any]:
         """What every answer says."""
@@ -144,9 +167,15 @@ class _Ask:
             "past_photos": selection.past_photos,
         }
 
-    def showcase(self, asked: ShowcaseRequest, selection: Selection, candidates: list[Candidate]) -> Showcase:
+    def showcase(
+        self,
+        asked: ShowcaseRequest,
+        selection: Selection,
+        candidates: list[Candidate],
+        without: Degraded | None = None,
+    ) -> Showcase:
         facts = {**self.facts(selection), **texts(candidates)}
-        return Showcase(**facts, business_id=asked.business_id, photos=shown(selection))
+        return Showcase(**facts, business_id=asked.business_id, photos=shown(selection), degraded=without)
 
 
 async def _events(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
@@ -154,6 +183,11 @@ async def _events(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
     try:
         async for one in _steps(ask, asked):
             yield one
+    except SaturatedError as error:
+        told = Problem(
+            title=HTTPStatus(error.status).phrase, status=error.status, detail=error.detail, request_id=ask.request_id
+        )
+        yield event("problem", told.model_dump())
     except Exception:  # the answer has begun: its status can't be changed any more
         logger.exception("request %s failed while it was streamed", ask.request_id)
         detail = "something failed here; the service's log has more under this request id"
@@ -164,12 +198,15 @@ async def _events(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
 async def _steps(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
     selection = await ask.select(asked, asked)
     yield event("photos", {"photos": [photo.model_dump() for photo in shown(selection)]})
-    how, told, started = how_of(asked), "", time.perf_counter()
-    async for piece in ask.backend.stream(selection, how):
-        told += piece
-        yield event("text", {"piece": piece})
-    candidate = await ask.backend.finish(told, selection, how)
-    ask.took["explanation"] = time.perf_counter() - started
+    if without := ask.without_text():
+        yield event("showcase", ask.showcase(asked, selection, [NO_TEXT], without).model_dump())
+        return
+    how, told = how_of(asked), ""
+    async with ask.place("explanation"):
+        async for piece in ask.backend.stream(selection, how):
+            told += piece
+            yield event("text", {"piece": piece})
+        candidate = await ask.backend.finish(told, selection, how)
     yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
 
 
