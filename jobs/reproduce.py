@@ -48,6 +48,10 @@ from showcases.generator.config import Inputs, TrainGeneratorConfig
 Result = tuple[Table, Picture | None]
 OURS: Inputs = "img+text"
 SHORT = ("--tables", "--figures", "--seeds")
+ORDER = (
+    "table_1", "table_2", "table_2_more", "table_2_differences", "table_3", "table_4", "table_5",
+    "figure_3", "figure_6a", "figure_6b",
+)  # fmt: skip
 WITH_AND_WITHOUT = ("baseline", "PC²L")  # rows of Table 4 that Figure 6 compares
 
 
@@ -242,6 +246,7 @@ def keep(study: Study, result: Result) -> None:
 
 def conclude(study: Study, found: Sequence[Result], gallery: Sequence[Showcase]) -> None:
     """A line a table, and one page of everything, with what models wrote for some users."""
+    found = sorted(found, key=lambda result: ORDER.index(result[0].name))
     protocol = study.config.evaluate.protocol
     pretrained = study.config.train_generator.model.pretrained is not None
     lines = study_tables.verdicts([table for table, _ in found], protocol, pretrained)

@@ -78,7 +78,7 @@ def verdicts(tables: Sequence[Table], protocol: str, pretrained: bool) -> list[s
         pretrained: the generators start from published weights.
     """
     scratch = "" if pretrained else "; decoders start from random weights, not from GPT-2's"
-    split = f"the paper's split for photo selection was never released, protocol `{protocol}`"
+    split = f"the paper's split for photo selection was never released, protocol: {protocol}"
     labels = "CLIP-Align's classifier has labels of its own, the paper's were never released"
     differs = {
         "table_1": "the corpus, where it is not GEST",

@@ -38,7 +38,7 @@ class Column:
 
     def number(self, value: float) -> str:
         """As printed."""
-        return f"{value * self.scale:.{self.digits}f}"
+        return f"{value * self.scale:,.{self.digits}f}"
 
 
 @dataclass(frozen=True)

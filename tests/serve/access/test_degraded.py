@@ -61,9 +61,7 @@ def test_photos_come_without_text_while_the_generator_is_full(accept: str) -> No
             assert second.status_code == 200 and [photo["photo_id"] for photo in answer["photos"]] == ["p1"]
             assert answer["sentences"] == [] and answer["degraded"] == {"stage": "generator", "retry_after": 7}
             alone = await client.post("/v1/explanations", json={"keywords": ["soup"], "photo_ids": ["p1"]})
-            assert (
-                alone.status_code == 503 and alone.headers["retry-after"] == "7"
-            )  # no text, no answer
+            assert alone.status_code == 503 and alone.headers["retry-after"] == "7"  # no text, no answer
             models.may_write.set()
             whole = (await first).json()
             assert whole["degraded"] is None and [row["text"] for row in whole["sentences"]] == ["The soup."]

@@ -100,5 +100,5 @@ def test_a_verdict_counts_over_all_columns() -> None:
     holds = Table("table_3", "T", (Column("A"),), rows)
     assert "T: the paper's order holds: 1 of 1" in verdict(holds, "x")
     told = verdicts([table, holds, Table("figure_3", "F", (), ())], "deployment", pretrained=False)
-    assert len(told) == 2 and "random weights" in told[0] and "`deployment`" in told[1]
+    assert len(told) == 2 and "random weights" in told[0] and "protocol: deployment" in told[1]
     assert "random weights" not in verdicts([table], "paper", pretrained=True)[0]
