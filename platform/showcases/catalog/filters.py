@@ -2,6 +2,8 @@
 and nothing else writes one.
 """
 
+from collections.abc import Iterable
+
 from showcases.errors import ShowcasesError
 
 MAX_ID_LENGTH = 256  # characters; the longest of GEST's review ids has 46
@@ -44,6 +46,15 @@ def equals(column: str, value: str, kind: str) -> str:
         CatalogError: the value cannot be an id.
     """
     return f"{column} = {literal(checked_id(value, kind))}"
+
+
+def among(column: str, values: Iterable[str], kind: str) -> str:
+    """Filter for the rows whose `column` is one of these ids, at least one.
+
+    Raises:
+        CatalogError: a value cannot be an id.
+    """
+    return f"{column} IN ({', '.join(literal(checked_id(value, kind)) for value in values)})"
 
 
 def contains(columns: tuple[str, ...], query: str) -> str:

@@ -191,7 +191,7 @@ def test_not_found_names_what_and_is_a_showcases_error(catalog: Catalog) -> None
 
 def test_lookups_use_the_indexes(catalog: Catalog) -> None:
     for table, column in (("photos", "business_id"), ("photos", "user_id"), ("photos", "photo_id")):
-        plan = catalog._tables[table].search().where(f"{column} = 'b0'").explain_plan()
+        plan = catalog._opened.tables[table].search().where(f"{column} = 'b0'").explain_plan()
         assert "ScalarIndexQuery" in plan
 
 
