@@ -68,7 +68,8 @@ class LiveTables:
         if rows.num_rows:
             own = {"tenant": pa.repeat(tenant, rows.num_rows), "put": pa.repeat(number, rows.num_rows)}
             columns = own | {column: rows[column] for column in rows.column_names}
-            table.add(pa.table([columns[field.name] for field in table.schema], schema=table.schema))
+            sent = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
+            table.add(sent, on_bad_vectors="null")  # a review may have no feature; what is wrong was refused before
         _insist(lambda: table.delete(f"{mine} AND put < {number}"))
         stats: Any = table.stats()  # said to be an object, is a dict
         if stats["fragment_stats"]["num_small_fragments"] > FRAGMENTS:
