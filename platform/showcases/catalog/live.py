@@ -78,8 +78,13 @@ class LiveTables:
     def find(self, name: str, tenant: str, column: str, value: str, columns: list[str]) -> pa.Table:
         """A tenant's rows whose `column` is this id, of the last PUT of each group."""
         group = LIVE_GROUP[name]
-        rows = find(self.tables[name], self._mine(name, tenant, column, [value]), sorted({*columns, group, "put"}))
-        return self.newest(name, tenant, rows, whole=column == group).select(columns)
+        where, wanted = self._mine(name, tenant, column, [value]), sorted({*columns, group, "put"})
+        for _ in range(TRIES):
+            rows = find(self.tables[name], where, wanted)
+            kept = self.newest(name, tenant, rows, whole=column == group)
+            if len(kept) == len(rows) or column == group:
+                break  # else a PUT may have come between the two reads, whose rows the first one lacks
+        return kept.select(columns)
 
     def newest(self, name: str, tenant: str, rows: pa.Table, whole: bool = False) -> pa.Table:
         """Those rows that no later PUT of their group has replaced.
