@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 VECTOR_INDEX_FROM = 100_000  # photos; below, all vectors are compared, which is exact
-NUMBERS_A_CODE = 8  # of a vector, that the index stores as one byte
-SAMPLES, ITERATIONS = 64, 15  # of its k-means, a centre; LanceDB's own 256 and 50 take 13 times as long
+SAMPLES, ITERATIONS = 64, 15  # of the index's k-means, a centre
 
 
 def write_tables(
@@ -51,11 +50,10 @@ def write_tables(
 
 
 def _index_vectors(photos: "Table") -> None:
-    from lancedb.index import IvfPq
+    """A bit a number: training a product quantizer takes minutes more, and whole vectors are compared in the end."""
+    from lancedb.index import IvfRq
 
-    dim = photos.schema.field("vector").type.list_size
-    codes = dim // NUMBERS_A_CODE if dim % NUMBERS_A_CODE == 0 else None
-    config = IvfPq(distance_type="cosine", num_sub_vectors=codes, sample_rate=SAMPLES, max_iterations=ITERATIONS)
+    config = IvfRq(distance_type="cosine", sample_rate=SAMPLES, max_iterations=ITERATIONS)
     photos.create_index("vector", config=config, replace=True)
 
 

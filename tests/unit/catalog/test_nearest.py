@@ -81,7 +81,7 @@ def test_a_large_catalog_goes_by_its_index_and_finds_most(tmp_path: Path) -> Non
     made = batches(rows, photos_schema(32), 1000), batches(reviews, reviews_schema(32))
     Catalog.write(str(tmp_path), *made, SPACE, vector_index_from=3000)
     catalog = Catalog.open(str(tmp_path))
-    assert [index.index_type for index in catalog._opened.tables["photos"].list_indices()].count("IvfPq") == 1
+    assert [index.index_type for index in catalog._opened.tables["photos"].list_indices()].count("IvfRq") == 1
     queries = topics[:30] + 0.5 * random.normal(size=(30, 32))
     found = catalog.nearest_photos(queries, 10)
     nearest = np.argsort(-(queries @ vectors.T.astype(np.float64)), axis=1)[:, :10]
