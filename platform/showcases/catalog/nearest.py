@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 PROBES = 32  # partitions of the index that are looked into
-REFINE = 8  # times k candidates are compared again by their whole vectors
+REFINE = 50  # times k candidates are compared again by their whole vectors
 DISTANCE = "_distance"
 
 
