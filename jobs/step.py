@@ -63,6 +63,8 @@ class Step:
         inputs: digests of what it reads besides artifacts.
         resumes: it tells by itself which parts of its artifacts still hold, and keeps those; for any other step they
             are cleared away when config or inputs have changed, or it was cut off.
+        replaces: its artifacts are in use while it runs, and it puts new ones in their place in one go: they are never
+            cleared, and their manifests stand until the new ones are written.
         manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
             of one does not make it run again.
         asked: whether the options ask for it to run though its artifacts stand; what lies in them it keeps.
@@ -76,6 +78,7 @@ class Step:
     corpus: bool = False
     inputs: Callable[[PipelineConfig], dict[str, str]] = lambda _: {}
     resumes: bool = False
+    replaces: bool = False
     manners: tuple[str, ...] = ()
     asked: Callable[[PipelineConfig], bool] = lambda _: False
 
@@ -105,6 +108,8 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
     for name, manifest in zip(step.writes, standing, strict=True):
+        if step.replaces:
+            continue
         if config.force or not step.resumes:
             workspace.clear(name)
         elif manifest is not None:

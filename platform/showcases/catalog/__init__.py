@@ -5,7 +5,7 @@ It answers one request's lookups by index, without loading the corpus into memor
 
 from showcases.catalog.filters import CatalogError, NotFoundError
 from showcases.catalog.location import located
-from showcases.catalog.rows import BusinessSummary, Photo, PhotoRows, ReviewRows, UserSummary
+from showcases.catalog.rows import BusinessSummary, NearPhotos, Photo, PhotoRows, ReviewRows, UserSummary
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.store import Catalog
 
@@ -13,6 +13,7 @@ __all__ = [
     "BusinessSummary",
     "Catalog",
     "CatalogError",
+    "NearPhotos",
     "NotFoundError",
     "Photo",
     "PhotoRows",

@@ -2,7 +2,7 @@
 and nothing else writes one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from showcases.errors import ShowcasesError
 
@@ -48,8 +48,8 @@ def equals(column: str, value: str, kind: str) -> str:
     return f"{column} = {literal(checked_id(value, kind))}"
 
 
-def one_of(column: str, values: Sequence[str], kind: str) -> str:
-    """Filter for the rows whose `column` is one of these ids; there is at least one.
+def among(column: str, values: Iterable[str], kind: str) -> str:
+    """Filter for the rows whose `column` is one of these ids, at least one.
 
     Raises:
         CatalogError: a value cannot be an id.

@@ -1,7 +1,11 @@
 """Where the catalog of a workspace is, in LanceDB's words: it has its own S3 client and its own option names."""
 
-from urllib.parse import parse_qs, unquote, urlsplit
+from collections.abc import Mapping
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
+from pyarrow import fs
+
+from showcases import object_store
 from showcases.artifacts import Workspace
 
 
@@ -27,3 +31,16 @@ def located(workspace: Workspace) -> tuple[str, dict[str, str]]:
     if root.username and root.password:
         options |= {"access_key_id": unquote(root.username), "secret_access_key": unquote(root.password)}
     return f"{root.scheme}://{path}", options
+
+
+def files_at(uri: str, options: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
+    """pyarrow's filesystem and path of the same place, for the few files that are no tables; `located` backwards."""
+    if "://" not in uri:
+        return fs.LocalFileSystem(), uri.rstrip("/")
+    place = urlsplit(uri)
+    key, secret = options.get("access_key_id"), options.get("secret_access_key")
+    credentials = f"{quote(key, safe='')}:{quote(secret, safe='')}@" if key and secret else ""
+    given = {"endpoint_override": options.get("endpoint"), "region": options.get("region")}
+    query = urlencode({name: value for name, value in given.items() if value})
+    root = f"{place.scheme}://{credentials}{place.netloc}{place.path}" + (f"?{query}" if query else "")
+    return object_store.open_root(object_store.with_endpoint(root) if place.scheme == "s3" else root)

@@ -2,6 +2,8 @@
 summaries, counted once when the catalog is written, for people who look for somebody or some place.
 """
 
+import hashlib
+
 import pyarrow as pa
 
 EMBEDDING_SPACE = "embedding_space"  # metadata of every table: EmbeddingTable.model_id of the vectors
@@ -10,6 +12,11 @@ INDEXED = {
     "reviews": ("review_id", "user_id", "business_id"),
     "businesses": ("business_id",),
     "users": ("user_id",),
+}
+LIVE_GROUP = {"live_photos": "business_id", "live_reviews": "user_id"}  # what one PUT replaces, by table
+LIVE_INDEXED = {
+    "live_photos": ("photo_id", "business_id", "user_id"),
+    "live_reviews": ("user_id", "business_id"),
 }
 
 
@@ -44,6 +51,18 @@ def reviews_schema(dim: int) -> pa.Schema:
             ("feature", pa.list_(pa.float16(), dim)),
         ]
     )
+
+
+def live_schemas(dim: int, space: str) -> dict[str, pa.Schema]:
+    """The side tables of what users sent: rows as above, whose they are, and the PUT that brought them."""
+    own = [pa.field("tenant", pa.string()), pa.field("put", pa.int64())]  # of one group the highest put counts
+    rows = {"live_photos": photos_schema(dim), "live_reviews": reviews_schema(dim)}
+    return {name: pa.schema([*own, *schema], metadata={EMBEDDING_SPACE: space}) for name, schema in rows.items()}
+
+
+def live_folder(space: str) -> str:
+    """Folder of the side tables: one an encoder, because vectors of two can't be compared."""
+    return f"live-{hashlib.sha256(space.encode()).hexdigest()[:12]}"
 
 
 BUSINESSES = pa.schema(

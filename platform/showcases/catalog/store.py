@@ -1,14 +1,21 @@
-"""The catalog: what serving asks for, each answered by one indexed lookup."""
+"""The catalog: what serving asks for, each answered by one indexed lookup, and with a tenant by one more."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.live import LiveTables
+from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
+from showcases.catalog.opened import Opened, open_served
+from showcases.catalog.own import merged
 from showcases.catalog.rows import (
     BusinessSummary,
+    NearPhotos,
     Photo,
     PhotoRows,
     ReviewRows,
@@ -17,31 +24,32 @@ from showcases.catalog.rows import (
     photo_rows,
     review_rows,
 )
-from showcases.catalog.schema import BUSINESSES, EMBEDDING_SPACE, USERS
-from showcases.catalog.write import write_tables
-
-if TYPE_CHECKING:
-    import lancedb
+from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
+from showcases.catalog.sent import rows_of
+from showcases.catalog.tables import connect, find, search
+from showcases.catalog.versions import Versions
+from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
 
 PHOTO_COLUMNS = ["photo_id", "business_id", "vector"]
 REVIEW_COLUMNS = ["review_id", "business_id", "text", "rating", "feature"]
+BYTES_COLUMNS = ["photo_id", "business_id", "bytes", "width", "height"]
 
 
 class Catalog:
     """Photos and reviews by business and by user; safe to use from several threads.
 
+    It reads the version that was served when it was opened until `refresh`. A lookup with a `tenant` returns that
+    tenant's own rows besides (`put_reviews`, `put_photos`), as they are at that moment, and never those of another.
+    Ids that can't be ids are a CatalogError in every lookup.
+
     Attributes:
         uri: folder, or s3://bucket/prefix.
-        embedding_space: EmbeddingTable.model_id of every vector in it.
-        dim: length of the vectors.
     """
 
-    def __init__(self, uri: str, tables: "Mapping[str, lancedb.table.Table]") -> None:
-        self.uri = uri
-        self._tables = tables
-        schema = tables["photos"].schema
-        self.embedding_space: str = (schema.metadata or {})[EMBEDDING_SPACE.encode()].decode()
-        self.dim: int = schema.field("vector").type.list_size
+    def __init__(self, versions: Versions, opened: Opened) -> None:
+        self.uri = versions.uri
+        self._versions, self._opened = versions, opened
+        self._refreshing = threading.Lock()
 
     @classmethod
     def open(cls, uri: str, storage_options: Mapping[str, str] | None = None) -> "Catalog":
@@ -54,11 +62,8 @@ class Catalog:
         Raises:
             CatalogError: there is no catalog.
         """
-        try:
-            database = _connect(uri, storage_options)
-            return cls(uri, {name: database.open_table(name) for name in ("photos", "reviews", "businesses", "users")})
-        except (ValueError, KeyError, OSError) as error:
-            raise CatalogError(f"{uri}: no catalog there ({error}); it is written by jobs.publish, run that") from error
+        versions = Versions(uri, dict(storage_options or {}))
+        return cls(versions, open_served(versions))
 
     @classmethod
     def write(
@@ -68,8 +73,9 @@ class Catalog:
         reviews: Iterable[pa.RecordBatch],
         embedding_space: str,
         storage_options: Mapping[str, str] | None = None,
+        vector_index_from: int = VECTOR_INDEX_FROM,
     ) -> dict[str, int]:
-        """Write a catalog in place of the one that stands.
+        """Publish a version: who opens the catalog sees the one before until this one is whole.
 
         Args:
             uri: folder, or s3://bucket/prefix.
@@ -77,120 +83,209 @@ class Catalog:
             reviews: batches of `reviews_schema`, likewise.
             embedding_space: EmbeddingTable.model_id of all vectors.
             storage_options: LanceDB's, for object stores (see `located`).
+            vector_index_from: from so many photos on `nearest_photos` goes by an index, which may miss some.
 
         Returns:
             Rows by table.
-        """
-        database = _connect(uri, storage_options)
-        return write_tables(database, photos, reviews, embedding_space)
 
-    def photos_of_business(self, business_id: str) -> PhotoRows:
+        Raises:
+            CatalogError: another publish has begun in the meantime.
+        """
+        versions = Versions(uri, dict(storage_options or {}))
+        with versions.publishing() as version:
+            database = connect(versions.at(version), storage_options)
+            rows = write_tables(database, photos, reviews, embedding_space, vector_index_from)
+            dim = database.open_table("photos").schema.field("vector").type.list_size
+            LiveTables.create(uri, embedding_space, dim, versions.storage_options)
+        return rows
+
+    @property
+    def version(self) -> str:
+        """Name of the version that it reads."""
+        return self._opened.version
+
+    @property
+    def embedding_space(self) -> str:
+        """EmbeddingTable.model_id of every vector in it."""
+        return self._opened.space
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return self._opened.dim
+
+    def is_current(self) -> bool:
+        """Whether the version that it reads is the served one; reads one small file."""
+        return self._versions.current() == self.version
+
+    def refresh(self) -> bool:
+        """Go over to the served version, between two lookups; lookups under way end on the old one.
+
+        Returns:
+            Whether there was another one.
+
+        Raises:
+            CatalogError: its vectors are another encoder's, which the models that use this object don't know; it goes
+                on with the old version.
+        """
+        with self._refreshing:
+            if self.is_current():
+                return False
+            opened = open_served(self._versions)
+            if opened.space != self.embedding_space:
+                raise CatalogError(
+                    f"{self.uri}: {opened.version} has vectors of {opened.space!r}, not {self.embedding_space!r}: "
+                    "start the service anew, with models that were trained on those"
+                )
+            self._opened = opened
+            return True
+
+    def put_reviews(self, user_id: str, reviews: Iterable[Mapping[str, Any]], tenant: str) -> None:
+        """Replace what a tenant had put as a user's reviews; the next lookup of any process sees these.
+
+        Args:
+            reviews: review_id, business_id, text and, if known, rating and feature (a unit vector), perhaps none.
+
+        Raises:
+            CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
+        """
+        self._put("live_reviews", reviews, reviews_schema(self.dim), "user", user_id, tenant)
+
+    def put_photos(self, business_id: str, photos: Iterable[Mapping[str, Any]], tenant: str) -> None:
+        """Replace what a tenant had put as a business' photos; the next lookup of any process sees these.
+
+        Args:
+            photos: photo_id, vector (a unit vector), bytes (JPEG), width, height (px) and, if known, user_id and
+                review_id; perhaps none.
+
+        Raises:
+            CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
+        """
+        self._put("live_photos", photos, photos_schema(self.dim), "business", business_id, tenant)
+
+    def photos_of_business(self, business_id: str, tenant: str | None = None) -> PhotoRows:
         """All photos of a business.
 
         Raises:
             NotFoundError: it has none; the catalog keeps no business without photos.
         """
-        table = self._find("photos", filters.equals("business_id", business_id, "business"), PHOTO_COLUMNS)
+        table = self._opened.rows("photos", "business_id", [business_id], PHOTO_COLUMNS, tenant)
         if not table.num_rows:
             raise NotFoundError(f"no business {business_id!r} in the catalog")
         return photo_rows(table)
 
-    def photos(self, photo_ids: Sequence[str]) -> PhotoRows:
+    def photos(self, photo_ids: Sequence[str], tenant: str | None = None) -> PhotoRows:
         """Photos by id, each once, in the order asked for.
 
         Raises:
             NotFoundError: there is no such photo; the message names it.
         """
-        found = self._find("photos", filters.one_of("photo_id", photo_ids, "photo"), PHOTO_COLUMNS)
+        found = self._opened.rows("photos", "photo_id", photo_ids, PHOTO_COLUMNS, tenant)
         rows = photo_rows(in_order(found, photo_ids))
         missing = [name for name in photo_ids if name not in set(rows.ids)]
         if missing:
             raise NotFoundError(f"no photo {missing[0]!r} in the catalog")
         return rows
 
-    def photos_of_user(self, user_id: str) -> PhotoRows:
+    def photos_of_user(self, user_id: str, tenant: str | None = None) -> PhotoRows:
         """All photos that a user posted, perhaps none.
 
         Raises:
             NotFoundError: no such user.
         """
-        table = self._find("photos", filters.equals("user_id", user_id, "user"), PHOTO_COLUMNS)
+        table = self._opened.rows("photos", "user_id", [user_id], PHOTO_COLUMNS, tenant)
         if not table.num_rows:
-            self.user(user_id)
+            self.user(user_id, tenant)
         return photo_rows(table)
 
-    def reviews_of_user(self, user_id: str) -> ReviewRows:
+    def reviews_of_user(self, user_id: str, tenant: str | None = None) -> ReviewRows:
         """All reviews of a user, perhaps none (there are photos without words).
 
         Raises:
             NotFoundError: no such user.
         """
-        table = self._find("reviews", filters.equals("user_id", user_id, "user"), REVIEW_COLUMNS)
+        table = self._opened.rows("reviews", "user_id", [user_id], REVIEW_COLUMNS, tenant)
         if not table.num_rows:
-            self.user(user_id)
+            self.user(user_id, tenant)
         return review_rows(table)
 
-    def photo(self, photo_id: str) -> Photo:
-        """One photo with its bytes.
+    def photo(self, photo_id: str, tenant: str | None = None) -> Photo:
+        """One photo with its bytes; the tenant's own before a published one.
 
         Raises:
             NotFoundError: no such photo.
         """
-        columns = ["photo_id", "business_id", "bytes", "width", "height"]
-        table = self._find("photos", filters.equals("photo_id", photo_id, "photo"), columns, limit=1)
+        opened, where = self._opened, filters.equals("photo_id", photo_id, "photo")
+        table = None
+        if tenant is not None:
+            table = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
+        if table is None or not table.num_rows:
+            table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
         if not table.num_rows:
             raise NotFoundError(f"no photo {photo_id!r} in the catalog")
-        return Photo(**table.to_pylist()[0])
+        return Photo(**table.slice(0, 1).to_pylist()[0])
 
-    def business(self, business_id: str) -> BusinessSummary:
+    def business(self, business_id: str, tenant: str | None = None) -> BusinessSummary:
         """Summary of one business.
 
         Raises:
             NotFoundError: no such business, or one without photos.
         """
-        table = self._find("businesses", filters.equals("business_id", business_id, "business"), BUSINESSES.names)
-        if not table.num_rows:
+        summary = self._opened.summary("businesses", BUSINESSES.names, business_id, tenant)
+        if not summary["photos"]:
             raise NotFoundError(f"no business {business_id!r} in the catalog")
-        return BusinessSummary(**table.to_pylist()[0])
+        return BusinessSummary(**summary)
 
-    def user(self, user_id: str) -> UserSummary:
+    def user(self, user_id: str, tenant: str | None = None) -> UserSummary:
         """Summary of one user.
 
         Raises:
             NotFoundError: no such user.
         """
-        table = self._find("users", filters.equals("user_id", user_id, "user"), USERS.names)
-        if not table.num_rows:
+        summary = self._opened.summary("users", USERS.names, user_id, tenant)
+        if not summary["photos"] + summary["reviews"]:
             raise NotFoundError(f"no user {user_id!r} in the catalog")
-        return UserSummary(**table.to_pylist()[0])
+        return UserSummary(**summary)
 
     def businesses(self, limit: int = 50, query: str = "") -> list[BusinessSummary]:
-        """Businesses with most photos first; with a query, those whose id or snippet contains it."""
-        rows = self._search("businesses", ("business_id", "snippet"), BUSINESSES.names, limit, query)
-        return [BusinessSummary(**row) for row in rows]
+        """Published businesses with most photos first; with a query, those whose id or snippet contains it."""
+        table = self._opened.tables["businesses"]
+        found = search(table, ("business_id", "snippet"), BUSINESSES.names, limit, query)
+        return [BusinessSummary(**row) for row in found]
 
     def users(self, limit: int = 50, query: str = "") -> list[UserSummary]:
-        """Users with most photos first; with a query, those whose id or snippet contains it."""
-        return [UserSummary(**row) for row in self._search("users", ("user_id", "snippet"), USERS.names, limit, query)]
+        """Published users with most photos first; with a query, those whose id or snippet contains it."""
+        found = search(self._opened.tables["users"], ("user_id", "snippet"), USERS.names, limit, query)
+        return [UserSummary(**row) for row in found]
+
+    def nearest_photos(
+        self, vectors: np.ndarray, k: int, business_id: str | None = None, tenant: str | None = None
+    ) -> list[NearPhotos]:
+        """The k photos nearest to each vector by cosine: for somebody of whom only a few words are known.
+
+        Exact within a business and in catalogs without a vector index (see `write`); with one, most of the nearest.
+
+        Args:
+            vectors: (n, d), n >= 1, of any length but 0.
+            k: at least 1; fewer come where there are fewer.
+            business_id: of which business; all without.
+        """
+        opened = self._opened
+        vectors = checked_vectors(vectors, opened.dim, k)
+        where = None if business_id is None else filters.equals("business_id", business_id, "business")
+        found = nearest(opened.tables["photos"], vectors, k, PHOTO_COLUMNS, where)
+        if tenant is not None:
+            own = opened.live.nearest(vectors, k, PHOTO_COLUMNS, tenant, where)
+            found = [merged(*pair, "photos").sort_by(DISTANCE).slice(0, k) for pair in zip(found, own, strict=True)]
+        return [NearPhotos(photo_rows(table), 1 - table[DISTANCE].to_numpy()) for table in found]
 
     def counts(self) -> dict[str, int]:
-        """Rows by table; fails where the store can't be reached."""
-        return {name: table.count_rows() for name, table in self._tables.items()}
+        """Published rows by table; fails where the store can't be reached."""
+        return {name: table.count_rows() for name, table in self._opened.tables.items()}
 
-    def _find(self, table: str, where: str, columns: list[str], limit: int | None = None) -> pa.Table:
-        query = self._tables[table].search().where(where).select(columns)
-        return query.limit(limit).to_arrow() if limit else query.to_arrow()
-
-    def _search(
-        self, table: str, columns: tuple[str, ...], names: list[str], limit: int, query: str
-    ) -> list[dict[str, Any]]:
-        found = self._tables[table].search().select(names)
-        if query:
-            found = found.where(filters.contains(columns, query))
-        return found.limit(limit).to_arrow().to_pylist()
-
-
-def _connect(uri: str, storage_options: Mapping[str, str] | None) -> "lancedb.DBConnection":
-    import lancedb  # here, because its runtime warns at every fork, and Ray forks when it starts
-
-    return lancedb.connect(uri, storage_options=dict(storage_options or {}))
+    def _put(
+        self, name: str, sent: Iterable[Mapping[str, Any]], schema: pa.Schema, kind: str, group: str, tenant: str
+    ) -> None:
+        filters.checked_id(tenant, "tenant")
+        fixed = {f"{kind}_id": filters.checked_id(group, kind)}
+        self._opened.live.put(name, tenant, group, rows_of(sent, schema, fixed))

@@ -1,0 +1,147 @@
+"""What users sent to the service: two side tables beside the versions, read anew at every lookup.
+
+A PUT is one append, so a reader sees all of its rows or none. Its rows carry a number above all that its group (a
+business' photos, a user's reviews, of one tenant) had before, and a reader takes only those of the highest number: two
+writers may go at once, and one of the two wins whole. What lost is deleted afterwards.
+"""
+
+import datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from showcases.catalog import filters
+from showcases.catalog.filters import CatalogError
+from showcases.catalog.nearest import DISTANCE, nearest
+from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
+from showcases.catalog.tables import connect, find
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+FRAGMENTS = 64  # small files of a table; a write that finds more joins them
+OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class LiveTables:
+    """The side tables of one embedding space, by name; safe to use from several threads and processes."""
+
+    tables: "Mapping[str, Table]"
+
+    @classmethod
+    def create(cls, uri: str, space: str, dim: int, storage_options: Mapping[str, str]) -> None:
+        """Make those that are missing, empty and indexed."""
+        from lancedb.index import Bitmap, BTree
+
+        database = connect(f"{uri}/{live_folder(space)}", storage_options)
+        there = database.list_tables().tables
+        for name, schema in live_schemas(dim, space).items():
+            if name not in there:
+                table = database.create_table(name, schema=schema, exist_ok=True)
+                table.create_index("tenant", config=Bitmap())
+                for column in LIVE_INDEXED[name]:
+                    table.create_index(column, config=BTree())
+
+    @classmethod
+    def open(cls, uri: str, space: str, storage_options: Mapping[str, str]) -> "LiveTables":
+        database = connect(f"{uri}/{live_folder(space)}", storage_options, live=True)
+        return cls({name: database.open_table(name) for name in LIVE_GROUP})
+
+    def put(self, name: str, tenant: str, group: str, rows: pa.Table) -> None:
+        """Replace all rows of a tenant's group by these, perhaps none.
+
+        Args:
+            name: of the table.
+            group: the business or user.
+            rows: columns of the table without `tenant` and `put`.
+        """
+        table, mine = self.tables[name], self._mine(name, tenant, LIVE_GROUP[name], [group])
+        seen = pc.max(find(table, mine, ["put"])["put"]).as_py() or 0
+        number = max(time.time_ns(), seen + 1)  # clocks of two writers may differ
+        if rows.num_rows:
+            own = {"tenant": pa.repeat(tenant, rows.num_rows), "put": pa.repeat(number, rows.num_rows)}
+            columns = own | {column: rows[column] for column in rows.column_names}
+            sent = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
+            table.add(sent, on_bad_vectors="null")  # a review may have no feature; what is wrong was refused before
+        _insist(lambda: table.delete(f"{mine} AND put < {number}"))
+        stats: Any = table.stats()  # said to be an object, is a dict
+        if stats["fragment_stats"]["num_small_fragments"] > FRAGMENTS:
+            tidy(table)
+
+    def find(self, name: str, tenant: str, column: str, values: Sequence[str], columns: list[str]) -> pa.Table:
+        """A tenant's rows whose `column` is one of these ids, of the last PUT of each group."""
+        group = LIVE_GROUP[name]
+        where, wanted = self._mine(name, tenant, column, values), sorted({*columns, group, "put"})
+        for _ in range(TRIES):
+            rows = find(self.tables[name], where, wanted)
+            kept = self.newest(name, tenant, rows, whole=column == group)
+            if len(kept) == len(rows) or column == group:
+                break  # else a PUT may have come between the two reads, whose rows the first one lacks
+        return kept.select(columns)
+
+    def newest(self, name: str, tenant: str, rows: pa.Table, whole: bool = False) -> pa.Table:
+        """Those rows that no later PUT of their group has replaced.
+
+        Args:
+            rows: a tenant's, with `put` and the group's column.
+            whole: they are all rows of their groups.
+        """
+        group = LIVE_GROUP[name]
+        if not rows.num_rows:
+            return rows
+        latest = rows
+        if not whole:
+            where = self._mine(name, tenant, group, rows[group].unique().to_pylist())
+            latest = find(self.tables[name], where, [group, "put"])
+        highest = latest.group_by(group).aggregate([("put", "max")])
+        place = pc.index_in(rows[group], value_set=highest[group])
+        return rows.filter(pc.equal(rows["put"], highest["put_max"].take(place)))
+
+    def nearest(
+        self, vectors: np.ndarray, k: int, columns: list[str], tenant: str, where: str | None
+    ) -> list[pa.Table]:
+        """As `nearest` of a table, among a tenant's photos, exactly."""
+        mine = filters.equals("tenant", tenant, "tenant") + (f" AND {where}" if where else "")
+        wanted = [*columns, "put"]
+        asked = k
+        while True:
+            found = nearest(self.tables["live_photos"], vectors, asked, wanted, mine)
+            kept = [self.newest("live_photos", tenant, rows).slice(0, k) for rows in found]
+            if all(len(rows) == k or len(all_) < asked for rows, all_ in zip(kept, found, strict=True)):
+                return [rows.select([*columns, DISTANCE]) for rows in kept]
+            asked *= 2  # some were of a PUT that is replaced, but not yet deleted
+
+    @staticmethod
+    def _mine(name: str, tenant: str, column: str, values: Sequence[str]) -> str:
+        kind = column.removesuffix("_id")
+        return f"({filters.equals('tenant', tenant, 'tenant')}) AND ({filters.among(column, values, kind)})"
+
+
+def tidy(table: "Table") -> None:
+    """Join small files, index what is new, remove old states; if another writer is at it, leave it to that one."""
+    try:
+        table.optimize(cleanup_older_than=OLD)
+    except (RuntimeError, OSError, ValueError) as error:
+        if "conflict" not in str(error).lower():
+            raise
+
+
+def _insist(work: Callable[[], object]) -> None:
+    """Try again where another writer came first."""
+    for number in range(TRIES):
+        try:
+            work()
+            return
+        except (RuntimeError, OSError, ValueError) as error:
+            if "conflict" not in str(error).lower():
+                raise
+            if number == TRIES - 1:
+                raise CatalogError(f"too many writers at once, tried {TRIES} times: send it again ({error})") from error
+            time.sleep(0.05 * 2**number)
