@@ -125,11 +125,15 @@ function refused(error, retry) {
   complain($("error"), error, () => refusals.splice(0).forEach((again) => again()));
 }
 
+function toStage() { // on a phone it is below the chooser
+  if (matchMedia("(max-width: 960px)").matches) $("stage").scrollIntoView({ block: "start" });
+}
+
 function submit(event) {
   event.preventDefault();
   try {
     const body = wish();
-    if (matchMedia("(max-width: 960px)").matches) $("stage").scrollIntoView({ block: "start" }); // it is below the chooser
+    toStage();
     ask(body);
   } catch (error) {
     complain($("error"), error);
@@ -178,7 +182,9 @@ async function start() {
   if (wanted.k) $("k").value = wanted.k;
   turn(Number.isFinite(parseFloat(wanted.theta)) ? parseFloat(wanted.theta) : null);
   await choices(refused, wanted.user, wanted.business);
+  if (!$("error").hidden) $("error").scrollIntoView({ block: "nearest" }); // the lists have moved it
   if (!wanted.user || !wanted.business) return;
+  toStage();
   const theta = now.theta === null ? {} : { theta: now.theta };
   await ask({ user_id: wanted.user, business_id: wanted.business, k: Number(wanted.k || 3), ...theta });
 }

@@ -37,6 +37,7 @@ function choose(desk, at) {
   tell(desk.texts[at]);
   closeEditor(desk);
   desk.thanks.textContent = "";
+  for (const mark of desk.marks.querySelectorAll("input")) mark.checked = false; // the rating was of another text
 }
 
 // --- other candidates ---------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ function rating(desk) {
   };
   const marks = make("fieldset", { class: "marks" }, make("legend", {}, "How good is it?"), ...MARKS.map(mark),
     make("button", { type: "button", class: "soft", onclick: rate }, "Rate"));
-  return marks;
+  return (desk.marks = marks);
 }
 
 function keepRating(desk, value) {
