@@ -45,7 +45,7 @@ def browser() -> Iterator["Browser"]:
 def show(page: "Page", url: str, user_id: str, business_id: str, k: int = 3) -> None:
     """Open the page on one showcase, with its first cited sentence lit, and wait until it stands still."""
     page.goto(f"{url}/?user={user_id}&business={business_id}&k={k}")
-    page.wait_for_selector("#showcase figure img", state="visible")
+    page.wait_for_selector("#showcase .foot")  # it comes last, after the streamed words
     page.wait_for_load_state("networkidle")
     cited = page.locator(".sentences li:has(.cites)")
     if cited.count():

@@ -1,301 +1,192 @@
-// The page: choose a person and a place, ask for a showcase, show which sentence speaks of which photo.
-// Everything that comes from the service goes into the page as text, never as markup.
+// The page: choose a person and a place, ask for a showcase, ask again with another dial or other wishes.
 
-const $ = (id) => document.getElementById(id);
-const LIMIT = 40;
-const EXAMPLES = [
-  "The ramen was rich and the egg just right.",
-  "Best pizza in town!!! Crispy and cheesy.",
-  "Cozy room, warm light, and the latte art is lovely.",
-  "Fresh sushi, we had the salmon rolls again.",
-];
+import { choices, chosen } from "./choose.js";
+import { $, announce, calm, make, many, split } from "./dom.js";
+import { complain, settle } from "./problem.js";
+import { BROKEN, post, stream } from "./service.js";
+import { foot, frame, halted, write } from "./showcase.js";
+import { textTools } from "./texts.js";
 
-const short = (id) => (id.length > 11 ? `${id.slice(0, 4)}…${id.slice(-4)}` : id);
-const photoUrl = (id) => `/v1/photos/${encodeURIComponent(id)}`;
-const many = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+const PATH = "/v1/showcases";
+const CANDIDATES = 3; // where there is something to choose by
+const EXAMPLES = {
+  keywords: ["ramen", "pizza", "sushi", "latte art", "garden tables"],
+  past: ["The ramen was rich and the egg just right.", "Best pizza in town!!! Crispy and cheesy.", "Cozy room, warm light, and the latte art is lovely."],
+};
+const now = { asking: null, others: null, body: null, seed: 0, theta: null }; // theta null: the model's own
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "class") element.className = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
+// --- what is asked ------------------------------------------------------------------------------------------------
 
-const thumb = (id) => make("img", { src: photoUrl(id), alt: "", loading: "lazy", width: 46, height: 46 });
-
-async function call(path, options) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The service can't be reached. Is it still running?");
-  }
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail || `The service answered ${answer.status}.`);
+function wish() {
+  const body = { ...person(), business_id: chosen("business"), k: Number($("k").value), ...text() };
+  if (!body.business_id) throw new Error("Choose a restaurant first.");
+  if (now.theta !== null) body.theta = now.theta;
   return body;
 }
 
-// --- choosing -----------------------------------------------------------------------------------------------------
-
-function hue(id) {
-  let sum = 0;
-  for (const letter of id) sum = (sum * 31 + letter.codePointAt(0)) % 360;
-  return sum;
-}
-
-function dot(id) {
-  const mark = make("span", { class: "dot", "aria-hidden": "true" });
-  mark.style.background = `linear-gradient(140deg, hsl(${hue(id)} 62% 74%), hsl(${hue(id) + 40} 55% 52%))`;
-  return mark;
-}
-
-function option(group, id, label, ...content) {
-  const input = make("input", { type: "radio", name: group, value: id, "aria-label": label });
-  return make("label", { class: "pick", title: id }, input, make("span", { class: "body" }, ...content));
-}
-
-function userCard(user) {
-  const meta = `${many(user.reviews, "review")} · ${many(user.photos, "photo")}`;
-  const head = make("span", { class: "line" }, dot(user.user_id),
-    make("span", { class: "name" }, `Guest ${short(user.user_id)}`), make("span", { class: "meta" }, meta));
-  const parts = [head];
-  if (user.snippet) parts.push(make("span", { class: "words" }, `“${user.snippet}”`));
-  if (user.photo_ids.length) parts.push(make("span", { class: "thumbs" }, ...user.photo_ids.map(thumb)));
-  return option("user", user.user_id, `Guest ${short(user.user_id)}, ${meta}. Writes: ${user.snippet}`, ...parts);
-}
-
-function businessCard(business) {
-  const rating = business.rating === null ? "" : ` · ${business.rating.toFixed(1)} ★`;
-  const meta = `${many(business.photos, "photo")}${rating}`;
-  const few = business.photo_ids.length < 4 ? " few" : "";
-  const shown = few ? business.photo_ids.slice(0, 1) : business.photo_ids.slice(0, 4);
-  return option("business", business.business_id, `Restaurant ${short(business.business_id)}, ${meta}`,
-    make("span", { class: `mosaic${few}` }, ...shown.map(thumb)),
-    make("span", { class: "name" }, `No. ${short(business.business_id)}`),
-    make("span", { class: "meta" }, meta));
-}
-
-const lists = {
-  users: { path: "/v1/users", card: userCard, group: "user", key: "user_id" },
-  businesses: { path: "/v1/businesses", card: businessCard, group: "business", key: "business_id" },
-};
-
-const chosen = (group) => document.querySelector(`input[name="${group}"]:checked`)?.value;
-const latest = {};
-
-async function fill(name, query = "", want = chosen(lists[name].group)) {
-  const { path, card, group, key } = lists[name];
-  const turn = (latest[name] = (latest[name] || 0) + 1);
-  const search = new URLSearchParams({ limit: LIMIT, query });
-  try {
-    const rows = await call(`${path}?${search}`);
-    if (turn !== latest[name]) return; // a later search has answered
-    if (want && !query && !rows.some((row) => row[key] === want)) rows.unshift(...(await call(`${path}?${new URLSearchParams({ limit: 1, query: want })}`)));
-    const nothing = query ? `Nothing found for “${query}”.` : "Nothing here yet: publish a catalog first.";
-    $(name).replaceChildren(...(rows.length ? rows.map(card) : [make("p", { class: "none" }, nothing)]));
-    const box = [...document.querySelectorAll(`input[name="${group}"]`)].find((input) => input.value === want);
-    if (box) box.checked = true;
-  } catch (error) {
-    $(name).replaceChildren(make("p", { class: "none" }, error.message));
+function person() {
+  if (chosen("kind") === "known") {
+    if (!chosen("user")) throw new Error("Choose a guest first.");
+    return { user_id: chosen("user") };
   }
+  const said = split($("past").value, "\n"), likes = split($("keywords").value, ",");
+  if (!said.length && !likes.length) throw new Error("Write a favourite dish or a sentence or two first, so that we get to know them.");
+  return { ...(said.length && { past_reviews: said }), ...(likes.length && { keywords: likes }) };
 }
 
-function search(box, name) {
-  let timer;
-  box.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => fill(name, box.value.trim()), 200);
-  });
-  box.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
-}
-
-function switchKind() {
-  const isNew = document.querySelector('input[name="kind"]:checked').value === "new";
-  $("known").hidden = isNew;
-  $("new").hidden = !isNew;
+function text() {
+  const include = split($("include").value, ","), exclude = split($("exclude").value, ","), tone = $("tone").value;
+  const several = include.length || tone !== "own"; // they choose among candidates, which are not streamed
+  return {
+    ...(include.length && { include }), ...(exclude.length && { exclude }), ...(tone !== "own" && { tone }),
+    ...($("supported").checked && { supported_only: true }), ...(several && { n: CANDIDATES, seed: now.seed }),
+  };
 }
 
 // --- asking -------------------------------------------------------------------------------------------------------
 
-const parts = (text, mark) => text.split(mark).map((part) => part.trim()).filter(Boolean);
-
-function wish() {
-  const body = { business_id: chosen("business"), k: Number($("k").value) };
-  if (document.querySelector('input[name="kind"]:checked').value === "new") {
-    const said = parts($("past").value, "\n"), likes = parts($("keywords").value, ",");
-    if (!said.length && !likes.length) throw new Error("Write a sentence or two first, or what this guest likes, so that we get to know them.");
-    if (said.length) body.past_reviews = said;
-    if (likes.length) body.keywords = likes;
-  } else {
-    body.user_id = chosen("user");
-    if (!body.user_id) throw new Error("Choose a guest first.");
+async function ask(body) {
+  now.asking?.abort(); // the newest counts
+  now.others?.abort();
+  const mine = (now.asking = new AbortController());
+  now.body = body;
+  waiting(true);
+  let shown = null;
+  const steps = {
+    photos: ({ photos }) => {
+      shown = frame(body, photos);
+      show("showcase");
+      announce(`${many(photos.length, "photo")} chosen. Writing.`);
+    },
+    text: ({ piece }) => write(piece),
+    showcase: (answer) => finish(shown, answer, body),
+  };
+  try {
+    for await (const [name, data] of asked(body, mine.signal)) {
+      if (mine.signal.aborted) return;
+      steps[name](data);
+    }
+  } catch (error) {
+    if (!mine.signal.aborted) fail(error, () => ask(body), shown);
+  } finally {
+    if (now.asking === mine) waiting(false);
   }
-  if (!body.business_id) throw new Error("Choose a restaurant first.");
-  return body;
 }
+
+async function* asked(body, signal) {
+  if (!body.n) return yield* stream(PATH, body, "showcase", signal);
+  const answer = await post(PATH, body, signal);
+  yield* [["photos", answer], ["showcase", answer]];
+}
+
+function finish(shown, answer, body) {
+  const more = () => {
+    now.others?.abort();
+    now.others = new AbortController();
+    return post(PATH, { ...body, n: CANDIDATES, seed: ++now.seed }, now.others.signal);
+  };
+  const tools = textTools(shown, answer, more);
+  $("showcase").append(tools, foot(answer, body));
+  remember(body);
+}
+
+function remember({ user_id, business_id, k, theta }) {
+  const query = new URLSearchParams({ user: user_id, business: business_id, k, ...(theta !== undefined && { theta }) });
+  history.replaceState(null, "", user_id ? `?${query}` : "/");
+}
+
+// --- what is seen -------------------------------------------------------------------------------------------------
 
 function show(part) {
-  for (const name of ["empty", "error", "loading", "showcase"]) $(name).hidden = name !== part;
+  for (const name of ["empty", "loading", "showcase"]) $(name).hidden = name !== part;
+  $("dial").hidden = part === "empty";
 }
 
-function fail(error, keep = false) {
-  if (!keep) show("empty");
-  $("error").hidden = false;
-  $("error").replaceChildren(make("strong", {}, "That did not work."), error.message);
-  $("status").textContent = "";
+function waiting(on) {
+  $("stage").setAttribute("aria-busy", on);
+  if (!on) return;
+  settle($("error"));
+  if ($("showcase").hidden) show("loading"); // else the old one stays until the new photos come
+  announce("Making the showcase.");
 }
 
-async function submit(event) {
-  event.preventDefault();
-  let body;
-  try {
-    body = wish();
-  } catch (error) {
-    fail(error, true);
-    $("error").scrollIntoView({ block: "nearest" });
-    return;
-  }
-  await ask(body);
+function fail(error, retry, shown) {
+  announce("");
+  if (shown) halted();
+  else if ($("showcase").hidden) show("empty");
+  if (error.status === 401 || error.status === 403) refused(error, retry);
+  else complain($("error"), error, retry && (() => { $("stage").focus({ preventScroll: true }); retry(); }));
+  $("error").scrollIntoView({ block: "nearest" });
 }
 
-async function ask(body) {
-  const button = $("make");
-  button.disabled = true;
-  button.textContent = "Choosing and writing …";
-  show("loading");
-  $("status").textContent = "Making the showcase.";
-  toStage();
-  try {
-    const answer = await call("/v1/showcases", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-    });
-    render(answer, body);
-    remember(body);
-  } catch (error) {
-    fail(error);
-  } finally {
-    button.disabled = false;
-    button.textContent = "Make the showcase";
-  }
+const refusals = []; // what to do again once there is a key
+function refused(error, retry) {
+  refusals.push(retry);
+  complain($("error"), error, () => refusals.splice(0).forEach((again) => again()));
 }
 
-function remember(body) {
-  const query = body.user_id ? `?${new URLSearchParams({ user: body.user_id, business: body.business_id, k: body.k })}` : "/";
-  history.replaceState(null, "", query);
-}
-
-// --- showing ------------------------------------------------------------------------------------------------------
-
-function render(answer, body) {
-  const numbers = new Map(answer.photos.map((photo, index) => [photo.photo_id, index + 1]));
-  const who = body.user_id ? `Guest ${short(body.user_id)}` : "a new guest";
-  const article = $("showcase");
-  const figures = answer.photos.map((photo) => figure(photo, numbers.get(photo.photo_id), answer.business_id));
-  const photos = make("div", { class: "photos", "data-count": figures.length }, ...figures);
-  const sentences = make("ol", { class: "sentences", "aria-label": "What this guest might say" });
-  for (const sentence of answer.sentences) sentences.append(line(sentence, numbers, article));
-  if (!answer.sentences.length) sentences.append(make("li", { class: "none" }, "No words came for these photos."));
-  for (const item of figures) {
-    const toggle = (on) => () => lightSentences(article, on ? item.dataset.id : null);
-    item.addEventListener("mouseenter", toggle(true));
-    item.addEventListener("mouseleave", toggle(false));
-  }
-  const title = make("h1", {}, `Restaurant ${short(answer.business_id)}`);
-  article.replaceChildren(make("p", { class: "for" }, `For ${who}`), title, photos, sentences, foot(answer, body));
-  show("showcase");
-  $("status").textContent = `Showcase ready: ${many(figures.length, "photo")}, ${many(answer.sentences.length, "sentence")}.`;
-}
-
-function toStage() { // on a phone the stage is below the chooser
+function toStage() { // on a phone it is below the chooser
   if (matchMedia("(max-width: 960px)").matches) $("stage").scrollIntoView({ block: "start" });
 }
 
-function figure(photo, number, business) {
-  const image = make("img", { src: photo.url, alt: `Photo ${number} of restaurant ${short(business)}` });
-  const element = make("figure", { title: `relevance ${photo.relevance.toPrecision(3)}` }, image, make("figcaption", {}, String(number)));
-  element.dataset.id = photo.photo_id;
-  return element;
-}
-
-function line(sentence, numbers, article) {
-  const item = make("li", { tabindex: "0" }, sentence.text);
-  item.dataset.photos = JSON.stringify(sentence.photos);
-  if (sentence.photos.length) {
-    const shown = sentence.photos.map((id) => numbers.get(id)).sort((a, b) => a - b);
-    const cites = make("span", { class: "cites", title: `probability ${sentence.score.toFixed(2)}` },
-      make("span", { class: "sr-only" }, `(describes photo ${shown.join(", ")})`),
-      ...shown.map((number) => make("span", { "aria-hidden": "true" }, String(number))));
-    item.append(cites);
-  }
-  const on = () => lightPhotos(article, item);
-  const off = () => lightPhotos(article, null);
-  for (const [name, act] of [["mouseenter", on], ["focus", on], ["mouseleave", off], ["blur", off]]) item.addEventListener(name, act);
-  return item;
-}
-
-function lightPhotos(article, item) {
-  const ids = item ? JSON.parse(item.dataset.photos) : [];
-  for (const other of article.querySelectorAll("li")) other.classList.toggle("on", other === item);
-  for (const element of article.querySelectorAll("figure")) element.classList.toggle("on", ids.includes(element.dataset.id));
-  article.querySelector(".photos").classList.toggle("lit", ids.length > 0);
-}
-
-function lightSentences(article, id) {
-  for (const item of article.querySelectorAll("li[data-photos]")) {
-    item.classList.toggle("on", id !== null && JSON.parse(item.dataset.photos).includes(id));
-  }
-}
-
-function foot(answer, body) {
-  const versions = Object.entries(answer.models).map(([role, model]) => `${role} v${model.version}`).join(", ");
-  const known = [];
-  if (body.user_id || answer.past_reviews) known.push(many(answer.past_reviews, "past review"));
-  if (body.user_id) known.push(many(answer.past_photos, "past photo"));
-  const places = known.length ? " about other places" : "";
-  const keywords = answer.keywords ? [many(answer.keywords, "keyword")] : [];
-  const element = make("footer", { class: "foot" },
-    make("p", {}, `Made from ${[...keywords, known.join(" and ") + places].filter(Boolean).join(" and ")}, by ${versions}.`),
-    make("p", {}, "Request ", make("code", {}, answer.request_id)));
-  if (body.user_id) {
-    const details = make("details", {}, make("summary", {}, "How this guest writes"));
-    details.addEventListener("toggle", () => details.open && quotes(details, body), { once: true });
-    element.append(details);
-  }
-  return element;
-}
-
-async function quotes(details, body) {
+function submit(event) {
+  event.preventDefault();
   try {
-    const rows = await call(`/v1/users/${encodeURIComponent(body.user_id)}/reviews`);
-    const others = rows.filter((row) => row.business_id !== body.business_id).slice(0, 5);
-    details.append(...others.map((row) => make("blockquote", {}, row.text)));
-    if (!others.length) details.append(make("p", {}, "They wrote about this place only."));
+    const body = wish();
+    toStage();
+    ask(body);
   } catch (error) {
-    details.append(make("p", {}, error.message));
+    complain($("error"), error);
+    $("error").scrollIntoView({ block: "nearest" });
   }
 }
 
-// --- start --------------------------------------------------------------------------------------------------------
+// --- controls -----------------------------------------------------------------------------------------------------
+
+function turn(theta) {
+  now.theta = theta;
+  const dial = $("theta");
+  dial.value = theta ?? dial.defaultValue;
+  dial.setAttribute("aria-valuetext", theta === null ? "the model's own" : String(theta));
+  $("theta-now").textContent = theta === null ? "the model's own" : String(theta);
+  $("theta-reset").disabled = theta === null;
+}
+
+function dial() {
+  const again = calm(() => {
+    const { theta, ...body } = now.body ?? {};
+    if (body.business_id) ask(now.theta === null ? body : { ...body, theta: now.theta });
+  }, 350);
+  $("theta").addEventListener("input", () => { turn(Number($("theta").value)); again(); });
+  $("theta-reset").addEventListener("click", () => { turn(null); $("theta").focus(); again(); });
+}
+
+function somebodyNew() {
+  for (const [id, mark] of [["keywords", ", "], ["past", "\n"]]) {
+    const add = (words) => () => { $(id).value = [$(id).value.trim().replace(/,$/, ""), words].filter(Boolean).join(mark); };
+    $(`${id}-chips`).append(...EXAMPLES[id].map((words) => make("button", { type: "button", "aria-label": `Add: ${words}`, onclick: add(words) }, words)));
+  }
+  const change = () => {
+    $("known").hidden = chosen("kind") === "new";
+    $("new").hidden = chosen("kind") !== "new";
+  };
+  for (const radio of document.querySelectorAll('input[name="kind"]')) radio.addEventListener("change", change);
+  change(); // the browser may have kept it over a reload
+}
 
 async function start() {
-  for (const radio of document.querySelectorAll('input[name="kind"]')) radio.addEventListener("change", switchKind);
-  for (const text of EXAMPLES) {
-    const add = () => { $("past").value += ($("past").value ? "\n" : "") + text; };
-    document.querySelector(".chips").append(make("button", { type: "button", onclick: add }, text));
-  }
-  search($("find-user"), "users");
-  search($("find-business"), "businesses");
+  somebodyNew();
+  dial();
   $("chooser").addEventListener("submit", submit);
-  switchKind();
-  const wanted = new URLSearchParams(location.search);
-  if (wanted.get("k")) $("k").value = wanted.get("k");
-  await Promise.all([fill("users", "", wanted.get("user")), fill("businesses", "", wanted.get("business"))]);
-  const body = { user_id: wanted.get("user"), business_id: wanted.get("business"), k: Number(wanted.get("k") || 3) };
-  if (body.user_id && body.business_id) await ask(body);
+  const wanted = Object.fromEntries(new URLSearchParams(location.search));
+  if (wanted.k) $("k").value = wanted.k;
+  turn(Number.isFinite(parseFloat(wanted.theta)) ? parseFloat(wanted.theta) : null);
+  await choices(refused, wanted.user, wanted.business);
+  if (!$("error").hidden) $("error").scrollIntoView({ block: "nearest" }); // the lists have moved it
+  if (!wanted.user || !wanted.business) return;
+  toStage();
+  const theta = now.theta === null ? {} : { theta: now.theta };
+  await ask({ user_id: wanted.user, business_id: wanted.business, k: Number(wanted.k || 3), ...theta });
 }
 
 start();

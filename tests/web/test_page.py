@@ -1,52 +1,23 @@
 """The page in a real Chromium against the real service: pick, look, hover, fail, by mouse, by keyboard, on a phone."""
 
 import re
-import shutil
-from collections.abc import Iterator
-from urllib.parse import urlencode
+from typing import Any
 
 import httpx
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
-    pytest.skip("no chromium is installed", allow_module_level=True)
+# isort: split
+# First, as it skips the file where there is no browser.
+from tests.web.page_helpers import PHONE, RICH, made, make, open_showcase, streamed
 
-from playwright.sync_api import Browser, Page, Route, expect
-
-from serve_apps.screenshot import browser
+# isort: split
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.ray
-DESKTOP, PHONE = {"width": 1320, "height": 900}, {"width": 390, "height": 844}
-RICH = "#showcase figure"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(chromium: Browser, service: str) -> Iterator[Page]:
-    """The page at desktop size; it fails the test if anything was asked of another host, or a script failed."""
-    opened = chromium.new_page(viewport=DESKTOP, reduced_motion="reduce")  # nothing moves under the mouse
-    asked: list[str] = []
-    failed: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("pageerror", lambda error: failed.append(str(error)))
-    opened.goto(service)
-    expect(opened.locator("#users .pick").first).to_be_visible()
-    expect(opened.locator("#businesses .pick").first).to_be_visible()  # the two lists arrive in either order
-    yield opened
-    opened.close()
-    assert failed == []
-    assert [url for url in asked if not url.startswith((f"{service}/", "data:"))] == []
-    assert any("/v1/photos/" in url for url in asked)
-
-
-@pytest.fixture(scope="module")
-def partly_cited(service: str) -> dict[str, str]:
+def partly_cited(service: str) -> dict[str, Any]:
     """A user and a business whose showcase has a sentence that cites some of the photos, not all."""
     places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()]
     users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()]
@@ -57,15 +28,6 @@ def partly_cited(service: str) -> dict[str, str]:
             if any(0 < len(row["photos"]) < len(answer["photos"]) for row in answer["sentences"]):
                 return wish
     raise AssertionError("no showcase of the tiny world cites some of its photos")
-
-
-def open_showcase(page: Page, service: str, wish: dict) -> dict:
-    """Open the page on one showcase; returns what the service answered."""
-    query = urlencode({"user": wish["user_id"], "business": wish["business_id"], "k": wish["k"]})
-    with page.expect_response("**/v1/showcases") as answered:
-        page.goto(f"{service}/?{query}")
-    expect(page.locator(RICH).first).to_be_visible()
-    return answered.value.json()
 
 
 def expect_photos_drawn(page: Page) -> None:
@@ -81,9 +43,7 @@ def lit(page: Page) -> set[str]:
 def test_pick_somebody_and_a_place_and_see_the_showcase(page: Page) -> None:
     page.locator("#users .pick").nth(1).click()
     page.locator("#businesses .pick").nth(2).click()
-    with page.expect_response("**/v1/showcases") as answered:
-        page.get_by_role("button", name="Make the showcase").click()
-    answer = answered.value.json()
+    answer = made(page)
     expect(page.locator(RICH)).to_have_count(3)
     expect_photos_drawn(page)
     assert page.eval_on_selector_all(RICH, "all => all.map(e => e.dataset.id)") == [
@@ -122,16 +82,18 @@ def test_keyboard_alone_is_enough(page: Page, partly_cited: dict) -> None:
     page.keyboard.press("Space")
     expect(page.locator('input[name="business"]').first).to_be_checked()
     page.keyboard.press("Tab")
+    expect(page.locator(".wishes summary")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.locator("#k")).to_be_focused()
     page.keyboard.press("Tab")
-    with page.expect_response("**/v1/showcases") as answered:
-        page.keyboard.press("Enter")
-    answer = answered.value.json()
-    expect(page.locator(RICH)).to_have_count(3)
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Showcase ready: 3 photos")
+    answer = streamed(page)[-1][1]
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("slider")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator(".sentences li").first).to_be_focused()
     assert lit(page) == set(answer["sentences"][0]["photos"])
-    expect(page.get_by_role("status")).to_contain_text("Showcase ready: 3 photos")
 
 
 def test_somebody_new_types_a_few_sentences(page: Page) -> None:
@@ -140,7 +102,7 @@ def test_somebody_new_types_a_few_sentences(page: Page) -> None:
     page.locator("#past").fill("The ramen was rich.\n\nBest pizza in town!!!")
     page.locator("#businesses .pick").first.click()
     with page.expect_request("**/v1/showcases") as asked:
-        page.get_by_role("button", name="Make the showcase").click()
+        make(page)
     assert asked.value.post_data_json["past_reviews"] == ["The ramen was rich.", "Best pizza in town!!!"]
     assert "user_id" not in asked.value.post_data_json
     expect(page.locator(RICH)).to_have_count(3)
@@ -149,49 +111,32 @@ def test_somebody_new_types_a_few_sentences(page: Page) -> None:
 
 def test_somebody_new_may_type_keywords_alone(page: Page) -> None:
     page.get_by_text("Somebody new").click()
-    page.get_by_label("Or what they like, in a few words with commas between.").fill("ramen, rooftop terrace,")
+    page.get_by_label(re.compile("Favourite dishes")).fill("rooftop terrace,")
+    page.get_by_role("button", name="Add: ramen").click()
     page.locator("#businesses .pick").first.click()
     with page.expect_request("**/v1/showcases") as asked:
-        page.get_by_role("button", name="Make the showcase").click()
-    assert asked.value.post_data_json["keywords"] == ["ramen", "rooftop terrace"]
+        make(page)
+    assert asked.value.post_data_json["keywords"] == ["rooftop terrace", "ramen"]
     assert not {"past_reviews", "user_id"} & set(asked.value.post_data_json)
     expect(page.locator(RICH)).to_have_count(3)
     expect(page.locator("#showcase")).to_contain_text("Made from 2 keywords, by ")
 
 
 def test_what_is_missing_is_said(page: Page) -> None:
-    make = page.get_by_role("button", name="Make the showcase")
-    make.click()
+    make(page)
     expect(page.get_by_role("alert")).to_contain_text("Choose a guest first.")
     page.locator("#users .pick").first.click()
-    make.click()
+    make(page)
     expect(page.get_by_role("alert")).to_contain_text("Choose a restaurant first.")
     page.get_by_text("Somebody new").click()
-    make.click()
-    expect(page.get_by_role("alert")).to_contain_text("Write a sentence or two first")
+    make(page)
+    expect(page.get_by_role("alert")).to_contain_text("Write a favourite dish or a sentence")
 
 
 def test_the_services_refusal_is_shown(page: Page, service: str) -> None:
     page.goto(f"{service}/?user=nobody&business=nowhere")
     expect(page.get_by_role("alert")).to_contain_text("no business 'nowhere' in the catalog")
     expect(page.locator("#showcase")).to_be_hidden()
-
-
-def test_a_service_that_is_gone_is_said_and_can_be_asked_again(page: Page) -> None:
-    page.locator("#users .pick").first.click()
-    page.locator("#businesses .pick").first.click()
-
-    def gone(route: Route) -> None:
-        route.abort("connectionrefused")
-
-    page.route("**/v1/showcases", gone)
-    make = page.get_by_role("button", name="Make the showcase")
-    make.click()
-    expect(page.get_by_role("alert")).to_contain_text("The service can't be reached")
-    page.unroute("**/v1/showcases", gone)
-    make.click()
-    expect(page.locator(RICH)).to_have_count(3)
-    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -> None:
@@ -207,11 +152,16 @@ def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -
 def test_it_fits_a_phone(page: Page, service: str, partly_cited: dict) -> None:
     page.set_viewport_size(PHONE)
     open_showcase(page, service, partly_cited)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     expect(page.locator("#showcase h1")).to_be_in_viewport()  # it scrolled down to the result
+    page.get_by_role("button", name="Edit the text").click()
+    page.locator(".wishes summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for box in page.locator(RICH).all():
         edges = box.bounding_box()
         assert edges is not None and edges["x"] >= 0 and edges["x"] + edges["width"] <= PHONE["width"]
+    for control in page.locator("button:visible, select:visible, #theta, summary:visible, .marks label, .tab").all():
+        edges = control.bounding_box()
+        assert edges is not None and edges["height"] >= 44, control.inner_text()
 
 
 def test_the_interface_can_be_tried_in_docs(page: Page, service: str) -> None:
