@@ -120,7 +120,9 @@ def _pages(api: FastAPI) -> None:
     def route(path: str, name: str) -> None:
         @api.get(path, include_in_schema=False)
         def page() -> FileResponse:
-            return FileResponse(WEB / name, headers={"Content-Security-Policy": PAGE_POLICY})
+            return FileResponse(
+                WEB / name, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+            )
 
     for path, name in files.items():
         route(path, name)
