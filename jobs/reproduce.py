@@ -17,21 +17,21 @@ from pathlib import Path
 
 import ray
 
-from jobs import baselines, build_gest, cluster
+from jobs import build_gest, cluster
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from jobs.pipeline import STEPS
 from jobs.showing import labels_of, left_out
 from jobs.step import execute, exit_on_error
 from jobs.study_models import FOLDER, Study, Wanted, make
+from jobs.study_plan import OURS, texts_plan
 from jobs.study_texts import Read, read_all
 from jobs.tracking import pipeline_run, step_run
 from jobs.training import METRICS_FILE
 from showcases.artifacts import Place, Workspace, variant_folder
-from showcases.baselines import NAMES
 from showcases.embeddings import EmbeddingShards
 from showcases.evaluation import results, study_tables
-from showcases.evaluation.config import EvaluateConfig, ReproduceConfig
+from showcases.evaluation.config import EvaluateConfig
 from showcases.evaluation.differences import differences
 from showcases.evaluation.figures import figure_3, figure_6a, figure_6b
 from showcases.evaluation.gallery import Showcase
@@ -39,20 +39,17 @@ from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.pictures import Picture
 from showcases.evaluation.report import Report
 from showcases.evaluation.selection import Ranked, rank_test_users
-from showcases.evaluation.studies import StudyRow, table_4_rows, table_5_rows
+from showcases.evaluation.studies import table_4_rows, table_5_rows
 from showcases.evaluation.systems import GROUND_TRUTH
 from showcases.evaluation.tables import Table
 from showcases.evaluation.text_metrics import Figure
-from showcases.generator.config import Inputs, TrainGeneratorConfig
 
 Result = tuple[Table, Picture | None]
-OURS: Inputs = "img+text"
 SHORT = ("--tables", "--figures", "--seeds")
 ORDER = (
     "table_1", "table_2", "table_2_more", "table_2_differences", "table_3", "table_4", "table_5",
     "figure_3", "figure_6a", "figure_6b",
 )  # fmt: skip
-WITH_AND_WITHOUT = ("baseline", "PC²L")  # rows of Table 4 that Figure 6 compares
 
 
 def reproduce(config: PipelineConfig) -> list[Table]:
@@ -123,52 +120,6 @@ def rank(study: Study) -> list[Ranked]:
             (),
         )
     )
-    return found
-
-
-def texts_plan(config: TrainGeneratorConfig, options: ReproduceConfig) -> dict[str, list[Wanted]]:
-    """The models behind each table and figure of texts, by its name; a model of two tables is named alike in both."""
-    plan: dict[str, list[Wanted]] = {}
-    if 2 in options.tables:
-        plain = baselines.of_baseline(config)
-        text_only = [row for row in table_5_rows(config) if row.inputs == "text"]
-        plan["table_2"] = [
-            *(
-                Wanted((n, seed), "baseline", plain, n, seed, f"{n}-seed{seed}")
-                for seed in options.seeds
-                for n in NAMES
-            ),
-            *of_rows(text_only, options),
-            *own_models(config, options),
-        ]
-    if 4 in options.tables:
-        plan["table_4"] = of_rows(table_4_rows(config), options)
-    if 5 in options.tables:
-        plan["table_5"] = of_rows(table_5_rows(config), options)
-    if 6 in options.figures:
-        plan["figure_6"] = of_rows([row for row in table_4_rows(config) if row.name in WITH_AND_WITHOUT], options)
-    return plan
-
-
-def of_rows(rows: Sequence[StudyRow], options: ReproduceConfig) -> list[Wanted]:
-    """Every row's model for every seed."""
-    return [
-        Wanted((row.name, seed), "generator", row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
-        for seed in options.seeds
-        for row in rows
-    ]
-
-
-def own_models(config: TrainGeneratorConfig, options: ReproduceConfig) -> list[Wanted]:
-    """The flow's own generators; where a row of Table 4 or 5 is the same, they are that row's."""
-    rows = (*table_4_rows(config), *table_5_rows(config))
-    seeing: tuple[Inputs, ...] = ("img", OURS)
-    found = []
-    for inputs in seeing:
-        same = next((row for row in rows if row.inputs == inputs and row.config == config), None)
-        for seed in options.seeds:
-            folder = f"{same.folder}-seed{seed}" if same else variant_folder(inputs, seed)
-            found.append(Wanted((inputs, seed), "generator", config, inputs, seed, folder))
     return found
 
 

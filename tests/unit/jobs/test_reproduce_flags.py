@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.config import parse
-from jobs.reproduce import texts_plan, with_flags
+from jobs.reproduce import with_flags
+from jobs.study_plan import texts_plan
 from showcases.evaluation.config import ReproduceConfig
 from showcases.generator.config import TrainGeneratorConfig
 
