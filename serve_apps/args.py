@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
 
 HERE = Path(__file__).resolve().parent
@@ -22,7 +23,10 @@ class ShowcaseArgs(BaseModel):
     tracking_uri: Annotated[str | None, Field(description="Of MLflow; by default jobs' sqlite file.")] = None
     selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
     generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
-    alias: Annotated[str, Field(description="Which version of both is served.")] = "champion"
+    alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
+    rollout: Annotated[RolloutConfig, Field(description="How versions change; by default as config.yaml has it.")] = (
+        Field(default_factory=lambda: RolloutConfig(**_application()["args"].get("rollout", {})))
+    )
 
     @property
     def workspace(self) -> Workspace:
@@ -39,8 +43,7 @@ class ShowcaseArgs(BaseModel):
 
 def deployment_options(name: str) -> dict[str, Any]:
     """Options of one deployment as `config.yaml` has them, so that every way to start the service reads one file."""
-    (application,) = yaml.safe_load(CONFIG.read_text())["applications"]
-    found = next(options for options in application["deployments"] if options["name"] == name)
+    found = next(options for options in _application()["deployments"] if options["name"] == name)
     return {key: value for key, value in found.items() if key != "name"}
 
 
@@ -54,3 +57,8 @@ def runtime_env() -> dict[str, Any]:
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
     }
+
+
+def _application() -> dict[str, Any]:
+    (application,) = yaml.safe_load(CONFIG.read_text())["applications"]
+    return dict(application)

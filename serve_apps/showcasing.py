@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
+from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
 from serve_apps.models import Bundle
 from serve_apps.schemas import (
@@ -45,15 +46,15 @@ class Backend(Protocol):
     """The two models."""
 
     catalog: Catalog
-    bundle: Bundle
+    champions: Champions
 
-    async def select(self, wish: Wish) -> Selection: ...
+    async def select(self, wish: Wish, bundle: Bundle) -> Selection: ...
 
-    async def write(self, selection: Selection, how: How) -> list[Candidate]: ...
+    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]: ...
 
-    def stream(self, selection: Selection, how: How) -> AsyncIterator[str]: ...
+    def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]: ...
 
-    async def finish(self, text: str, selection: Selection, how: How) -> Candidate: ...
+    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate: ...
 
 
 def install(api: FastAPI, backend: Backend) -> None:
@@ -66,14 +67,14 @@ def install(api: FastAPI, backend: Backend) -> None:
 
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
         """
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         selection = await ask.select(asked, asked)
         return SelectionAnswer(**ask.facts(selection), business_id=asked.business_id, photos=shown(selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
     async def make_explanation(asked: ExplanationRequest, request: Request) -> ExplanationAnswer:
         """Write about photos that are given by id, in the person's vein."""
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         selection = await ask.select(asked, None, photo_ids=asked.photo_ids, as_given=True, k=len(asked.photo_ids))
         candidates = await ask.write(selection, how_of(asked))
         return ExplanationAnswer(**ask.facts(selection), **texts(candidates))
@@ -86,7 +87,7 @@ def install(api: FastAPI, backend: Backend) -> None:
         wrote and posted about this very business is left aside. A streamed text is the likeliest word by word, where
         the others are searched with beams; it has one candidate.
         """
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         if STREAM in request.headers.get("accept", ""):
             await ask.check(asked, asked)
             return StreamingResponse(_events(ask, asked), media_type=STREAM, headers={"Cache-Control": "no-store"})
@@ -98,9 +99,9 @@ def install(api: FastAPI, backend: Backend) -> None:
 class _Ask:
     """One request on its way through the models, with the time that each took."""
 
-    def __init__(self, backend: Backend, request: Request) -> None:
+    def __init__(self, backend: Backend, request: Request, person: PersonAsked) -> None:
         self.backend, self.request_id = backend, request.state.request_id
-        self.bundle = backend.bundle  # the versions that this request began with
+        self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
         self.took = {"selection": 0.0, "explanation": 0.0}
 
     async def check(self, person: PersonAsked, pool: PoolAsked | None) -> None:
@@ -123,13 +124,13 @@ class _Ask:
         if wish.get("photo_ids"):
             await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
         started = time.perf_counter()
-        selection = await self.backend.select(Wish(**wish))
+        selection = await self.backend.select(Wish(**wish), self.bundle)
         self.took["selection"] = time.perf_counter() - started
         return selection
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
         started = time.perf_counter()
-        candidates = await self.backend.write(selection, how)
+        candidates = await self.backend.write(selection, how, self.bundle)
         self.took["explanation"] = time.perf_counter() - started
         return candidates
 
@@ -165,10 +166,10 @@ async def _steps(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
     selection = await ask.select(asked, asked)
     yield event("photos", {"photos": [photo.model_dump() for photo in shown(selection)]})
     how, told, started = how_of(asked), "", time.perf_counter()
-    async for piece in ask.backend.stream(selection, how):
+    async for piece in ask.backend.stream(selection, how, ask.bundle):
         told += piece
         yield event("text", {"piece": piece})
-    candidate = await ask.backend.finish(told, selection, how)
+    candidate = await ask.backend.finish(told, selection, how, ask.bundle)
     ask.took["explanation"] = time.perf_counter() - started
     yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
 
@@ -200,6 +201,6 @@ def _text(candidate: Candidate) -> Text:
 
 
 def versions(bundle: Bundle) -> dict[str, ModelVersion]:
-    """By role."""
-    pair = {"selector": bundle.selector, "generator": bundle.generator}
-    return {role: ModelVersion(name=ref.name, version=ref.version, alias=ref.alias) for role, ref in pair.items()}
+    """By role; `bundle` among them where one is registered."""
+    parts = {"selector": bundle.selector, "generator": bundle.generator, "bundle": bundle.registered}
+    return {role: ModelVersion(name=r.name, version=r.version, alias=r.alias) for role, r in parts.items() if r}

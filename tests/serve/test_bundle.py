@@ -12,7 +12,8 @@ import pytest
 from jobs.config import PipelineConfig
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs, deployment_options
-from serve_apps.models import find, resolve
+from serve_apps.models import find
+from serve_apps.registry import resolve
 from serve_apps.run import main
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError, ModelError
