@@ -5,6 +5,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlparse
 
 import mlflow
 from mlflow import MlflowClient
@@ -39,9 +40,13 @@ class ModelRef:
         """The same version, chosen by another alias."""
         return replace(self, alias=alias)
 
-    def download(self) -> Path:
-        """Its folder on this machine: the artifact folder itself where that is local."""
-        return self._artifact(self.source)
+    def download(self, to: Path | None = None) -> Path:
+        """Its folder on this machine: the artifact folder itself where that is local.
+
+        Args:
+            to: an empty folder for what comes from elsewhere; without it MLflow makes one, which stays.
+        """
+        return self._artifact(self.source, to)
 
     def read(self, file: str) -> str:
         """A text file of its folder, without the weights.
@@ -50,7 +55,8 @@ class ModelRef:
             ModelError: it can't be had.
         """
         try:
-            return self._artifact(f"{self.source}/{file}").read_text(encoding="utf-8")
+            with tempfile.TemporaryDirectory() as folder:
+                return self._artifact(f"{self.source}/{file}", Path(folder)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
             raise ModelError(f"{self}: {self.source}/{file} can't be had: {error}") from error
 
@@ -65,8 +71,14 @@ class ModelRef:
         except (KeyError, ValueError) as error:
             raise ModelError(f"{self}: no embedding_space in {self.source}/config.json: {error}") from error
 
-    def _artifact(self, uri: str) -> Path:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, tracking_uri=self.registry_uri))
+    def _artifact(self, uri: str, to: Path | None) -> Path:
+        local = to is None or urlparse(uri).scheme in ("", "file")
+        _be_brief()
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=uri, dst_path=None if local else str(to), tracking_uri=self.registry_uri
+            )
+        )
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version}"
@@ -141,13 +153,18 @@ def client(registry_uri: str) -> MlflowClient:
     Raises:
         RegistryAwayError: its file is not there; MLflow would make an empty one.
     """
-    # a server that is away is found out in seconds; MLflow's own patience is minutes
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    _be_brief()
     file = registry_uri.removeprefix("sqlite:///")
     if file != registry_uri and not Path(file).exists():
         raise RegistryAwayError(f"{registry_uri}: no such file; jobs.pipeline trains and registers models")
     return MlflowClient(registry_uri, registry_uri)
+
+
+def _be_brief() -> None:
+    """A server that is away is found out in seconds, MLflow's own patience is minutes; and no progress bars."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def find(name: str, alias: str, registry_uri: str) -> ModelRef:

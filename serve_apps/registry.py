@@ -44,7 +44,7 @@ class Registry:
 
     def __init__(self, args: ShowcaseArgs, parts: Parts) -> None:
         self._args, self._parts = args, parts
-        self._made: dict[ModelRef, Bundle] = {}  # a version never changes: what was read and checked stays so
+        self._made: dict[tuple[ModelRef, ...], Bundle] = {}  # versions never change: what was checked stays so
 
     def look(self) -> Found:
         """Champion and candidate, checked.
@@ -84,7 +84,10 @@ class Registry:
     def _own_aliases(self) -> Bundle:
         """The two models by their own aliases, as long as no bundle has been promoted."""
         uri, alias = self._args.registry_uri, self._args.alias
-        return self._parts.joined(find(self._args.selector, alias, uri), find(self._args.generator, alias, uri))
+        pair = find(self._args.selector, alias, uri), find(self._args.generator, alias, uri)
+        if pair not in self._made:
+            self._made[pair] = self._parts.joined(*pair)
+        return self._made[pair]
 
     def _candidate(self, version: str) -> Bundle | None:
         uri, name = self._args.registry_uri, self._args.rollout.bundle
@@ -95,10 +98,10 @@ class Registry:
 
     def _registered(self, version: str, alias: str) -> Bundle:
         ref = find_version(self._args.rollout.bundle, version, self._args.registry_uri).by(alias)
-        if ref not in self._made:
+        if (ref,) not in self._made:
             spec = BundleSpec.from_json(ref.read(BUNDLE_FILE), f"{ref}: {ref.source}/{BUNDLE_FILE}")
-            self._made[ref] = self._parts.joined_by(spec, ref)
-        return self._made[ref]
+            self._made[ref,] = self._parts.joined_by(spec, ref)
+        return self._made[ref,]
 
 
 def resolve(args: ShowcaseArgs, parts: Parts | None = None) -> Bundle:
@@ -125,12 +128,12 @@ def keep_served(args: ShowcaseArgs, parts: Parts, bundle: Bundle) -> None:
     In the workspace, not on this machine's disk: the next start may be on another one.
     """
     workspace, pair = args.workspace, (bundle.selector, bundle.generator)
-    known = _last(args)
-    held = known["copies"] if known else []
-    copies = [_copy_name(ref) for ref in pair if ref.source.startswith(SERVED_BY_MLFLOW)]
+    held = _copies(args)
+    copies = {_copy_name(ref): ref.source for ref in pair if ref.source.startswith(SERVED_BY_MLFLOW)}
     for ref in pair:
-        if _copy_name(ref) in copies and _copy_name(ref) not in held:
-            workspace.upload(ref.download(), LAST_SERVED, _copy_name(ref))
+        if _copy_name(ref) in copies and held.get(_copy_name(ref)) != ref.source:
+            with tempfile.TemporaryDirectory() as folder:
+                workspace.upload(ref.download(Path(folder)), LAST_SERVED, _copy_name(ref))
     told = {"bundle": asdict(bundle), "parts": asdict(parts), "copies": copies}
     workspace.write_bytes(json.dumps(told, indent=2).encode(), LAST_SERVED, LAST_FILE)
     workspace.keep_only(LAST_SERVED, copies)
@@ -155,19 +158,23 @@ def _last(args: ShowcaseArgs) -> dict | None:
         return None
 
 
+def _copies(args: ShowcaseArgs) -> dict[str, str]:
+    """Sources of the versions whose files lie in the workspace, by the copy's folder."""
+    told = _last(args)
+    return dict(told["copies"]) if told else {}
+
+
 @contextlib.contextmanager
 def weights(args: ShowcaseArgs, ref: ModelRef) -> Iterator[Path]:
-    """Folder of a version's files inside the block: from MLflow, or from the workspace's copy where that is away."""
-    try:
-        folder = ref.download()
-    except (MlflowException, OSError):
-        told = _last(args)
-        if told is None or _copy_name(ref) not in told["copies"]:
-            raise
-        with tempfile.TemporaryDirectory() as temporary:
+    """Folder of a version's files inside the block: the workspace's copy if there is one, or else from MLflow.
+
+    The copy first: a version never changes, and a server that is away would be waited for.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        if ref.source.startswith(SERVED_BY_MLFLOW) and _copies(args).get(_copy_name(ref)) == ref.source:
             yield args.workspace.download(LAST_SERVED, Path(temporary), _copy_name(ref))
-            return
-    yield folder
+        else:
+            yield ref.download(Path(temporary))
 
 
 def _copy_name(ref: ModelRef) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from jobs.config import PipelineConfig
@@ -68,6 +69,7 @@ def registry(service: str, tiny_workspace: Workspace, tmp_path_factory: pytest.T
     texts = tiny_workspace.read_table("reviews", ["text"])["text"].to_pylist()
     client = MlflowClient(uri, uri)
     space = client.get_model_version("showcases-selector", "1").tags["embedding_space"]
+    torch.manual_seed(1)  # not the first pair's weights again
     register_pair(elsewhere, space, texts, said=OTHER)
     config = PipelineConfig(root=tiny_workspace.root)
     newest = {role: client.get_registered_model(f"showcases-{role}").aliases["candidate"] for role in ROLES}
@@ -170,13 +172,13 @@ def test_switches_fail_no_request_and_answers_are_of_the_pair_they_name(
         registry.wait_for(version)
         alone[version] = ask(registry.http, wish)
     first, second = (content(alone[version]) for version in registry.versions)
-    assert (first[2], second[2]) == (SAID, OTHER) and first[1] != pytest.approx(second[1], rel=1e-2)
+    assert (first[2], second[2]) == (SAID, OTHER) and first[1] != pytest.approx(second[1], rel=1e-3)
     answers = switches_under_load(registry, service, wish, 3, None)
     assert {answer.version for answer in answers} == set(registry.versions)
     for answer in answers:
         photos, relevance, text = content(answer)
         expected = content(alone[answer.version])
-        assert photos == expected[0] and relevance == pytest.approx(expected[1], rel=1e-3) and text == expected[2]
+        assert photos == expected[0] and relevance == pytest.approx(expected[1], rel=1e-4) and text == expected[2]
         assert answer.body["models"]["generator"] == alone[answer.version].body["models"]["generator"]
 
 
