@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import uvicorn
 from fastapi import FastAPI
 
-from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import ShowcaseRequest
 from serve_apps.generator import Candidate, Generator, How
+from serve_apps.registry import resolve
 from serve_apps.selector import Selector, Wish
 
 
@@ -23,14 +23,18 @@ class Pair:
 
     def __init__(self, root: str) -> None:
         args = ShowcaseArgs(root=root)
-        bundle = models.resolve(args)
+        bundle = resolve(args)
         self.selector, self.generator = Selector(args, bundle.selector), Generator(args, bundle.generator)
+        self.chooses, self.writes = (
+            self.selector.versions.held(bundle.selector),
+            self.generator.versions.held(bundle.generator),
+        )
 
     def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
         """One showcase, by two calls."""
         wish = Wish(k=k, business_id=business_id, user_id=user_id)
-        [choice] = self.selector.choose([wish])
-        [candidates] = self.generator.write_all([(choice.shown(wish), How())])
+        [choice] = self.selector.choose(self.chooses, [wish])
+        [candidates] = self.generator.write_all(self.writes, [(choice.shown(wish), How())])
         return candidates
 
 

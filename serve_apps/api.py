@@ -109,8 +109,16 @@ def _health(api: FastAPI, backend: Backend) -> None:
             return problems.problem(request, 503, f"the catalog can't be reached: {error}")
         if not await backend.models_ready():
             return problems.problem(request, 503, "the models do not answer yet")
-        bundle = backend.bundle
-        return Ready(models=showcasing.versions(bundle), embedding_space=bundle.embedding_space, catalog=counts)
+        champions = backend.champions
+        bundle, candidate = champions.champion, champions.candidate
+        return Ready(
+            models=showcasing.versions(bundle),
+            embedding_space=bundle.embedding_space,
+            catalog=counts,
+            candidate=showcasing.versions(candidate) if candidate else None,
+            candidate_share=champions.config.candidate_share if candidate else 0,
+            rolled_back=champions.rolled_back,
+        )
 
 
 def _pages(api: FastAPI) -> None:

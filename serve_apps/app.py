@@ -1,56 +1,96 @@
 """The composed application: gateway, selector, generator. `build_app` is what `serve deploy` imports."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
+from ray.serve.exceptions import BackPressureError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
 from serve_apps import models
 from serve_apps.access.deadline import cancelling
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
+from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
 from serve_apps.generator import Candidate, Generator, How
-from serve_apps.models import Bundle
+from serve_apps.models import Bundle, Parts
+from serve_apps.registry import Registry, keep_served, resolve
 from serve_apps.selector import Selection, Selector, Wish
+from showcases.catalog import CatalogError, NotFoundError
 
 READY_TIMEOUT_S = 5
+WARM_TIMEOUT_S = 300
+NOT_THE_MODEL = (NotFoundError, CatalogError, BackPressureError, RequestCancelledError)  # of what can go wrong
 
 
 @serve.ingress()
 class Gateway:
-    """Takes HTTP in and asks the two models, one after the other."""
+    """Takes HTTP in and asks the two models, one after the other, both of one bundle."""
 
     def __init__(
-        self, args: ShowcaseArgs, bundle: Bundle, selector: DeploymentHandle, generator: DeploymentHandle
+        self, args: ShowcaseArgs, bundle: Bundle, parts: Parts, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
-        self.catalog, self.bundle, self._access = models.open_catalog(args), bundle, args.access
+        self.catalog, self._access = models.open_catalog(args), args.access
         self.feedback = FeedbackStore(args.workspace)
         self._selector, self._generator = selector, generator
+        keep = partial(keep_served, args, parts)
+        self.champions = Champions(bundle, args.rollout, Registry(args, parts), self.warm, keep)
+        self._watching = asyncio.get_running_loop().create_task(self.champions.watch())
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self, self._access)
 
-    async def select(self, wish: Wish) -> Selection:
-        return await cancelling(self._selector.select.remote(wish))
+    async def warm(self, bundle: Bundle) -> None:
+        """Have every replica load it and answer once; one that is started later does so at its first request."""
+        pairs = ((self._selector, bundle.selector), (self._generator, bundle.generator))
+        loading = (handle.broadcast("ensure", model).results_async(timeout_s=WARM_TIMEOUT_S) for handle, model in pairs)
+        await asyncio.gather(*loading)
 
-    async def write(self, selection: Selection, how: How) -> list[Candidate]:
-        return await cancelling(self._generator.write.remote((selection, how)))
+    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+        with self._told_if_failed(bundle):
+            selection = await cancelling(self._selector.select.remote(wish, bundle.selector))
+        self.champions.tell(bundle, failed=False)
+        return selection
 
-    async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
-        pieces = self._generator.options(stream=True).stream.remote(selection, how)
+    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
+        with self._told_if_failed(bundle):
+            candidates = await cancelling(self._generator.write.remote(selection, how, bundle.generator))
+        self._tell_text(bundle, candidates[0])
+        return candidates
+
+    async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
+        pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator)
         try:
-            async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
-                yield piece
+            with self._told_if_failed(bundle):
+                async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
+                    yield piece
         except (asyncio.CancelledError, GeneratorExit):  # the deadline, or nobody listens any more
             pieces.cancel()
             raise
 
-    async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
-        return await cancelling(self._generator.finish.remote(text, selection, how))
+    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
+        with self._told_if_failed(bundle):
+            candidate = await cancelling(self._generator.finish.remote(text, selection, how))
+        self._tell_text(bundle, candidate)
+        return candidate
+
+    @contextlib.contextmanager
+    def _told_if_failed(self, bundle: Bundle) -> Iterator[None]:
+        try:
+            yield
+        except NOT_THE_MODEL:
+            raise
+        except Exception:
+            self.champions.tell(bundle, failed=True)
+            raise
+
+    def _tell_text(self, bundle: Bundle, candidate: Candidate) -> None:
+        self.champions.tell(bundle, failed=False, align=align_of([row.score for row in candidate.sentences]))
 
     async def models_ready(self) -> bool:
         """Whether both models answer within READY_TIMEOUT_S."""
@@ -68,10 +108,11 @@ def build_app(args: ShowcaseArgs) -> Application:
         ModelError: a model is missing, or the parts do not belong together.
         CatalogError: there is no catalog.
     """
-    bundle = models.resolve(args)
+    parts = Parts.of(args)
+    bundle = resolve(args, parts)
     selector = _deployment(Selector).bind(args, bundle.selector)
     generator = _deployment(Generator).bind(args, bundle.generator)
-    return _deployment(Gateway).bind(args, bundle, selector, generator)
+    return _deployment(Gateway).bind(args, bundle, parts, selector, generator)
 
 
 def _deployment(kind: type) -> serve.Deployment:

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.access.config import AccessConfig
+from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
 
 HERE = Path(__file__).resolve().parent
@@ -23,9 +24,12 @@ class ShowcaseArgs(BaseModel):
     tracking_uri: Annotated[str | None, Field(description="Of MLflow; by default jobs' sqlite file.")] = None
     selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
     generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
-    alias: Annotated[str, Field(description="Which version of both is served.")] = "champion"
+    alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
     access: Annotated[AccessConfig, Field(description="Keys and limits; by default those of config.yaml.")] = Field(
         default_factory=lambda: AccessConfig(**_application()["args"].get("access", {}))
+    )
+    rollout: Annotated[RolloutConfig, Field(description="How versions change; by default as config.yaml has it.")] = (
+        Field(default_factory=lambda: RolloutConfig(**_application()["args"].get("rollout", {})))
     )
 
     @property

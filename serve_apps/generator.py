@@ -11,6 +11,9 @@ from ray import serve
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import Tone
+from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
+from serve_apps.models import ModelRef
+from serve_apps.registry import weights
 from serve_apps.selector import Selection
 from showcases.generator import GeneratorPredictor
 from showcases.generator.citations import cite, keep_supported
@@ -61,24 +64,46 @@ class Candidate:
 class Generator:
     """Writes in batches off the event loop."""
 
-    def __init__(self, args: ShowcaseArgs, model: models.ModelRef) -> None:
+    def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
+        self.args = args
         self.encoder = models.load_encoder(args)
         self.classifier = models.load_classifier(args)
-        self.predictor = GeneratorPredictor(model.download())
+        self.versions = Loaded(self.load)
+        self.versions.put(model, self.load(model))
 
     def reconfigure(self, options: dict[str, Any]) -> None:
         """Batch sizes, from config.yaml."""
-        self.write.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
-        self.write.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
+        self._write.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
+        self._write.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
+
+    def load(self, model: ModelRef) -> GeneratorPredictor:
+        """A version that has written once, so that the first request finds it warm."""
+        with weights(self.args, model) as folder:
+            predictor = GeneratorPredictor(folder)
+        inside = predictor.model
+        images = np.full((1, 1, inside.image_dim), inside.image_dim**-0.5, np.float32)
+        reviews = np.full((1, 1, inside.text_dim), inside.text_dim**-0.5, np.float32)
+        one = np.array([1])
+        predictor({"images": images, "n_images": one, "reviews": reviews, "n_reviews": one})
+        return predictor
+
+    async def ensure(self, model: ModelRef) -> None:
+        """Returns once this version is loaded and warm."""
+        await self.versions.get(model)
+
+    async def write(self, selection: Selection, how: How, model: ModelRef) -> list[Candidate]:
+        """how.n texts by this version, the preferred one first."""
+        return unless_failed(await self._write((await self.versions.get(model), (selection, how))))
 
     @serve.batch
-    async def write(self, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
-        """For each selection how.n texts, the preferred one first."""
-        return await asyncio.to_thread(self.write_all, wanted)
+    async def _write(
+        self, wanted: list[tuple[GeneratorPredictor, tuple[Selection, How]]]
+    ) -> list[list[Candidate] | Exception]:
+        return await asyncio.to_thread(each_by_its_model, wanted, self.write_all)
 
-    async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
+    async def stream(self, selection: Selection, how: How, model: ModelRef) -> AsyncIterator[str]:
         """One text piece by piece, sentences that may not stand among them; `finish` makes the answer of it."""
-        pieces = self.predictor.stream(_batch([selection], [how]))
+        pieces = (await self.versions.get(model)).stream(_batch([selection], [how]))
         while (step := await asyncio.to_thread(next, pieces, None)) is not None:
             if 0 in step:
                 yield step[0]
@@ -91,23 +116,17 @@ class Generator:
         """Answers once the models are loaded."""
         return True
 
-    def write_all(self, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
+    def write_all(self, predictor: GeneratorPredictor, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
         """Searched texts for all, drawn ones for those that want more; each with its citations."""
         found: list[list[Candidate]] = [[] for _ in wanted]
         for draw in range(max(how.n for _, how in wanted)):
             rows = [row for row, (_, how) in enumerate(wanted) if how.n > draw]
             selections, hows = [wanted[row][0] for row in rows], [wanted[row][1] for row in rows]
             batch = _batch(selections, hows)
-            texts = self._drawn(batch, hows, draw) if draw else self.predictor(batch)["text"].tolist()
+            texts = _drawn(predictor, batch, hows, draw) if draw else predictor(batch)["text"].tolist()
             for row, candidate in zip(rows, self._cited(texts, selections, hows), strict=True):
                 found[row].append(candidate)
         return [preferred(several, how.tone) for several, (_, how) in zip(found, wanted, strict=True)]
-
-    def _drawn(self, batch: dict[str, np.ndarray], hows: list[How], draw: int) -> list[str]:
-        """Row by row: what is drawn hangs on the request's seed alone, not on who else is in the batch."""
-        rows = ({name: column[row : row + 1] for name, column in batch.items()} for row in range(len(hows)))
-        drawn = (self.predictor.drawn(row, how.seed * 1000 + draw) for row, how in zip(rows, hows, strict=True))
-        return [str(row["text"][0]) for row in drawn]
 
     def _cited(self, texts: list[str], selections: list[Selection], hows: list[How]) -> list[Candidate]:
         parts = split_sentences(texts)
@@ -147,6 +166,13 @@ def preferred(candidates: list[Candidate], tone: Tone) -> list[Candidate]:
         return ways.get(tone, -support if len(candidates) > 1 else 0.0)
 
     return sorted(candidates, key=lambda one: (not one.sentences, len(one.missing), by_tone(one)))
+
+
+def _drawn(predictor: GeneratorPredictor, batch: dict[str, np.ndarray], hows: list[How], draw: int) -> list[str]:
+    """Row by row: what is drawn hangs on the request's seed alone, not on who else is in the batch."""
+    rows = ({name: column[row : row + 1] for name, column in batch.items()} for row in range(len(hows)))
+    drawn = (predictor.drawn(row, how.seed * 1000 + draw) for row, how in zip(rows, hows, strict=True))
+    return [str(row["text"][0]) for row in drawn]
 
 
 def _batch(selections: list[Selection], hows: list[How]) -> dict[str, np.ndarray]:

@@ -55,7 +55,9 @@ class Answer(BaseModel):
     """What every answer of a model carries."""
 
     request_id: str
-    models: dict[str, ModelVersion] = Field(description="By role: selector, generator.")
+    models: dict[str, ModelVersion] = Field(
+        description="By role: selector, generator; bundle, where one is registered."
+    )
     timings: Timings
 
 
@@ -149,3 +151,8 @@ class Ready(BaseModel):
     models: dict[str, ModelVersion]
     embedding_space: str
     catalog: dict[str, int] = Field(description="Rows by table.")
+    candidate: dict[str, ModelVersion] | None = Field(None, description="The bundle that answers some users.")
+    candidate_share: float = Field(0, description="Of users that the candidate answers.")
+    rolled_back: dict[str, str] = Field(
+        default_factory=dict, description="Bundles that are candidates no more: why, by version."
+    )

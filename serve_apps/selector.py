@@ -10,11 +10,14 @@ from ray import serve
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import MAX_PHOTOS
+from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
+from serve_apps.models import ModelRef
+from serve_apps.registry import weights
 from showcases.catalog import PhotoRows
 from showcases.clip import ClipEncoder
 from showcases.embeddings import EmbeddingTable, review_features
 from showcases.gest.sentences import split_sentences
-from showcases.selector import SelectorPredictor, user_profile
+from showcases.selector import Profile, SelectorPredictor, user_profile
 
 
 @dataclass(frozen=True)
@@ -63,44 +66,60 @@ class Selection:
 class Selector:
     """Looks up, embeds what is new, and selects in batches off the event loop."""
 
-    def __init__(self, args: ShowcaseArgs, model: models.ModelRef) -> None:
+    def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
+        self.args = args
         self.catalog = models.open_catalog(args)
         self.encoder = models.load_encoder(args)
-        self.predictor = SelectorPredictor(model.download(), k=MAX_PHOTOS)
+        self.versions = Loaded(self.load)
+        self.versions.put(model, self.load(model))
 
     def reconfigure(self, options: dict[str, Any]) -> None:
         """Batch sizes, from config.yaml."""
         self._choose.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
         self._choose.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
 
-    async def select(self, wish: Wish) -> Selection:
-        """Select photos; the wish's ids are in the catalog (the gateway has looked)."""
-        return (await self._choose(wish)).shown(wish)
+    def load(self, model: ModelRef) -> SelectorPredictor:
+        """A version that has chosen once, so that the first request finds it warm."""
+        with weights(self.args, model) as folder:
+            predictor = SelectorPredictor(folder, k=MAX_PHOTOS)
+        inside = predictor.model
+        images = np.full((1, MAX_PHOTOS, inside.image_dim), inside.image_dim**-0.5, np.float32)
+        profile = np.full((1, inside.profile_dim), inside.profile_dim**-0.5, np.float32)
+        predictor({"profile": profile, "images": images, "n_images": np.array([MAX_PHOTOS])})
+        return predictor
+
+    async def ensure(self, model: ModelRef) -> None:
+        """Returns once this version is loaded and warm."""
+        await self.versions.get(model)
+
+    async def select(self, wish: Wish, model: ModelRef) -> Selection:
+        """Select photos by this version; the wish's ids are in the catalog (the gateway has looked)."""
+        return unless_failed(await self._choose((await self.versions.get(model), wish))).shown(wish)
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
         return True
 
     @serve.batch
-    async def _choose(self, wishes: list[Wish]) -> "list[Choice]":
-        return await asyncio.to_thread(self.choose, wishes)
+    async def _choose(self, wanted: "list[tuple[SelectorPredictor, Wish]]") -> "list[Choice | Exception]":
+        return await asyncio.to_thread(each_by_its_model, wanted, self.choose)
 
-    def choose(self, wishes: list[Wish]) -> "list[Choice]":
+    def choose(self, predictor: SelectorPredictor, wishes: list[Wish]) -> "list[Choice]":
         """Choose MAX_PHOTOS photos for each; greedy choices are nested, so the first k of them are the choice of k."""
-        choices = [self._look_up(wish) for wish in wishes]
+        choices = [self._look_up(wish, predictor.model.profile) for wish in wishes]
         counts = np.array([len(choice.photo_ids) for choice in choices])
         images = np.zeros((len(choices), counts.max(), self.catalog.dim), np.float32)
         for row, choice in enumerate(choices):
             images[row, : counts[row]] = choice.vectors
         profiles = np.stack([choice.profile for choice in choices])
         thetas = np.array([np.nan if wish.theta is None else wish.theta for wish in wishes])
-        result = self.predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
+        result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
         for row, choice in enumerate(choices):
             choice.chosen = [int(number) for number in result["chosen"][row] if number >= 0]
             choice.relevance = result["relevance"][row]
         return choices
 
-    def _look_up(self, wish: Wish) -> "Choice":
+    def _look_up(self, wish: Wish, kind: Profile) -> "Choice":
         """What is known, without what this person said and posted about this business: it is what we recommend."""
         candidates = self._candidates(wish)
         places = set(candidates.business_ids)
@@ -112,7 +131,7 @@ class Selector:
             features = encode_reviews(self.encoder, wish.past_reviews or [])
             keywords = encode_keywords(self.encoder, wish.keywords or [])
             features = np.concatenate([features, keywords])
-        profile = user_profile(features, posted, self.predictor.model.profile)
+        profile = user_profile(features, posted, kind)
         return Choice(candidates.ids, candidates.vectors, profile, features, len(keywords), len(posted))
 
     def _candidates(self, wish: Wish) -> PhotoRows:

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from serve_apps import problems
 from serve_apps.access.admission import SaturatedError, degraded
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
+from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
 from serve_apps.models import Bundle
 from serve_apps.schemas import (
@@ -50,15 +51,15 @@ class Backend(Protocol):
     """The two models."""
 
     catalog: Catalog
-    bundle: Bundle
+    champions: Champions
 
-    async def select(self, wish: Wish) -> Selection: ...
+    async def select(self, wish: Wish, bundle: Bundle) -> Selection: ...
 
-    async def write(self, selection: Selection, how: How) -> list[Candidate]: ...
+    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]: ...
 
-    def stream(self, selection: Selection, how: How) -> AsyncIterator[str]: ...
+    def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]: ...
 
-    async def finish(self, text: str, selection: Selection, how: How) -> Candidate: ...
+    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate: ...
 
 
 def install(api: FastAPI, backend: Backend) -> None:
@@ -71,14 +72,14 @@ def install(api: FastAPI, backend: Backend) -> None:
 
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
         """
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         selection = await ask.select(asked, asked)
         return SelectionAnswer(**ask.facts(selection), business_id=asked.business_id, photos=shown(selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
     async def make_explanation(asked: ExplanationRequest, request: Request) -> ExplanationAnswer:
         """Write about photos that are given by id, in the person's vein."""
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         selection = await ask.select(asked, None, photo_ids=asked.photo_ids, as_given=True, k=len(asked.photo_ids))
         candidates = await ask.write(selection, how_of(asked))
         return ExplanationAnswer(**ask.facts(selection), **texts(candidates))
@@ -91,7 +92,7 @@ def install(api: FastAPI, backend: Backend) -> None:
         wrote and posted about this very business is left aside. A streamed text is the likeliest word by word, where
         the others are searched with beams; it has one candidate.
         """
-        ask = _Ask(backend, request)
+        ask = _Ask(backend, request, asked)
         if STREAM in request.headers.get("accept", ""):
             await ask.check(asked, asked)
             return StreamingResponse(_events(ask, asked), media_type=STREAM, headers={"Cache-Control": "no-store"})
@@ -105,9 +106,9 @@ def install(api: FastAPI, backend: Backend) -> None:
 class _Ask:
     """One request on its way through the models, with the time that each took."""
 
-    def __init__(self, backend: Backend, request: Request) -> None:
+    def __init__(self, backend: Backend, request: Request, person: PersonAsked) -> None:
         self.backend, self.request_id = backend, request.state.request_id
-        self.bundle = backend.bundle  # the versions that this request began with
+        self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
         self.took = {"selection": 0.0, "explanation": 0.0}
         self.state, self.stages = request.state, request.app.state.stages
 
@@ -150,11 +151,11 @@ class _Ask:
         if wish.get("photo_ids"):
             await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
         async with self.place("selection"):
-            return await self.backend.select(Wish(**wish))
+            return await self.backend.select(Wish(**wish), self.bundle)
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
         async with self.place("explanation"):
-            return await self.backend.write(selection, how)
+            return await self.backend.write(selection, how, self.bundle)
 
     def facts(self, selection: Selection) -> dict[str, Any]:
         """What every answer says."""
@@ -203,10 +204,10 @@ async def _steps(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
         return
     how, told = how_of(asked), ""
     async with ask.place("explanation"):
-        async for piece in ask.backend.stream(selection, how):
+        async for piece in ask.backend.stream(selection, how, ask.bundle):
             told += piece
             yield event("text", {"piece": piece})
-        candidate = await ask.backend.finish(told, selection, how)
+        candidate = await ask.backend.finish(told, selection, how, ask.bundle)
     yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
 
 
@@ -237,6 +238,6 @@ def _text(candidate: Candidate) -> Text:
 
 
 def versions(bundle: Bundle) -> dict[str, ModelVersion]:
-    """By role."""
-    pair = {"selector": bundle.selector, "generator": bundle.generator}
-    return {role: ModelVersion(name=ref.name, version=ref.version, alias=ref.alias) for role, ref in pair.items()}
+    """By role; `bundle` among them where one is registered."""
+    parts = {"selector": bundle.selector, "generator": bundle.generator, "bundle": bundle.registered}
+    return {role: ModelVersion(name=r.name, version=r.version, alias=r.alias) for role, r in parts.items() if r}

@@ -19,7 +19,9 @@ def tiny_workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
 def service(ray_cluster: str, tiny_workspace: Workspace) -> Iterator[str]:
     """The URL of the service, running on the shared cluster."""
     from serve_apps.args import ShowcaseArgs
+    from serve_apps.rollout import RolloutConfig
     from serve_apps.run import serving
 
-    with serving(ShowcaseArgs(root=tiny_workspace.root), port=0) as url:
+    rollout = RolloutConfig(reload_s=1, candidate_share=0.5, candidate_max_errors=1)
+    with serving(ShowcaseArgs(root=tiny_workspace.root, rollout=rollout), port=0) as url:
         yield url

@@ -1,5 +1,7 @@
 """Which models are served, and that parts which do not belong together are refused before anything starts."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,15 +11,19 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs import promote
 from jobs.config import PipelineConfig
-from serve_apps import models
+from serve_apps import models, registry
 from serve_apps.args import ShowcaseArgs, deployment_options
-from serve_apps.models import find, resolve
+from serve_apps.models import Parts, RegistryAwayError, find
+from serve_apps.registry import Registry, keep_served, resolve, weights
 from serve_apps.run import main
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError, ModelError
 from showcases.selector import Selector
 from tests.serve.tiny_service import register_pair
+
+pytestmark = pytest.mark.ray  # not all start it, but all share one workspace with those that do
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +86,95 @@ def test_without_a_catalog_the_command_says_what_to_run(tmp_path: Path, capsys: 
     assert "jobs.publish" in capsys.readouterr().err
 
 
-@pytest.mark.ray
+@pytest.fixture
+def own(args: ShowcaseArgs, tmp_path: Path) -> ShowcaseArgs:
+    """A copy of the workspace, registry and all, for what is registered."""
+    shutil.copytree(args.root, tmp_path / "own")
+    return ShowcaseArgs(root=str(tmp_path / "own"))
+
+
+def test_a_promoted_pair_is_served_as_a_bundle_and_a_mismatch_is_refused(
+    own: ShowcaseArgs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resolve(own)
+    promote.main(["--root", own.root])
+    assert "showcases-bundle version 1 is champion now" in capsys.readouterr().out
+    bundle, parts = resolve(own), Parts.of(own)
+    assert bundle.registered is not None and (bundle.registered.version, bundle.registered.alias) == ("1", "champion")
+    assert (bundle.selector, bundle.generator) == (before.selector, before.generator)
+    for changed, part in (({"clip_digest": "f" * 64}, "encoder"), ({"classifier_digest": "f" * 64}, "classifier")):
+        with pytest.raises(ModelError, match=f"version 1 was made with another {part} .*jobs.promote"):
+            resolve(own, replace(parts, **changed))
+    with pytest.raises(ModelError, match="different embedding spaces.*the catalog: 'another'"):
+        resolve(own, replace(parts, catalog="another"))
+    promote.main(["--root", own.root, "--selector", "1", "--alias", "candidate"])
+    found = Registry(own, parts).look()
+    assert found.champion == bundle and found.candidate is not None and found.candidate.registered is not None
+    assert (found.candidate.registered.version, found.candidate.generator.alias) == ("2", "candidate")
+    Registry(own, parts).remember_rollback(found.candidate.registered, "too many errors")
+    found = Registry(own, parts).look()
+    assert found.candidate is None and found.refused == "showcases-bundle version 2 was rolled back: too many errors"
+    promote.main(["--root", own.root, "--bundle", "2"])
+    assert str(resolve(own).registered) == "showcases-bundle version 2"
+
+
+def test_only_pairs_that_fit_are_promoted(
+    own: ShowcaseArgs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PipelineConfig(root=own.root)
+    register_pair(config, "ViT-B-32/openai#feedfacecafe", ["Fine soup.", "Good rice."])
+    with pytest.raises(ModelError, match="different embedding spaces.*showcases-generator version 2: 'ViT-B-32"):
+        promote.promote(config, versions={"generator": "2"})
+
+    def strict(spec: object) -> None:
+        raise ModelError("not good enough")
+
+    with pytest.raises(ModelError, match="not good enough"):
+        promote.promote(config, judge=strict)
+    for wanted, message in (
+        (["--selector", "9"], "has no version 9"),
+        (["--bundle", "9"], "no version 9 of showcases-b"),
+    ):
+        with pytest.raises(SystemExit):
+            promote.main(["--root", own.root, *wanted])
+        assert message in capsys.readouterr().err
+    assert resolve(own).registered is None  # nothing was registered by all that
+
+
+def test_with_mlflow_away_what_was_served_last_is_served_again(own: ShowcaseArgs) -> None:
+    promote.promote(PipelineConfig(root=own.root))
+    bundle, parts = resolve(own), Parts.of(own)
+    away = Path(own.root, "mlflow.db").rename(Path(own.root, "mlflow.away"))
+    with pytest.raises(RegistryAwayError, match="jobs.pipeline"):
+        resolve(own, parts)
+    keep_served(own, parts, bundle)
+    assert resolve(own, parts) == bundle
+    with pytest.raises(RegistryAwayError):  # it was of other parts
+        resolve(own, replace(parts, clip_digest="f" * 64))
+    away.rename(Path(own.root, "mlflow.db"))
+    server = own.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})  # nobody listens there
+    with pytest.raises(RegistryAwayError, match="does not answer"):
+        resolve(server, parts)
+
+
+def test_weights_that_only_mlflow_has_are_copied_for_when_it_is_away(
+    own: ShowcaseArgs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, parts = resolve(own), Parts.of(own)
+    folders = {ref.name: ref.download() for ref in (bundle.selector, bundle.generator)}
+    held = [replace(ref, source=f"mlflow-artifacts:/{ref.name}") for ref in (bundle.selector, bundle.generator)]
+    with monkeypatch.context() as there:
+        there.setattr(models.ModelRef, "download", lambda ref, to: folders[ref.name])
+        keep_served(own, parts, replace(bundle, selector=held[0], generator=held[1]))
+    server = own.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    for ref in (replace(one, registry_uri=server.registry_uri) for one in held):
+        with weights(server, ref) as folder:
+            copied = json.loads((folder / "config.json").read_text())
+        assert copied == json.loads((folders[ref.name] / "config.json").read_text())
+    keep_served(own, parts, bundle)  # copies that are not needed leave
+    assert not [path for path in Path(own.root, registry.LAST_SERVED).iterdir() if path.is_dir()]
+
+
 def test_the_command_serves_until_it_is_told_to_end(args: ShowcaseArgs, repository: Path) -> None:
     command = [sys.executable, "-m", "serve_apps.run", "--root", args.root, "--port", "0"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True, env=_environment(repository))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
+from serve_apps.registry import resolve
 from serve_apps.run import serving
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable, review_features
@@ -77,7 +78,7 @@ def test_photos_are_those_that_the_selector_chooses(
     candidates = [row["photo_id"] for row in photos if row["business_id"] == business and row["photo_id"] in images]
     profile = np.concatenate([text, images.gather(posted).mean(0)])
     args = ShowcaseArgs(root=tiny_workspace.root)
-    selector = Selector.from_pretrained(models.resolve(args).selector.download())
+    selector = Selector.from_pretrained(resolve(args).selector.download())
     vectors = torch.from_numpy(images.gather(candidates))
     with torch.no_grad():
         relevance = selector.relevance(torch.from_numpy(profile)[None], vectors[None])[0]
@@ -153,7 +154,7 @@ def test_keywords_make_the_text_part_of_a_profile(client: httpx.Client, tiny_wor
     """Relevance by hand from the encoder's vectors of the words; with past reviews they are averaged as one of them."""
     args, words, said = ShowcaseArgs(root=tiny_workspace.root), ["ramen", "rooftop terrace"], "Lovely soup."
     encoder, images = models.load_encoder(args), EmbeddingTable.read(tiny_workspace, "image_embeddings")
-    selector = Selector.from_pretrained(models.resolve(args).selector.download())
+    selector = Selector.from_pretrained(resolve(args).selector.download())
     asked = {"keywords": [" ramen", "rooftop terrace", "!!"], "business_id": visit["business_id"], "k": 5}
     for body, texts in ((asked, words), ({**asked, "past_reviews": [said]}, [said, *words])):
         answer = post(client, **body).json()

@@ -56,13 +56,15 @@ def make_workspace(root: Path, corpus: Path) -> Workspace:
     return workspace
 
 
-def register_pair(config: PipelineConfig, space: str, texts: list[str], prefix: str = "showcases") -> None:
-    """Save a selector and a generator with random weights and register both as champions."""
+def register_pair(
+    config: PipelineConfig, space: str, texts: list[str], prefix: str = "showcases", said: str = SAID
+) -> None:
+    """Save a selector and a generator with random weights and register both, as champions if they are the first."""
     root = Path(config.root)
     selector = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8), "img+text", DIM, DIM, space)
     small = GeneratorConfig(n_layer=1, n_head=2, n_embd=32, mma_layers=1, mma_heads=2, max_tokens=24)
-    generator = Generator(small, learn_tokenizer([*texts, SAID], 400), DIM, DIM, "img+text", space)
-    _teach(generator, SAID)
+    generator = Generator(small, learn_tokenizer([*texts, said], 400), DIM, DIM, "img+text", space)
+    _teach(generator, said)
     for name, model in (("selector", selector), ("generator", generator)):
         folder = root / name / variant_folder(f"{prefix}-img+text", 0)
         model.save_pretrained(folder)

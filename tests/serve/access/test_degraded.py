@@ -23,22 +23,23 @@ class Models:
 
     def __init__(self) -> None:
         refs = (ModelRef(name, "1", "champion", "nowhere", "nowhere") for name in ("selector", "generator"))
-        self.bundle = Bundle(*refs, "space")
+        bundle = Bundle(*refs, "space")
+        self.champions = SimpleNamespace(answering=lambda key: bundle)
         self.catalog = SimpleNamespace(business=len, user=len, photos=len)  # all are known
         self.feedback = SimpleNamespace()
         self.may_write = asyncio.Event()
 
-    async def select(self, wish: Wish) -> Selection:
+    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
         return Selection(["p1"], [1.0], np.zeros((1, 2)), np.zeros((0, 2)), 1, 0, 0)
 
-    async def write(self, selection: Selection, how: How) -> list[Candidate]:
+    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         await self.may_write.wait()
         return [Candidate([Written("The soup.", ["p1"], 0.9)], 0, [])]
 
-    async def stream(self, selection: Selection, how: How) -> AsyncIterator[str]:
+    async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
         yield "The soup."
 
-    async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
+    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         return Candidate([Written(text, ["p1"], 0.9)], 0, [])
 
     async def models_ready(self) -> bool:

@@ -1,0 +1,173 @@
+"""Promote a pair of registered models, with the encoder and Phi they need, as one bundle under one alias.
+
+    python -m jobs.promote --root WORKSPACE                                the two models' champions, as champion
+    python -m jobs.promote --root WORKSPACE --generator 4 --alias candidate   for a share of the traffic first
+    python -m jobs.promote --root WORKSPACE --bundle 2                     back to a bundle that was made before
+
+A running service follows the alias by itself.
+"""
+
+import argparse
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs import tracking
+from jobs.config import PipelineConfig
+from jobs.step import exit_on_error
+from jobs.tracking import TrackingConfig
+from showcases.artifacts import Workspace
+from showcases.bundle import BUNDLE_FILE, BundleSpec, Pinned, agreed_space
+from showcases.errors import ModelError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+NAME = "showcases-bundle"
+MODELS = {"selector": "showcases-selector", "generator": "showcases-generator"}
+ALIASES = ("champion", "candidate")
+Judge = Callable[[BundleSpec], None]
+
+
+def anything_goes(spec: BundleSpec) -> None:
+    """The judge that asks for no quality: parts that fit are promoted."""
+
+
+def promote(
+    config: PipelineConfig,
+    alias: str = "champion",
+    versions: dict[str, str] | None = None,
+    judge: Judge = anything_goes,
+) -> int:
+    """Make a bundle of the pair and give it the alias.
+
+    Args:
+        versions: by role, selector and generator; the model's own champion where one is not named.
+        judge: called before anything is written; raises a ModelError where the bundle is not good enough.
+
+    Returns:
+        The bundle's version.
+
+    Raises:
+        ModelError: a version does not exist, or the parts are of different embedding spaces.
+    """
+    client = _client(config)
+    pair = {role: _chosen(client, name, (versions or {}).get(role)) for role, name in MODELS.items()}
+    spec = _checked(config, client, pair)
+    judge(spec)
+    with tracking.step_run("promote", config, {"alias": alias, **asdict(spec)}, None) as tracker:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / BUNDLE_FILE
+            file.write_text(spec.to_json(), encoding="utf-8")
+            tracker.log_folder(Path(folder), "bundle")
+        source = f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle"
+        version = _register(client, source, tracker.run_id, spec)
+    client.set_registered_model_alias(NAME, alias, str(version))
+    return version
+
+
+def point(config: PipelineConfig, version: str, alias: str = "champion") -> None:
+    """Give the alias to a bundle that was made before; the service checks it again before it takes it.
+
+    Raises:
+        ModelError: there is no such bundle.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _client(config).get_model_version(NAME, version)
+        _client(config).set_registered_model_alias(NAME, alias, version)
+    except MlflowException as error:
+        raise ModelError(f"no version {version} of {NAME} in {tracking.tracking_uri(config)}: {error}") from error
+
+
+def _client(config: PipelineConfig) -> "MlflowClient":
+    return tracking.Tracker(tracking.tracking_uri(config), "").client
+
+
+def _chosen(client: "MlflowClient", name: str, version: str | None) -> Pinned:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = (
+            client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, "champion")
+        )
+    except MlflowException as error:
+        told = f"version {version}" if version else "champion"
+        raise ModelError(f"{name} has no {told} ({error}); run jobs.pipeline, or name another version") from error
+    return Pinned(name, str(found.version))
+
+
+def _checked(config: PipelineConfig, client: "MlflowClient", pair: dict[str, Pinned]) -> BundleSpec:
+    from showcases.catalog import Catalog, located
+    from showcases.clip import ClipEncoder
+    from showcases.distillation import PairClassifier
+
+    workspace = Workspace(config.root)
+    digests = {name: workspace.require(name).digest for name in ("clip", "classifier")}
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = ClipEncoder.from_pretrained(workspace.download("clip", Path(folder) / "clip"))
+        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder) / "classifier"))
+    spaces = {
+        "the catalog": Catalog.open(*located(workspace)).embedding_space,
+        "the encoder": encoder.model_id,
+        "the classifier": classifier.embedding_space,
+    }
+    space = agreed_space(spaces | {str(pinned): _space_of(config, client, pinned) for pinned in pair.values()})
+    return BundleSpec(pair["selector"], pair["generator"], digests["clip"], digests["classifier"], space)
+
+
+def _space_of(config: PipelineConfig, client: "MlflowClient", pinned: Pinned) -> str:
+    import mlflow
+
+    source = client.get_model_version(pinned.name, pinned.version).source
+    try:
+        path = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{source}/config.json", tracking_uri=tracking.tracking_uri(config)
+        )
+        return str(json.loads(Path(path).read_text(encoding="utf-8"))["embedding_space"])
+    except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError) as error:
+        raise ModelError(f"{pinned}: no embedding_space in {source}/config.json: {error}") from error
+
+
+def _register(client: "MlflowClient", source: str, run_id: str, spec: BundleSpec) -> int:
+    from mlflow.exceptions import MlflowException
+
+    with contextlib.suppress(MlflowException):  # it is there already
+        client.create_registered_model(NAME)
+    tags = {role: str(getattr(spec, role)) for role in MODELS}
+    tags |= {name: getattr(spec, name) for name in ("clip", "classifier", "embedding_space")}
+    return int(client.create_model_version(NAME, source, run_id, tags=tags).version)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Promote, and say what."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.promote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
+    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
+    parser.add_argument("--selector", help="version of showcases-selector; by default its champion")
+    parser.add_argument("--generator", help="version of showcases-generator; by default its champion")
+    parser.add_argument("--bundle", help="version of showcases-bundle, in place of a new one")
+    parser.add_argument("--alias", choices=ALIASES, default="champion")
+    options = parser.parse_args(argv)
+    if options.bundle and (options.selector or options.generator):
+        parser.error("--bundle has its models already: give it alone")
+    config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
+    with exit_on_error():
+        if options.bundle:
+            version = options.bundle
+            point(config, version, options.alias)
+        else:
+            named = {role: getattr(options, role) for role in MODELS if getattr(options, role)}
+            version = str(promote(config, options.alias, named))
+        print(f"{NAME} version {version} is {options.alias} now")
+
+
+if __name__ == "__main__":
+    main()
