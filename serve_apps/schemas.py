@@ -61,14 +61,19 @@ class Answer(BaseModel):
     timings: Timings
 
 
-class SelectionAnswer(Answer, Person):
-    """Photos that this person will care about, in the order chosen."""
+class Shown(BaseModel):
+    """The photos, in the order chosen."""
 
-    business_id: str | None
+    business_id: str | None = Field(description="Null where candidates were given by id.")
     photos: list[ShownPhoto]
 
 
-class ExplanationAnswer(Answer, Person, Text):
+# Fields are answered from the last base to the first: photos, then text, then what was read of the person.
+class SelectionAnswer(Person, Shown, Answer):
+    """Photos that this person will care about."""
+
+
+class ExplanationAnswer(Person, Text, Answer):
     """Sentences about the photos given, in the person's vein."""
 
     alternatives: list[Text] = Field(description="The other candidates, best first.")
@@ -81,12 +86,10 @@ class Degraded(BaseModel):
     retry_after: int = Field(description="Seconds after which the whole answer may be had.")
 
 
-class Showcase(Answer, Person, Text):
+class Showcase(Person, Text, Shown, Answer):
     """Photos that this person will care about, and sentences that describe them in their vein."""
 
     degraded: Degraded | None = Field(None, description="Set where there are photos without text.")
-    business_id: str | None
-    photos: list[ShownPhoto]
     alternatives: list[Text] = Field(description="The other candidates, best first.")
 
 
