@@ -4,6 +4,7 @@ Nothing is written into the workspace.
 """
 
 import argparse
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,9 +16,11 @@ from jobs.config import PipelineConfig, parse
 from jobs.evaluate import models_of
 from jobs.human_study import DEFAULT_MODELS, places_of, write
 from jobs.step import StepContext
+from jobs.study_models import FOLDER
 from jobs.tracking import Tracker
+from jobs.training import METRICS_FILE
 from jobs.writing import generate, generator_input
-from showcases.artifacts import Place, Workspace
+from showcases.artifacts import Place, Workspace, variant_folder
 from showcases.baselines.ids import ItemReviews
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError, StudyError
@@ -27,6 +30,7 @@ from showcases.evaluation.human.forms import FOR_JUDGES, forms
 from showcases.evaluation.human.plan import plan
 from showcases.evaluation.human.texts import Texts, read_texts, subjects_of, to_lines
 from showcases.evaluation.selection import rank_test_users
+from showcases.evaluation.systems import System
 from showcases.gest.images import read_photos
 
 
@@ -86,10 +90,26 @@ def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[st
     return kinds
 
 
+def selector_of(workspace: Workspace, config: PipelineConfig) -> dict[System, Place]:
+    """The served selector, or where none is, the one that chose photos for jobs.reproduce.
+
+    Raises:
+        ArtifactError: there is neither.
+    """
+    system = (config.train_selector.variants[0], config.reproduce.seeds[0])
+    place = (FOLDER, f"selector-{variant_folder(*system)}")
+    if workspace.manifest("selector") is None:
+        with contextlib.suppress(FileNotFoundError):
+            workspace.read_bytes(*place, METRICS_FILE)
+            return {system: place}
+    return dict(list(models_of(workspace, "selector", "train_selector").items())[:1])
+
+
 def examples_of(workspace: Workspace, config: PipelineConfig, study: StudyConfig, given: Texts) -> list[Example]:
-    """Drawn test examples, among those that the given texts are for, with the photos that the served selector chose."""
-    served = dict(list(models_of(workspace, "selector", "train_selector").items())[:1])
-    ranked = rank_test_users(workspace.root, served, config.evaluate.k, config.evaluate.protocol, ())
+    """Drawn test examples, among those that the given texts are for, with the photos that `selector_of` chose."""
+    ranked = rank_test_users(
+        workspace.root, selector_of(workspace, config), config.evaluate.k, config.evaluate.protocol, ()
+    )
     chosen = next(entry.chosen for entry in ranked if entry.chosen)
     rows = workspace.read_table("gest_s2").to_pylist()
     if given:
