@@ -1,8 +1,10 @@
 """From the registry to folders: versions of models, pinned, and the parts of a workspace that they must fit."""
 
+import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlparse
@@ -174,16 +176,12 @@ def find(name: str, alias: str, registry_uri: str) -> ModelRef:
         ModelError: there is none.
         RegistryAwayError: MLflow does not answer.
     """
-    try:
-        found = client(registry_uri).get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code not in ABSENT:
-            raise RegistryAwayError(f"{registry_uri}: MLflow does not answer: {error}") from error
-        raise ModelError(
-            f"{registry_uri}: no version of {name} has the alias {alias} ({error}); jobs.train_selector and "
-            "jobs.train_generator register the models, run jobs.pipeline"
-        ) from error
-    return _ref(found, alias, registry_uri)
+    missing = (
+        f"no version of {name} has the alias {alias} in the registry; jobs.train_selector and jobs.train_generator "
+        "register the models, run jobs.pipeline"
+    )
+    with _asking(registry_uri, missing):
+        return _ref(client(registry_uri).get_model_version_by_alias(name, alias), alias, registry_uri)
 
 
 def find_version(name: str, version: str, registry_uri: str) -> ModelRef:
@@ -193,13 +191,19 @@ def find_version(name: str, version: str, registry_uri: str) -> ModelRef:
         ModelError: there is none.
         RegistryAwayError: MLflow does not answer.
     """
+    with _asking(registry_uri, f"no version {version} of {name}"):
+        return _ref(client(registry_uri).get_model_version(name, version), "", registry_uri)
+
+
+@contextlib.contextmanager
+def _asking(registry_uri: str, missing: str) -> Iterator[None]:
+    """What MLflow's refusals mean: that something is `missing`, or that MLflow is away."""
     try:
-        found = client(registry_uri).get_model_version(name, version)
+        yield
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise RegistryAwayError(f"{registry_uri}: MLflow does not answer: {error}") from error
-        raise ModelError(f"{registry_uri}: no version {version} of {name} ({error})") from error
-    return _ref(found, "", registry_uri)
+        raise ModelError(f"{registry_uri}: {missing} ({error})") from error
 
 
 def _ref(found: ModelVersion, alias: str, registry_uri: str) -> ModelRef:
