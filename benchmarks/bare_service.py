@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import ShowcaseRequest
 from serve_apps.generator import Candidate, Generator, How
+from serve_apps.lookup import Wish
 from serve_apps.registry import resolve
-from serve_apps.selector import Selector, Wish
+from serve_apps.selector import Selector
 
 
 class Pair:
@@ -33,8 +34,8 @@ class Pair:
     def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
         """One showcase, by two calls."""
         wish = Wish(k=k, business_id=business_id, user_id=user_id)
-        [choice] = self.selector.choose(self.chooses, [wish])
-        [candidates] = self.generator.write_all(self.writes, [(choice.shown(wish), How())])
+        [selection] = self.selector.choose(self.chooses, [self.selector.look_up(wish, self.chooses.model.profile)])
+        [candidates] = self.generator.write_all(self.writes, [(selection, How())])
         return candidates
 
 

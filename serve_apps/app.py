@@ -12,20 +12,21 @@ from ray.serve.exceptions import BackPressureError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
 from serve_apps import models
-from serve_apps.access.deadline import cancelling
+from serve_apps.access.asgi import RefusedError
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
+from serve_apps.calls import insisting, resumed
 from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
 from serve_apps.generator import Candidate, Generator, How
+from serve_apps.lookup import Missing, Selection, Wish
 from serve_apps.models import Bundle, Parts
 from serve_apps.registry import Registry, keep_served, resolve
-from serve_apps.selector import Selection, Selector, Wish
-from showcases.catalog import CatalogError, NotFoundError
+from serve_apps.selector import Selector
 
 READY_TIMEOUT_S = 5
 WARM_TIMEOUT_S = 300
-NOT_THE_MODEL = (NotFoundError, CatalogError, BackPressureError, RequestCancelledError)  # of what can go wrong
+NOT_THE_MODEL = (RefusedError, BackPressureError, RequestCancelledError)  # of what can go wrong
 
 
 @serve.ingress()
@@ -52,30 +53,42 @@ class Gateway:
         await asyncio.gather(*loading)
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+        """
+        Raises:
+            CatalogError: an id of the wish isn't known, or can't be one.
+        """
         with self._told_if_failed(bundle):
-            selection = await cancelling(self._selector.select.remote(wish, bundle.selector))
+            selection = await insisting("selector", lambda: self._selector.select.remote(wish, bundle.selector))
+        if isinstance(selection, Missing):
+            raise selection.error()
         self.champions.tell(bundle, failed=False)
         return selection
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         with self._told_if_failed(bundle):
-            candidates = await cancelling(self._generator.write.remote(selection, how, bundle.generator))
+            candidates = await insisting(
+                "generator", lambda: self._generator.write.remote(selection, how, bundle.generator)
+            )
         self._tell_text(bundle, candidates[0])
         return candidates
 
     async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
+        with self._told_if_failed(bundle):
+            async for piece in resumed("generator", lambda: self._pieces(selection, how, bundle)):
+                yield piece
+
+    async def _pieces(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
         pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator)
         try:
-            with self._told_if_failed(bundle):
-                async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
-                    yield piece
+            async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
+                yield piece
         except (asyncio.CancelledError, GeneratorExit):  # the deadline, or nobody listens any more
             pieces.cancel()
             raise
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         with self._told_if_failed(bundle):
-            candidate = await cancelling(self._generator.finish.remote(text, selection, how))
+            candidate = await insisting("generator", lambda: self._generator.finish.remote(text, selection, how))
         self._tell_text(bundle, candidate)
         return candidate
 

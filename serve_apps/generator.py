@@ -12,9 +12,9 @@ from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import Tone
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
+from serve_apps.lookup import Selection
 from serve_apps.models import ModelRef
 from serve_apps.registry import weights
-from serve_apps.selector import Selection
 from showcases.generator import GeneratorPredictor
 from showcases.generator.citations import cite, keep_supported
 from showcases.generator.rules import mentions

@@ -17,7 +17,7 @@ from ray import serve
 
 from serve_apps.access.protect import announcement
 from serve_apps.app import build_app
-from serve_apps.args import ShowcaseArgs, runtime_env
+from serve_apps.args import SERVE_ENV, ShowcaseArgs, runtime_env
 from showcases.errors import ConfigError, ShowcasesError
 
 APP = "showcases"
@@ -92,7 +92,8 @@ def _ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **SERVE_ENV}.items():
+        os.environ.setdefault(name, value)
     ray.init(address="local", include_dashboard=False, runtime_env=runtime_env(), logging_level=logging.WARNING)
     try:
         yield

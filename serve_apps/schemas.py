@@ -65,6 +65,7 @@ class Shown(BaseModel):
     """The photos, in the order chosen."""
 
     business_id: str | None = Field(description="Null where candidates were given by id.")
+    theta: float = Field(description="The quality/diversity dial as it stood: the request's, or the model's own.")
     photos: list[ShownPhoto]
 
 
@@ -145,6 +146,12 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str
+
+
+class StreamedProblem(Problem):
+    """Why a streamed answer ends before its time; its status and headers were sent before."""
+
+    retry_after: int | None = Field(None, description="Seconds after which another try may do; Retry-After elsewhere.")
 
 
 class Ready(BaseModel):

@@ -4,39 +4,40 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
-from serve_apps.access.admission import SaturatedError, degraded
+from serve_apps.access.admission import SaturatedError
+from serve_apps.access.asgi import RefusedError
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
 from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
+from serve_apps.lookup import Selection, Wish
 from serve_apps.models import Bundle
 from serve_apps.schemas import (
     Degraded,
     ExplanationAnswer,
     ModelVersion,
-    Problem,
     SelectionAnswer,
     Sentence,
     Showcase,
     ShownPhoto,
+    StreamedProblem,
     Text,
     Timings,
 )
-from serve_apps.selector import Selection, Wish
-from showcases.catalog import Catalog
+from showcases.catalog import Catalog, CatalogError
 
 logger = logging.getLogger("ray.serve")
 NO_TEXT = Candidate([], 0, [])
+Result = TypeVar("Result")
 STREAM = "text/event-stream"
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -73,16 +74,20 @@ def install(api: FastAPI, backend: Backend) -> None:
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
         """
         ask = _Ask(backend, request, asked)
-        selection = await ask.select(asked, asked)
-        return SelectionAnswer(**ask.facts(selection), business_id=asked.business_id, photos=shown(selection))
+        selection = await ask.insisting(lambda: ask.select(asked, asked))
+        return SelectionAnswer(**ask.facts(selection), **chosen(asked, selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
     async def make_explanation(asked: ExplanationRequest, request: Request) -> ExplanationAnswer:
         """Write about photos that are given by id, in the person's vein."""
         ask = _Ask(backend, request, asked)
-        selection = await ask.select(asked, None, photo_ids=asked.photo_ids, as_given=True, k=len(asked.photo_ids))
-        candidates = await ask.write(selection, how_of(asked))
-        return ExplanationAnswer(**ask.facts(selection), **texts(candidates))
+
+        async def explanation() -> ExplanationAnswer:
+            given = {"photo_ids": asked.photo_ids, "as_given": True, "k": len(asked.photo_ids)}
+            selection = await ask.select(asked, None, **given)
+            return ExplanationAnswer(**ask.facts(selection), **texts(await ask.write(selection, how_of(asked))))
+
+        return await ask.insisting(explanation)
 
     @api.post("/v1/showcases", response_model=Showcase, responses={**refusals, **STREAMED}, tags=["showcases"])
     async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase | StreamingResponse:
@@ -94,13 +99,10 @@ def install(api: FastAPI, backend: Backend) -> None:
         """
         ask = _Ask(backend, request, asked)
         if STREAM in request.headers.get("accept", ""):
-            await ask.check(asked, asked)
-            return StreamingResponse(_events(ask, asked), media_type=STREAM, headers={"Cache-Control": "no-store"})
-        selection = await ask.select(asked, asked)
-        if without := ask.without_text():
-            return ask.showcase(asked, selection, [NO_TEXT], without)
-        candidates = await ask.write(selection, how_of(asked))
-        return ask.showcase(asked, selection, candidates)
+            selection = await ask.insisting(lambda: ask.select(asked, asked))  # or a refusal, before anything is told
+            events = _events(ask, asked, selection)
+            return StreamingResponse(events, media_type=STREAM, headers={"Cache-Control": "no-store"})
+        return await ask.insisting(lambda: _showcase(ask, asked))
 
 
 class _Ask:
@@ -125,37 +127,41 @@ class _Ask:
             yield
         self.took[stage] = time.perf_counter() - started
 
-    def without_text(self) -> Degraded | None:
-        """Whether the generator has no place: then photos alone are better than nothing."""
-        key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
-        marker = degraded(self.stages["generator"], key, deadline)
-        return None if marker is None else Degraded(stage=marker.without, retry_after=marker.retry_after)
-
-    async def check(self, person: PersonAsked, pool: PoolAsked | None) -> None:
-        """
-        Raises:
-            NotFoundError: no such user or business.
-        """
-        catalog = self.backend.catalog
-        if pool is not None and pool.business_id is not None:
-            await run_in_threadpool(catalog.business, pool.business_id)
-        if person.user_id is not None:
-            await run_in_threadpool(catalog.user, person.user_id)
+    async def insisting(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Work with the models; where the candidate fails, the champion does it."""
+        try:
+            return await work()
+        except (RefusedError, CatalogError):
+            raise
+        except Exception:
+            champion = self.backend.champions.champion
+            if self.bundle == champion:
+                raise
+            logger.exception("request %s: %s failed, %s answers", self.request_id, self.bundle, champion)
+            self.bundle = champion
+            return await work()
 
     async def select(self, person: PersonAsked, pool: PoolAsked | None, **more: Any) -> Selection:
-        """The photos; `more` are fields of the Wish that stand in for a pool."""
-        await self.check(person, pool)
+        """The photos; `more` are fields of the Wish that stand in for a pool.
+
+        Raises:
+            CatalogError: no such user, business or photo, or an id that can't be one.
+        """
         wish = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
         if pool is not None:
             wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
-        if wish.get("photo_ids"):
-            await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
         async with self.place("selection"):
             return await self.backend.select(Wish(**wish), self.bundle)
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
         async with self.place("explanation"):
             return await self.backend.write(selection, how, self.bundle)
+
+    def problem(self, status: int, detail: str, retry_after: int | None = None) -> StreamedProblem:
+        title = HTTPStatus(status).phrase
+        return StreamedProblem(
+            title=title, status=status, detail=detail, request_id=self.request_id, retry_after=retry_after
+        )
 
     def facts(self, selection: Selection) -> dict[str, Any]:
         """What every answer says."""
@@ -175,40 +181,52 @@ class _Ask:
         candidates: list[Candidate],
         without: Degraded | None = None,
     ) -> Showcase:
-        facts = {**self.facts(selection), **texts(candidates)}
-        return Showcase(**facts, business_id=asked.business_id, photos=shown(selection), degraded=without)
+        facts = {**self.facts(selection), **texts(candidates), **chosen(asked, selection)}
+        return Showcase(**facts, degraded=without)
 
 
-async def _events(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
+async def _showcase(ask: _Ask, asked: ShowcaseRequest) -> Showcase:
+    selection = await ask.select(asked, asked)
+    try:
+        candidates = await ask.write(selection, how_of(asked))
+    except SaturatedError as error:
+        return ask.showcase(asked, selection, [NO_TEXT], _without(error))
+    return ask.showcase(asked, selection, candidates)
+
+
+async def _events(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[str]:
     """Server-sent events: photos first, then the text as it is written, then the answer that `make_showcase` gives."""
     try:
-        async for one in _steps(ask, asked):
+        async for one in _steps(ask, asked, selection):
             yield one
-    except SaturatedError as error:
-        told = Problem(
-            title=HTTPStatus(error.status).phrase, status=error.status, detail=error.detail, request_id=ask.request_id
-        )
-        yield event("problem", told.model_dump())
+    except RefusedError as error:
+        wait = error.headers.get("retry-after")
+        told = ask.problem(error.status, error.detail, None if wait is None else int(wait))
+        yield event("problem", told.model_dump(exclude_none=True))
     except Exception:  # the answer has begun: its status can't be changed any more
         logger.exception("request %s failed while it was streamed", ask.request_id)
-        detail = "something failed here; the service's log has more under this request id"
-        told = Problem(title="Internal Server Error", status=500, detail=detail, request_id=ask.request_id)
-        yield event("problem", told.model_dump())
+        told = ask.problem(500, "something failed here; the service's log has more under this request id")
+        yield event("problem", told.model_dump(exclude_none=True))
 
 
-async def _steps(ask: _Ask, asked: ShowcaseRequest) -> AsyncIterator[str]:
-    selection = await ask.select(asked, asked)
+async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[str]:
     yield event("photos", {"photos": [photo.model_dump() for photo in shown(selection)]})
-    if without := ask.without_text():
-        yield event("showcase", ask.showcase(asked, selection, [NO_TEXT], without).model_dump())
-        return
     how, told = how_of(asked), ""
-    async with ask.place("explanation"):
-        async for piece in ask.backend.stream(selection, how, ask.bundle):
-            told += piece
-            yield event("text", {"piece": piece})
-        candidate = await ask.backend.finish(told, selection, how, ask.bundle)
+    try:
+        async with ask.place("explanation"):
+            async for piece in ask.backend.stream(selection, how, ask.bundle):
+                told += piece
+                yield event("text", {"piece": piece})
+            candidate = await ask.backend.finish(told, selection, how, ask.bundle)
+    except SaturatedError as error:
+        yield event("showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump())
+        return
     yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
+
+
+def _without(error: SaturatedError) -> Degraded:
+    """Photos alone are better than nothing."""
+    return Degraded(stage=error.stage, retry_after=error.retry_after)
 
 
 def event(name: str, data: dict[str, Any]) -> str:
@@ -219,6 +237,11 @@ def event(name: str, data: dict[str, Any]) -> str:
 def how_of(asked: TextAsked) -> How:
     fields = asked.model_dump(include=set(How.__dataclass_fields__))
     return How(**{**fields, "include": tuple(asked.include), "exclude": tuple(asked.exclude)})
+
+
+def chosen(asked: PoolAsked, selection: Selection) -> dict[str, Any]:
+    """The photos, and what they were chosen by."""
+    return {"business_id": asked.business_id, "theta": selection.theta, "photos": shown(selection)}
 
 
 def shown(selection: Selection) -> list[ShownPhoto]:

@@ -9,7 +9,6 @@ import math
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from serve_apps.access.asgi import RefusedError
@@ -153,18 +152,3 @@ class Admission:
 
     def _learn(self, seconds: float) -> None:
         self.mean_s += WEIGHT * (max(seconds, 1e-3) - self.mean_s)
-
-
-@dataclass(frozen=True)
-class Degraded:
-    """Marks an answer that lacks a part: photos without text."""
-
-    without: str
-    reason: Reason
-    retry_after: int  # s, after which the whole should be had
-
-
-def degraded(stage: Admission, key_id: str | None = None, deadline: float | None = None) -> Degraded | None:
-    """What to answer without, where a stage has no place for such a request; None where it has."""
-    refused = stage.saturated(key_id, deadline)
-    return None if refused is None else Degraded(stage.stage, refused.reason, refused.retry_after)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from serve_apps.access.admission import Admission, SaturatedError, degraded
+from serve_apps.access.admission import Admission, SaturatedError
 from serve_apps.access.config import StageLimits
 
 
@@ -178,21 +178,5 @@ def test_cancelled_waiters_give_their_place_up() -> None:
         assert work.started == ["0", "3"]
         await work.end("3")
         assert admission.running == admission.waiting == 0 and not admission._held
-
-    asyncio.run(run())
-
-
-def test_photos_without_text_while_the_generator_is_saturated() -> None:
-    async def run() -> None:
-        admission = stage(1, 0, expected_s=3)
-        assert degraded(admission) is None
-        async with admission.slot():
-            marker = degraded(admission)
-            assert marker is not None and (marker.without, marker.reason, marker.retry_after) == (
-                "generator",
-                "full",
-                3,
-            )
-        assert degraded(admission) is None
 
     asyncio.run(run())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import httpx
@@ -12,8 +13,9 @@ import pytest
 from serve_apps.access.config import AccessConfig, StageLimits
 from serve_apps.api import create_api
 from serve_apps.generator import Candidate, How, Written
+from serve_apps.lookup import Selection, Wish
 from serve_apps.models import Bundle, ModelRef
-from serve_apps.selector import Selection, Wish
+from showcases.catalog import NotFoundError
 
 WISH = {"keywords": ["soup"], "business_id": "b", "k": 1}
 
@@ -25,12 +27,12 @@ class Models:
         refs = (ModelRef(name, "1", "champion", "nowhere", "nowhere") for name in ("selector", "generator"))
         bundle = Bundle(*refs, "space")
         self.champions = SimpleNamespace(answering=lambda key: bundle)
-        self.catalog = SimpleNamespace(business=len, user=len, photos=len)  # all are known
+        self.catalog = SimpleNamespace()
         self.feedback = SimpleNamespace()
         self.may_write = asyncio.Event()
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
-        return Selection(["p1"], [1.0], np.zeros((1, 2)), np.zeros((0, 2)), 1, 0, 0)
+        return Selection(["p1"], [1.0], np.zeros((1, 2)), np.zeros((0, 2)), 1, 0, 0, 3.0)
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         await self.may_write.wait()
@@ -67,5 +69,59 @@ def test_photos_come_without_text_while_the_generator_is_full(accept: str) -> No
             whole = (await first).json()
             assert whole["degraded"] is None and [row["text"] for row in whole["sentences"]] == ["The soup."]
             assert (await client.post("/v1/showcases", json=WISH)).json()["degraded"] is None
+
+    asyncio.run(scene())
+
+
+class Failing(Models):
+    """Its candidate can't select, or can't write."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self.at, self.champion = at, self.champions.answering("")
+        self.candidate = Bundle(
+            *(replace(ref, version="2") for ref in (self.champion.selector, self.champion.generator)), "space"
+        )
+        self.champions = SimpleNamespace(answering=lambda key: self.candidate, champion=self.champion)
+        self.may_write.set()
+
+    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+        self.require("select", bundle)
+        return await super().select(wish, bundle)
+
+    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
+        self.require("write", bundle)
+        return await super().write(selection, how, bundle)
+
+    def require(self, step: str, bundle: Bundle) -> None:
+        if step == self.at and bundle is self.candidate:
+            raise RuntimeError("the candidate is broken")
+
+
+@pytest.mark.parametrize("at", ["select", "write"])
+def test_where_the_candidate_fails_the_champion_answers_it_all(at: str) -> None:
+    async def scene() -> None:
+        transport = httpx.ASGITransport(create_api(Failing(at)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.post("/v1/showcases", json=WISH)
+            assert answer.status_code == 200 and answer.json()["sentences"]
+            assert {role: model["version"] for role, model in answer.json()["models"].items()} == {
+                "selector": "1",
+                "generator": "1",
+            }
+
+    asyncio.run(scene())
+
+
+def test_what_is_refused_is_refused_before_a_stream_begins() -> None:
+    class Knowing(Models):
+        async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+            raise NotFoundError("no business 'b' in the catalog")
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(create_api(Knowing()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.post("/v1/showcases", json=WISH, headers={"Accept": "text/event-stream"})
+            assert answer.status_code == 404 and answer.json()["detail"] == "no business 'b' in the catalog"
 
     asyncio.run(scene())
