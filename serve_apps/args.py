@@ -14,6 +14,7 @@ from showcases.artifacts import Workspace
 SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it starts
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # calls between replicas go by gRPC, on one event loop a process
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # which that would switch on, and only HAProxy needs
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.proxy:middlewares",
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
 }
 HERE = Path(__file__).resolve().parent

@@ -27,7 +27,7 @@ READ = ("GET", "HEAD")
 RULES = (
     Rule(READ, r"/|/docs|/openapi\.json|/healthz|/readyz|/favicon\.ico|/web/[\w.-]+", None),
     Rule(READ, r"/v1/.*", "read"),
-    Rule(("POST",), r"/v1/(showcases|selections|explanations)(/.*)?", "read"),  # they ask, and change nothing
+    Rule(("POST",), r"/v1/(showcases|selections|explanations)(/.*)?", "read"),  # they ask
     Rule(("POST",), r"/v1/feedback(/.*)?", "write"),
     Rule(("PUT",), r"/v1/.*", "write"),
 )
@@ -38,3 +38,8 @@ def rule_for(scope: dict[str, Any]) -> Rule:
     """The first rule that covers a request, else OTHERS."""
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")).rstrip("/"))
     return next((rule for rule in RULES if rule.covers(scope["method"], path)), OTHERS)
+
+
+def changes_nothing(scope: dict[str, Any]) -> bool:
+    """Whether a request only asks, so that asking twice does no harm."""
+    return rule_for(scope).scope in (None, "read")
