@@ -12,7 +12,7 @@ from showcases.catalog.filters import CatalogError, NotFoundError
 from showcases.catalog.live import LiveTables
 from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
 from showcases.catalog.opened import Opened, open_served
-from showcases.catalog.own import merged
+from showcases.catalog.own import KEYS, merged
 from showcases.catalog.rows import (
     BusinessSummary,
     NearPhotos,
@@ -159,8 +159,18 @@ class Catalog:
                 review_id; perhaps none.
 
         Raises:
-            CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
+            CatalogError: an id can't be one or comes twice, also in another business of the tenant; a value is missing
+                or does not fit.
         """
+        photos = list(photos)
+        names = [str(row["photo_id"]) for row in photos if row.get("photo_id")]
+        sent = (
+            self._opened.live.find("live_photos", tenant, "photo_id", names, KEYS["photos"]).to_pylist()
+            if names
+            else []
+        )
+        if taken := next((row for row in sent if row["business_id"] != business_id), None):
+            raise CatalogError(f"photo {taken['photo_id']!r}: you sent it for the business {taken['business_id']!r}")
         self._put("live_photos", photos, photos_schema(self.dim), "business", business_id, tenant)
 
     def photos_of_business(self, business_id: str, tenant: str | None = None) -> PhotoRows:
@@ -216,14 +226,14 @@ class Catalog:
             NotFoundError: no such photo.
         """
         opened, where = self._opened, filters.equals("photo_id", photo_id, "photo")
-        table = None
         if tenant is not None:
-            table = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
-        if table is None or not table.num_rows:
-            table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
+            own = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
+            if own.num_rows:
+                return Photo(**own.slice(0, 1).to_pylist()[0], own=True)
+        table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
         if not table.num_rows:
             raise NotFoundError(f"no photo {photo_id!r} in the catalog")
-        return Photo(**table.slice(0, 1).to_pylist()[0])
+        return Photo(**table.to_pylist()[0])
 
     def business(self, business_id: str, tenant: str | None = None) -> BusinessSummary:
         """Summary of one business.
