@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
+import numpy as np
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
@@ -17,6 +18,7 @@ from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
+from serve_apps.follow import follow
 from serve_apps.generator import Candidate, Generator, How
 from serve_apps.models import Bundle, Parts
 from serve_apps.registry import Registry, keep_served, resolve
@@ -40,6 +42,7 @@ class Gateway:
         self._selector, self._generator = selector, generator
         keep = partial(keep_served, args, parts)
         self.champions = Champions(bundle, args.rollout, Registry(args, parts), self.warm, keep)
+        self._following = follow(self.catalog, args.rollout.reload_s)
         self._watching = asyncio.get_running_loop().create_task(self.champions.watch())
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -78,6 +81,12 @@ class Gateway:
             candidate = await cancelling(self._generator.finish.remote(text, selection, how))
         self._tell_text(bundle, candidate)
         return candidate
+
+    async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
+        return await cancelling(self._selector.embed_reviews.remote(texts))
+
+    async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
+        return await cancelling(self._selector.embed_photos.remote(photos))
 
     @contextlib.contextmanager
     def _told_if_failed(self, bundle: Bundle) -> Iterator[None]:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from ray import serve
 
-from serve_apps import models
+from serve_apps import arrivals, models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import MAX_PHOTOS
+from serve_apps.follow import follow
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
 from serve_apps.models import ModelRef
 from serve_apps.registry import weights
 from showcases.catalog import PhotoRows
 from showcases.clip import ClipEncoder
-from showcases.embeddings import EmbeddingTable, review_features
-from showcases.gest.sentences import split_sentences
 from showcases.selector import Profile, SelectorPredictor, user_profile
 
 
@@ -28,6 +27,7 @@ class Wish:
         business_id: its photos are the candidates, where there are no `photo_ids`.
         photo_ids: candidates; or, with `as_given`, the photos themselves, none of which is left out.
         theta: the quality/diversity dial; none is the model's.
+        tenant: whose own rows are looked at besides the published ones.
     """
 
     k: int
@@ -38,6 +38,7 @@ class Wish:
     user_id: str | None = None
     past_reviews: list[str] | None = None
     keywords: list[str] | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Selector:
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
         self.catalog = models.open_catalog(args)
+        self._following = follow(self.catalog, args.rollout.reload_s)
         self.encoder = models.load_encoder(args)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
@@ -95,6 +97,12 @@ class Selector:
     async def select(self, wish: Wish, model: ModelRef) -> Selection:
         """Select photos by this version; the wish's ids are in the catalog (the gateway has looked)."""
         return unless_failed(await self._choose((await self.versions.get(model), wish))).shown(wish)
+
+    async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
+        return await arrivals.embed_reviews(self.encoder, texts)
+
+    async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
+        return await arrivals.embed_photos(self.encoder, photos)
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
@@ -125,8 +133,8 @@ class Selector:
         places = set(candidates.business_ids)
         posted = keywords = np.zeros((0, self.catalog.dim), np.float32)
         if wish.user_id is not None:
-            features = self.catalog.reviews_of_user(wish.user_id).elsewhere(*places).features
-            posted = self.catalog.photos_of_user(wish.user_id).elsewhere(*places).vectors
+            features = self.catalog.reviews_of_user(wish.user_id, wish.tenant).elsewhere(*places).features
+            posted = self.catalog.photos_of_user(wish.user_id, wish.tenant).elsewhere(*places).vectors
         else:
             features = encode_reviews(self.encoder, wish.past_reviews or [])
             keywords = encode_keywords(self.encoder, wish.keywords or [])
@@ -136,9 +144,9 @@ class Selector:
 
     def _candidates(self, wish: Wish) -> PhotoRows:
         if wish.photo_ids is not None:
-            return self.catalog.photos(wish.photo_ids)
+            return self.catalog.photos(wish.photo_ids, wish.tenant)
         assert wish.business_id is not None
-        return self.catalog.photos_of_business(wish.business_id)
+        return self.catalog.photos_of_business(wish.business_id, wish.tenant)
 
 
 @dataclass
@@ -173,12 +181,8 @@ def encode_reviews(encoder: ClipEncoder, texts: list[str]) -> np.ndarray:
 
     Texts without a letter or digit have none and are left out.
     """
-    said = split_sentences(texts)
-    ids = [f"{review}:{number}" for review, sentences in enumerate(said) for number in range(len(sentences))]
-    vectors = encoder.encode_text([sentence for sentences in said for sentence in sentences])
-    table = EmbeddingTable(ids, vectors, encoder.model_id)
-    features = review_features(table, [str(review) for review in range(len(texts))])
-    return np.array(list(features.values()), np.float32).reshape(-1, encoder.dim)
+    known = [vector for vector in arrivals.review_vectors(encoder, texts) if vector is not None]
+    return np.array(known, np.float32).reshape(-1, encoder.dim)
 
 
 def encode_keywords(encoder: ClipEncoder, keywords: list[str]) -> np.ndarray:

@@ -138,18 +138,19 @@ class _Ask:
         """
         catalog = self.backend.catalog
         if pool is not None and pool.business_id is not None:
-            await run_in_threadpool(catalog.business, pool.business_id)
+            await run_in_threadpool(catalog.business, pool.business_id, self.state.tenant)
         if person.user_id is not None:
-            await run_in_threadpool(catalog.user, person.user_id)
+            await run_in_threadpool(catalog.user, person.user_id, self.state.tenant)
 
     async def select(self, person: PersonAsked, pool: PoolAsked | None, **more: Any) -> Selection:
         """The photos; `more` are fields of the Wish that stand in for a pool."""
         await self.check(person, pool)
         wish = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
+        wish["tenant"] = self.state.tenant
         if pool is not None:
             wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
-        if wish.get("photo_ids"):
-            await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"])  # or 404, before it is in a batch
+        if wish.get("photo_ids"):  # or 404, before it is in a batch
+            await run_in_threadpool(self.backend.catalog.photos, wish["photo_ids"], self.state.tenant)
         async with self.place("selection"):
             return await self.backend.select(Wish(**wish), self.bundle)
 

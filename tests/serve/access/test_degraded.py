@@ -25,7 +25,9 @@ class Models:
         refs = (ModelRef(name, "1", "champion", "nowhere", "nowhere") for name in ("selector", "generator"))
         bundle = Bundle(*refs, "space")
         self.champions = SimpleNamespace(answering=lambda key: bundle)
-        self.catalog = SimpleNamespace(business=len, user=len, photos=len)  # all are known
+        self.catalog = SimpleNamespace(
+            **dict.fromkeys(("business", "user", "photos"), lambda *_: None)
+        )  # all are known
         self.feedback = SimpleNamespace()
         self.may_write = asyncio.Event()
 
