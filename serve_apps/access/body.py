@@ -35,15 +35,15 @@ class Body:
         with self.room.held() if uploads else contextlib.nullcontext() as held:
             try:
                 async with asyncio.timeout(seconds):
-                    body = await _read(receive, at_most, held)
+                    whole = [await _read(receive, at_most, held)]
             except TimeoutError:
                 raise RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE) from None
             except ClientLeftError:
                 return
-            _require_kind(scope, bool(body))  # where neither header had told that there is one
+            _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
             if not uploads:
-                require_plain_json(body, self.limits)
-            await self.app(scope, _replayed(body, receive), send)
+                require_plain_json(whole[0], self.limits)
+            await self.app(scope, _replayed(whole, receive), send)
 
     def _require_length(self, scope: Scope, uploads: bool) -> int:
         """The number of bytes that the body may have."""
@@ -105,15 +105,13 @@ async def _read(receive: Receive, at_most: int, held: Held | None) -> bytes:
             return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
+def _replayed(whole: list[bytes], receive: Receive) -> Receive:
+    """Gives the body away: it lives no longer than the handler needs it."""
 
     async def heard() -> Message:
-        nonlocal told
-        if told:
+        if not whole:
             return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": whole.pop(), "more_body": False}
 
     return heard
 

@@ -25,7 +25,7 @@ class Limits(BaseModel):
     upload_photos: PositiveInt = 20  # of one request
     upload_bytes: PositiveInt = 32 * 1024 * 1024  # body of a request that brings photos
     upload_s: PositiveFloat = 60.0  # as body_s, of those
-    uploads_bytes: PositiveInt = 128 * 1024 * 1024  # bodies of all such requests under way, of each gateway process
+    uploads_bytes: PositiveInt = 64 * 1024 * 1024  # bodies of all such requests under way, of each gateway process
     body_s: PositiveFloat = 10.0  # from the first look at the body to its last byte
     deadline_s: PositiveFloat = 30.0  # for an answer, where the request asks for no sooner one
 

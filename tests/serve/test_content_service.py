@@ -43,7 +43,7 @@ def test_a_new_user_and_a_new_business_have_a_showcase_at_once(client: httpx.Cli
     shown = client.get(showcase["photos"][0]["url"])
     assert shown.headers["cache-control"] == "private, no-cache"
     assert not Image.open(io.BytesIO(shown.content)).getexif()
-    broken = client.put("/v1/businesses/sent-place-0/photos", files=form({"fine": jpeg(), "broken": jpeg()[:500]}))
+    broken = client.put("/v1/businesses/sent-place-0/photos", files=form({"fine": jpeg(), "broken": jpeg()[:900]}))
     assert broken.status_code == 422 and "photo 'broken'" in broken.json()["detail"]
     left = client.get("/v1/businesses/sent-place-0/photos").json()["photo_ids"]
     assert sorted(left) == sorted(pictures)

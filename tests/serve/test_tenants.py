@@ -1,14 +1,15 @@
 """What one tenant sends does not exist for another, by every route; what is published both see."""
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
+from serve_apps import keys as command
 from serve_apps.access.config import AccessConfig
 from showcases.catalog import presence
-from tests.serve.access.helpers import create
 from tests.serve.content import Client, jpeg, make_api, tiny_encoder
 from tests.unit.catalog.made_up import PHOTOS, write
 
@@ -16,19 +17,21 @@ USER, PLACE, PHOTO = "own-user", "own-place", "own-photo"
 KNOWN = {"user_id": "u0", "business_id": "b0"}
 
 
+def key(root: Path, *options: str) -> str:
+    """A new key, as the command prints it."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        command.main(["create", "--root", str(root), *options])
+    return out.getvalue().strip()
+
+
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Client]:
     """By tenant; acme has sent a user, a photo of a new business, and one of a published business."""
     root = tmp_path_factory.mktemp("tenants")
     write(str(root / "catalog"))
-    lines: list[str] = []
-    capsys: Any = type("", (), {"readouterr": lambda self: type("", (), {"out": lines[-1]})})()
+    scopes = ("--scopes", "read,write", "--rate", "1000")
+    tokens = {name: key(root, "--tenant", name, *scopes) for name in ("acme", "other")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "builtins.print", lambda *said, **_: lines.append(str(said[0])) if "sc_" in str(said[0]) else None
-        )
-        scopes = ("--scopes", "read,write", "--rate", "1000")
-        tokens = {name: create(root, capsys, *scopes, "--tenant", name) for name in ("acme", "other")}
         patch.setattr(presence, "FRESH_S", 0.02)
         api = make_api(root / "catalog", tiny_encoder(), AccessConfig(keys=str(root)))
         made = {name: Client(api, token) for name, token in tokens.items()} | {"nobody": Client(api)}
@@ -104,14 +107,13 @@ def test_two_tenants_may_use_the_same_names(clients: dict[str, Client]) -> None:
     assert reviews("acme") == ["By acme."]
 
 
-def test_a_reader_may_not_send(clients: dict[str, Client], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_reader_may_not_send(clients: dict[str, Client], tmp_path: Path) -> None:
     write(str(tmp_path / "catalog"))
-    token = create(tmp_path, capsys, "--scopes", "read")
-    api: FastAPI = make_api(
-        tmp_path / "catalog", clients["acme"].api.state.models.encoder, AccessConfig(keys=str(tmp_path))
-    )
+    token = key(tmp_path, "--tenant", "acme", "--scopes", "read")
+    encoder = clients["acme"].api.state.models.encoder
+    reader = Client(make_api(tmp_path / "catalog", encoder, AccessConfig(keys=str(tmp_path))), token)
     for answer in (
-        Client(api, token).put_photos("b0", {"p": jpeg()}),
-        Client(api, token)("PUT", "/v1/users/u0/reviews", json={"reviews": []}),
+        reader.put_photos("b0", {"p": jpeg()}),
+        reader("PUT", "/v1/users/u0/reviews", json={"reviews": []}),
     ):
         assert answer.status_code == 403 and "the scope write" in answer.json()["detail"]

@@ -12,7 +12,7 @@ from showcases.catalog.filters import CatalogError, NotFoundError
 from showcases.catalog.live import LiveTables
 from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
 from showcases.catalog.opened import Opened, open_served
-from showcases.catalog.own import KEYS, merged
+from showcases.catalog.own import merged
 from showcases.catalog.rows import (
     BusinessSummary,
     NearPhotos,
@@ -25,7 +25,7 @@ from showcases.catalog.rows import (
     review_rows,
 )
 from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
-from showcases.catalog.sent import rows_of
+from showcases.catalog.sent import require_free, rows_of
 from showcases.catalog.tables import connect, find, search
 from showcases.catalog.versions import Versions
 from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
@@ -163,14 +163,7 @@ class Catalog:
                 or does not fit.
         """
         photos = list(photos)
-        names = [str(row["photo_id"]) for row in photos if row.get("photo_id")]
-        sent = (
-            self._opened.live.find("live_photos", tenant, "photo_id", names, KEYS["photos"]).to_pylist()
-            if names
-            else []
-        )
-        if taken := next((row for row in sent if row["business_id"] != business_id), None):
-            raise CatalogError(f"photo {taken['photo_id']!r}: you sent it for the business {taken['business_id']!r}")
+        require_free(self._opened.live, photos, business_id, tenant)
         self._put("live_photos", photos, photos_schema(self.dim), "business", business_id, tenant)
 
     def photos_of_business(self, business_id: str, tenant: str | None = None) -> PhotoRows:
