@@ -30,9 +30,11 @@ class Body:
             await self.app(scope, receive, send)
             return
         uploads = rule_for(dict(scope)).body == "photos"
-        at_most = self._require_length(scope, uploads)
+        length, at_most = self._require_length(scope, uploads)
         seconds = self.limits.upload_s if uploads else self.limits.body_s
         with self.room.held() if uploads else contextlib.nullcontext() as held:
+            if held is not None:
+                held.cover(length)
             try:
                 async with asyncio.timeout(seconds):
                     whole = [await _read(receive, at_most, held)]
@@ -45,16 +47,14 @@ class Body:
                 require_plain_json(whole[0], self.limits)
             await self.app(scope, _replayed(whole, receive), send)
 
-    def _require_length(self, scope: Scope, uploads: bool) -> int:
-        """The number of bytes that the body may have."""
+    def _require_length(self, scope: Scope, uploads: bool) -> tuple[int, int]:
+        """The bytes that the body is said to have, 0 where nothing is said; and that it may have."""
         length = _declared(scope)
         _require_kind(scope, bool(length) or header(scope, "transfer-encoding") is not None)
         at_most = self.limits.upload_bytes if uploads else self.limits.json_bytes
         if length is not None and length > at_most:
             raise _too_large(at_most)
-        if uploads:
-            self.room.require(length or 0)
-        return at_most
+        return length or 0, at_most
 
 
 def require_plain_json(body: bytes, limits: Limits) -> None:
@@ -99,7 +99,7 @@ async def _read(receive: Receive, at_most: int, held: Held | None) -> bytes:
         if len(body) + len(piece) > at_most:
             raise _too_large(at_most)
         if held is not None:
-            held.add(len(piece))
+            held.cover(len(body) + len(piece))
         body += piece
         if not message.get("more_body", False):
             return bytes(body)

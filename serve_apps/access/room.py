@@ -14,35 +14,29 @@ class Held:
     def __init__(self, room: "Room") -> None:
         self.room, self.bytes = room, 0
 
-    def add(self, count: int) -> None:
-        """
+    def cover(self, total: int) -> None:
+        """Hold so many bytes in all, if it holds fewer.
+
         Raises:
-            RefusedError: 503, there is no room for so many more.
+            RefusedError: 503, there is no room for them now.
         """
-        self.room.require(count)
-        self.bytes += count
-        self.room.taken += count
+        more = max(0, total - self.bytes)
+        if self.room.taken + more > self.room.size:
+            headers = {"retry-after": str(RETRY_S), "connection": "close"}
+            said = f"uploads under way fill the memory kept for them; try again in {RETRY_S} s"
+            raise RefusedError(503, said, headers)
+        self.bytes += more
+        self.room.taken += more
 
 
 class Room:
     """Of one gateway process.
 
-    Bytes are counted as they come, not as they are announced: who announces much and sends slowly holds little.
+    What a request announces is held before a byte is read: else many would begin, and most be refused half way.
     """
 
     def __init__(self, size: int) -> None:
         self.size, self.taken = size, 0
-
-    def require(self, count: int) -> None:
-        """
-        Raises:
-            RefusedError: 503, there is no room for so many now.
-        """
-        if self.taken + count > self.size:
-            headers = {"retry-after": str(RETRY_S), "connection": "close"}
-            raise RefusedError(
-                503, f"uploads under way fill the memory kept for them; try again in {RETRY_S} s", headers
-            )
 
     @contextmanager
     def held(self) -> Iterator[Held]:

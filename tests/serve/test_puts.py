@@ -206,20 +206,22 @@ def test_the_bytes_of_all_uploads_under_way_are_bounded(uri: str, encoder: ClipE
     limits = Limits(uploads_bytes=10_000)
     api = make_api(uri, encoder, AccessConfig(limits=limits))
     place, kind = "/v1/businesses/bounded/photos", {"content-type": FORM}
+    whole = part("slow", jpeg(size=(40, 40))) + b"--x--"
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> Any:
-        yield part("slow", jpeg(size=(40, 40)))[:2000]
+        yield whole[:100]
         begun.set()
         await go_on.wait()
-        yield part("slow", jpeg(size=(40, 40)))[2000:] + b"--x--"
+        yield whole[100:]
 
     async def scene() -> None:
         transport = httpx.ASGITransport(app=api)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            first = asyncio.create_task(client.put(place, content=slow(), headers=kind))
+            announced = kind | {"content-length": str(len(whole))}  # held before it comes
+            first = asyncio.create_task(client.put(place, content=slow(), headers=announced))
             await begun.wait()
-            for content in (b"a" * 9000, _pieces(b"a" * 4000, b"a" * 5000)):
+            for content in (b"a" * (10_001 - len(whole)), _pieces(b"a" * 4000, b"a" * (6001 - len(whole)))):
                 refused = await client.put(place, content=content, headers=kind)
                 assert refused.status_code == 503 and refused.headers["retry-after"] == "5"
             asked = await client.put("/v1/users/u/reviews", json={"reviews": []})  # no upload
