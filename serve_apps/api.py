@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import feedback, problems, showcasing
+from serve_apps import feedback, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
@@ -19,7 +19,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
 Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 
 
-class Backend(showcasing.Backend, Protocol):
+class Backend(showcasing.Backend, puts.Backend, Protocol):
     """What the interface needs behind it."""
 
     feedback: feedback.FeedbackStore
@@ -29,6 +29,7 @@ class Backend(showcasing.Backend, Protocol):
 
 def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
     """The application: showcases, what there is to choose from, health, and the page; open without `access`."""
+    access = access or AccessConfig()
     api = FastAPI(
         title="Showcases",
         version="1",
@@ -39,10 +40,11 @@ def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
     problems.install(api)
     showcasing.install(api, backend)
     feedback.install(api, backend.feedback)
+    puts.install(api, backend, access)
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
-    protect(api, access or AccessConfig())
+    protect(api, access)
     return api
 
 
@@ -56,10 +58,12 @@ def _choices(api: FastAPI, backend: Backend) -> None:
         responses={**jpeg, **problems.responses(404, 422)},
         tags=["catalog"],
     )
-    def get_photo(photo_id: Identifier) -> Response:
-        """A photo. It never changes under its id."""
-        headers = {"Cache-Control": "public, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
-        return Response(catalog.photo(photo_id).bytes, media_type="image/jpeg", headers=headers)
+    def get_photo(photo_id: Identifier, request: Request) -> Response:
+        """A photo. A published one never changes under its id; one that was PUT may, and is its tenant's alone."""
+        photo = catalog.photo(photo_id, request.state.tenant)
+        kept = "private, no-cache" if photo.own else "public, max-age=86400, immutable"
+        headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
+        return Response(photo.bytes, media_type="image/jpeg", headers=headers)
 
     @api.get("/v1/businesses", response_model=list[Business], responses=problems.responses(422), tags=["catalog"])
     def list_businesses(limit: Limit = 50, query: Search = "") -> list[Business]:
@@ -72,9 +76,10 @@ def _choices(api: FastAPI, backend: Backend) -> None:
         responses=problems.responses(404, 422),
         tags=["catalog"],
     )
-    def list_photos(business_id: Identifier) -> BusinessPhotos:
+    def list_photos(business_id: Identifier, request: Request) -> BusinessPhotos:
         """All photos of a business: the candidates that a showcase is selected from."""
-        return BusinessPhotos(business_id=business_id, photo_ids=catalog.photos_of_business(business_id).ids)
+        found = catalog.photos_of_business(business_id, request.state.tenant)
+        return BusinessPhotos(business_id=business_id, photo_ids=found.ids)
 
     @api.get("/v1/users", response_model=list[User], responses=problems.responses(422), tags=["catalog"])
     def list_users(limit: Limit = 50, query: Search = "") -> list[User]:
@@ -87,9 +92,9 @@ def _choices(api: FastAPI, backend: Backend) -> None:
         responses=problems.responses(404, 422),
         tags=["catalog"],
     )
-    def list_reviews(user_id: Identifier) -> list[Review]:
+    def list_reviews(user_id: Identifier, request: Request) -> list[Review]:
         """What a user wrote."""
-        rows = catalog.reviews_of_user(user_id)
+        rows = catalog.reviews_of_user(user_id, request.state.tenant)
         columns = zip(rows.ids, rows.business_ids, rows.ratings, rows.texts, strict=True)
         return [Review(review_id=a, business_id=b, rating=c, text=d) for a, b, c, d in columns]
 
@@ -115,6 +120,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
             models=showcasing.versions(bundle),
             embedding_space=bundle.embedding_space,
             catalog=counts,
+            catalog_version=backend.catalog.version,
             candidate=showcasing.versions(candidate) if candidate else None,
             candidate_share=champions.config.candidate_share if candidate else 0,
             rolled_back=champions.rolled_back,

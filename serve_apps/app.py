@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
+import numpy as np
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
@@ -18,6 +19,7 @@ from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.calls import insisting, resumed
 from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
+from serve_apps.follow import follow
 from serve_apps.generator import Candidate, Generator, How
 from serve_apps.lookup import Missing, Selection, Wish
 from serve_apps.models import Bundle, Parts
@@ -41,6 +43,7 @@ class Gateway:
         self._selector, self._generator = selector, generator
         keep = partial(keep_served, args, parts)
         self.champions = Champions(bundle, args.rollout, Registry(args, parts), self.warm, keep)
+        self._following = follow(self.catalog, args.rollout.reload_s)
         self._watching = asyncio.get_running_loop().create_task(self.champions.watch())
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -91,6 +94,12 @@ class Gateway:
             candidate = await insisting("generator", lambda: self._generator.finish.remote(text, selection, how))
         self._tell_text(bundle, candidate)
         return candidate
+
+    async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
+        return await insisting("selector", lambda: self._selector.embed_reviews.remote(texts))
+
+    async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
+        return await insisting("selector", lambda: self._selector.embed_photos.remote(photos))
 
     @contextlib.contextmanager
     def _told_if_failed(self, bundle: Bundle) -> Iterator[None]:

@@ -148,6 +148,44 @@ class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
     )
 
 
+class ReviewPut(Asked):
+    """A review, as its user wrote it."""
+
+    review_id: Identifier
+    business_id: Identifier
+    text: Annotated[str, StringConstraints(max_length=8000)] = Field(
+        description="May be empty; then it has no feature."
+    )
+    rating: float | None = Field(None, ge=1, le=5)
+
+
+class ReviewsPut(Asked):
+    """All reviews that one caller keeps for a user."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "reviews": [
+                        {"review_id": "r-1", "business_id": BUSINESS, "text": "The ramen was rich.", "rating": 5},
+                        {"review_id": "r-2", "business_id": "somewhere-else", "text": "Great coffee, slow service."},
+                    ]
+                }
+            ]
+        },
+    )
+
+    reviews: list[ReviewPut] = Field(max_length=300, description="None takes back what was sent before.")
+
+    @model_validator(mode="after")
+    def each_once(self) -> Self:
+        ids = [review.review_id for review in self.reviews]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"review {twice[0]!r} comes twice")
+        return self
+
+
 class ModelAsked(Asked):
     """A model as an answer named it."""
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serve_apps import arrivals
 from showcases.catalog import Catalog, CatalogError, NotFoundError, PhotoRows
 from showcases.clip import ClipEncoder
-from showcases.embeddings import EmbeddingTable, review_features
-from showcases.gest.sentences import split_sentences
 from showcases.selector import Profile, user_profile
 
 
@@ -19,6 +18,7 @@ class Wish:
         business_id: its photos are the candidates, where there are no `photo_ids`.
         photo_ids: candidates; or, with `as_given`, the photos themselves, none of which is left out.
         theta: the quality/diversity dial; none is the model's.
+        tenant: whose own rows are looked at besides the published ones.
     """
 
     k: int
@@ -29,6 +29,7 @@ class Wish:
     user_id: str | None = None
     past_reviews: list[str] | None = None
     keywords: list[str] | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Lookup:
         places = set(candidates.business_ids)
         posted = keywords = np.zeros((0, self.catalog.dim), np.float32)
         if wish.user_id is not None:
-            features = self.catalog.reviews_of_user(wish.user_id).elsewhere(*places).features
-            posted = self.catalog.photos_of_user(wish.user_id).elsewhere(*places).vectors
+            features = self.catalog.reviews_of_user(wish.user_id, wish.tenant).elsewhere(*places).features
+            posted = self.catalog.photos_of_user(wish.user_id, wish.tenant).elsewhere(*places).vectors
         else:
             features = encode_reviews(self.encoder, wish.past_reviews or [])
             keywords = encode_keywords(self.encoder, wish.keywords or [])
@@ -139,9 +140,9 @@ class Lookup:
 
     def _candidates(self, wish: Wish) -> PhotoRows:
         if wish.photo_ids is not None:
-            return self.catalog.photos(wish.photo_ids)
+            return self.catalog.photos(wish.photo_ids, wish.tenant)
         assert wish.business_id is not None
-        return self.catalog.photos_of_business(wish.business_id)
+        return self.catalog.photos_of_business(wish.business_id, wish.tenant)
 
 
 def encode_reviews(encoder: ClipEncoder, texts: list[str]) -> np.ndarray:
@@ -149,12 +150,8 @@ def encode_reviews(encoder: ClipEncoder, texts: list[str]) -> np.ndarray:
 
     Texts without a letter or digit have none and are left out.
     """
-    said = split_sentences(texts)
-    ids = [f"{review}:{number}" for review, sentences in enumerate(said) for number in range(len(sentences))]
-    vectors = encoder.encode_text([sentence for sentences in said for sentence in sentences])
-    table = EmbeddingTable(ids, vectors, encoder.model_id)
-    features = review_features(table, [str(review) for review in range(len(texts))])
-    return np.array(list(features.values()), np.float32).reshape(-1, encoder.dim)
+    known = [vector for vector in arrivals.review_vectors(encoder, texts) if vector is not None]
+    return np.array(known, np.float32).reshape(-1, encoder.dim)
 
 
 def encode_keywords(encoder: ClipEncoder, keywords: list[str]) -> np.ndarray:

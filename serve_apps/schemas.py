@@ -108,6 +108,25 @@ class FeedbackAnswer(BaseModel):
     request_id: str
 
 
+class ReviewsKept(BaseModel):
+    """What is kept of a user's reviews that came."""
+
+    request_id: str
+    user_id: str
+    kept: int
+    with_feature: int = Field(description="Reviews that the models can read.")
+    without_feature: list[str] = Field(description="Ids of the others: their text has no letter or digit.")
+
+
+class PhotosKept(BaseModel):
+    """What is kept of a business' photos that came."""
+
+    request_id: str
+    business_id: str
+    kept: int
+    photo_ids: list[str] = Field(description="In the order sent.")
+
+
 class Business(BaseModel):
     """A business to choose."""
 
@@ -160,7 +179,8 @@ class Ready(BaseModel):
     status: str = "ready"
     models: dict[str, ModelVersion]
     embedding_space: str
-    catalog: dict[str, int] = Field(description="Rows by table.")
+    catalog: dict[str, int] = Field(description="Published rows by table.")
+    catalog_version: str = Field(description="That the gateway reads; jobs.publish makes a new one.")
     candidate: dict[str, ModelVersion] | None = Field(None, description="The bundle that answers some users.")
     candidate_share: float = Field(0, description="Of users that the candidate answers.")
     rolled_back: dict[str, str] = Field(

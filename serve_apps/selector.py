@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from ray import serve
 
-from serve_apps import models
+from serve_apps import arrivals, models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import MAX_PHOTOS
+from serve_apps.follow import follow
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
 from serve_apps.lookup import Asking, Lookup, Missing, Selection, Wish
 from serve_apps.models import ModelRef
@@ -23,7 +24,9 @@ class Selector:
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
         self.catalog = models.open_catalog(args)
-        self.look_up = Lookup(self.catalog, models.load_encoder(args))
+        self._following = follow(self.catalog, args.rollout.reload_s)
+        self.encoder = models.load_encoder(args)
+        self.look_up = Lookup(self.catalog, self.encoder)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
 
@@ -54,6 +57,12 @@ class Selector:
         except CatalogError as error:
             return Missing(str(error), isinstance(error, NotFoundError))
         return unless_failed(await self._choose((predictor, asking)))
+
+    async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
+        return await arrivals.embed_reviews(self.encoder, texts)
+
+    async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
+        return await arrivals.embed_photos(self.encoder, photos)
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""

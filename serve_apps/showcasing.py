@@ -148,6 +148,7 @@ class _Ask:
             CatalogError: no such user, business or photo, or an id that can't be one.
         """
         wish = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
+        wish["tenant"] = self.state.tenant
         if pool is not None:
             wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
         async with self.place("selection"):

@@ -1,11 +1,13 @@
 """The layer that reads bodies: no more, no longer and no deeper than the limits say, before anything parses them."""
 
 import asyncio
+import contextlib
 import re
 
 from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, header
 from serve_apps.access.config import Limits
-from serve_apps.access.routes import IMAGE_TYPES, rule_for
+from serve_apps.access.room import Held, Room
+from serve_apps.access.routes import TYPES, rule_for
 
 CLOSE = {"connection": "close"}  # the rest of the body is not read
 # A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
@@ -21,33 +23,38 @@ class Body:
 
     def __init__(self, app: App, limits: Limits) -> None:
         self.app, self.limits = app, limits
+        self.room = Room(limits.uploads_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        at_most = self._require_length(scope)
-        try:
-            async with asyncio.timeout(self.limits.body_s):
-                body = await _read(receive, at_most)
-        except TimeoutError:
-            raise RefusedError(408, f"the body was not whole after {self.limits.body_s:g} s", CLOSE) from None
-        except ClientLeftError:
-            return
-        _require_kind(scope, bool(body))  # where neither header had told that there is one
-        if rule_for(dict(scope)).body == "json":
-            require_plain_json(body, self.limits)
-        await self.app(scope, _replayed(body, receive), send)
+        uploads = rule_for(dict(scope)).body == "photos"
+        length, at_most = self._require_length(scope, uploads)
+        seconds = self.limits.upload_s if uploads else self.limits.body_s
+        with self.room.held() if uploads else contextlib.nullcontext() as held:
+            if held is not None:
+                held.cover(length)
+            try:
+                async with asyncio.timeout(seconds):
+                    whole = [await _read(receive, at_most, held)]
+            except TimeoutError:
+                raise RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE) from None
+            except ClientLeftError:
+                return
+            _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
+            if not uploads:
+                require_plain_json(whole[0], self.limits)
+            await self.app(scope, _replayed(whole, receive), send)
 
-    def _require_length(self, scope: Scope) -> int:
-        """The number of bytes that the body may have."""
+    def _require_length(self, scope: Scope, uploads: bool) -> tuple[int, int]:
+        """The bytes that the body is said to have, 0 where nothing is said; and that it may have."""
         length = _declared(scope)
         _require_kind(scope, bool(length) or header(scope, "transfer-encoding") is not None)
-        takes_image = rule_for(dict(scope)).body == "image"
-        at_most = self.limits.image_bytes if takes_image else self.limits.json_bytes
+        at_most = self.limits.upload_bytes if uploads else self.limits.json_bytes
         if length is not None and length > at_most:
             raise _too_large(at_most)
-        return at_most
+        return length or 0, at_most
 
 
 def require_plain_json(body: bytes, limits: Limits) -> None:
@@ -75,35 +82,36 @@ def _require_kind(scope: Scope, has_body: bool) -> None:
     if not has_body:
         return
     kind = (header(scope, "content-type") or "").partition(";")[0].strip().lower()
-    allowed = IMAGE_TYPES if rule_for(dict(scope)).body == "image" else ("application/json",)
-    if kind not in allowed:
-        raise RefusedError(415, f"the body is {kind or 'of no declared type'}; send {' or '.join(allowed)}", CLOSE)
+    wanted = TYPES[rule_for(dict(scope)).body]
+    if kind != wanted:
+        raise RefusedError(415, f"the body is {kind or 'of no declared type'}; send {wanted}", CLOSE)
     if (header(scope, "content-encoding") or "identity").lower() != "identity":
         raise RefusedError(415, "packed bodies are not read; send it without Content-Encoding", CLOSE)
 
 
-async def _read(receive: Receive, at_most: int) -> bytes:
+async def _read(receive: Receive, at_most: int, held: Held | None) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeftError
-        body += message.get("body", b"")
-        if len(body) > at_most:
+        piece = message.get("body", b"")
+        if len(body) + len(piece) > at_most:
             raise _too_large(at_most)
+        if held is not None:
+            held.cover(len(body) + len(piece))
+        body += piece
         if not message.get("more_body", False):
             return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
+def _replayed(whole: list[bytes], receive: Receive) -> Receive:
+    """Gives the body away: it lives no longer than the handler needs it."""
 
     async def heard() -> Message:
-        nonlocal told
-        if told:
+        if not whole:
             return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": whole.pop(), "more_body": False}
 
     return heard
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from showcases.photos import MAX_PIXELS
+
 
 class Limits(BaseModel):
     """What a request may be. What exceeds it is refused before a handler sees it."""
@@ -16,14 +18,20 @@ class Limits(BaseModel):
     json_depth: PositiveInt = 16  # objects and lists inside each other
     json_items: PositiveInt = 5_000  # values and names in the whole body
     text_bytes: PositiveInt = 32 * 1024  # the longest string of a JSON body, as sent
-    image_bytes: PositiveInt = 8 * 1024 * 1024  # body of a route that takes an image
-    image_pixels: PositiveInt = 40_000_000  # width times height
+    image_bytes: PositiveInt = 8 * 1024 * 1024  # one photo of an upload
+    image_pixels: Annotated[int, Field(gt=0, le=MAX_PIXELS)] = (
+        MAX_PIXELS  # width times height; the encoder takes no more
+    )
+    upload_photos: PositiveInt = 20  # of one request
+    upload_bytes: PositiveInt = 32 * 1024 * 1024  # body of a request that brings photos
+    upload_s: PositiveFloat = 60.0  # as body_s, of those
+    uploads_bytes: PositiveInt = 64 * 1024 * 1024  # bodies of all such requests under way, of each gateway process
     body_s: PositiveFloat = 10.0  # from the first look at the body to its last byte
     deadline_s: PositiveFloat = 30.0  # for an answer, where the request asks for no sooner one
 
 
 class StageLimits(BaseModel):
-    """How much one stage (the selector, the generator) holds, of each gateway process."""
+    """How much one stage (the selector, the generator, what arrives) holds, of each gateway process."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,5 +54,6 @@ class AccessConfig(BaseModel):
     stale_s: Annotated[PositiveFloat, Field(description="So long the last known keys count if unreadable.")] = 300.0
     flush_s: Annotated[PositiveFloat, Field(description="A restart forgets at most so much of the quota used.")] = 5.0
     limits: Limits = Limits()
+    arrivals: StageLimits = StageLimits(running=2, waiting=30)
     selector: StageLimits = StageLimits(running=32, waiting=64)
     generator: StageLimits = StageLimits(running=16, waiting=32)

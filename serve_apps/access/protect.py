@@ -37,7 +37,11 @@ def protect(api: FastAPI, config: AccessConfig) -> None:
         logger.warning(line)
     api.state.stages = {
         name: Admission(name, limits)
-        for name, limits in (("selector", config.selector), ("generator", config.generator))
+        for name, limits in (
+            ("selector", config.selector),
+            ("generator", config.generator),
+            ("arrivals", config.arrivals),
+        )
     }
     api.exception_handler(RefusedError)(_answer)
     for layer, options in reversed(

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from serve_apps.access.keys import Scope
 
-Body = Literal["json", "image"]
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+Body = Literal["json", "photos"]
+TYPES: dict[Body, str] = {"json": "application/json", "photos": "multipart/form-data"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ RULES = (
     Rule(READ, r"/v1/.*", "read"),
     Rule(("POST",), r"/v1/(showcases|selections|explanations)(/.*)?", "read"),  # they ask
     Rule(("POST",), r"/v1/feedback(/.*)?", "write"),
+    Rule(("PUT",), r"/v1/businesses/[^/]+/photos", "write", body="photos"),
     Rule(("PUT",), r"/v1/.*", "write"),
 )
 OTHERS = Rule((), "", "admin")

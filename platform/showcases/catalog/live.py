@@ -1,4 +1,4 @@
-"""What users sent to the service: two side tables beside the versions, read anew at every lookup.
+"""What users sent to the service: two side tables beside the versions, read anew at every lookup of a tenant that sent.
 
 A PUT is one append, so a reader sees all of its rows or none. Its rows carry a number above all that its group (a
 business' photos, a user's reviews, of one tenant) had before, and a reader takes only those of the highest number: two
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError
 from showcases.catalog.nearest import DISTANCE, nearest
+from showcases.catalog.presence import Presence
 from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
 from showcases.catalog.tables import connect, find
 
@@ -34,6 +35,7 @@ class LiveTables:
     """The side tables of one embedding space, by name; safe to use from several threads and processes."""
 
     tables: "Mapping[str, Table]"
+    presence: Mapping[str, Presence]
 
     @classmethod
     def create(cls, uri: str, space: str, dim: int, storage_options: Mapping[str, str]) -> None:
@@ -52,10 +54,11 @@ class LiveTables:
     @classmethod
     def open(cls, uri: str, space: str, storage_options: Mapping[str, str]) -> "LiveTables":
         database = connect(f"{uri}/{live_folder(space)}", storage_options, live=True)
-        return cls({name: database.open_table(name) for name in LIVE_GROUP})
+        tables = {name: database.open_table(name) for name in LIVE_GROUP}
+        return cls(tables, {name: Presence(table) for name, table in tables.items()})
 
     def put(self, name: str, tenant: str, group: str, rows: pa.Table) -> None:
-        """Replace all rows of a tenant's group by these, perhaps none.
+        """Replace all rows of a tenant's group by these, perhaps none; every process sees them when it returns.
 
         Args:
             name: of the table.
@@ -63,21 +66,25 @@ class LiveTables:
             rows: columns of the table without `tenant` and `put`.
         """
         table, mine = self.tables[name], self._mine(name, tenant, LIVE_GROUP[name], [group])
-        seen = pc.max(find(table, mine, ["put"])["put"]).as_py() or 0
+        seen, unknown_s = pc.max(find(table, mine, ["put"])["put"]).as_py() or 0, 0.0
         number = max(time.time_ns(), seen + 1)  # clocks of two writers may differ
         if rows.num_rows:
             own = {"tenant": pa.repeat(tenant, rows.num_rows), "put": pa.repeat(number, rows.num_rows)}
             columns = own | {column: rows[column] for column in rows.column_names}
             sent = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
             table.add(sent, on_bad_vectors="null")  # a review may have no feature; what is wrong was refused before
+            unknown_s = self.presence[name].note(tenant)
         _insist(lambda: table.delete(f"{mine} AND put < {number}"))
         stats: Any = table.stats()  # said to be an object, is a dict
         if stats["fragment_stats"]["num_small_fragments"] > FRAGMENTS:
             tidy(table)
+        time.sleep(unknown_s)
 
     def find(self, name: str, tenant: str, column: str, values: Sequence[str], columns: list[str]) -> pa.Table:
         """A tenant's rows whose `column` is one of these ids, of the last PUT of each group."""
         group = LIVE_GROUP[name]
+        if not self.presence[name].has(tenant):
+            return self.tables[name].schema.empty_table().select(columns)
         where, wanted = self._mine(name, tenant, column, values), sorted({*columns, group, "put"})
         for _ in range(TRIES):
             rows = find(self.tables[name], where, wanted)
@@ -110,6 +117,11 @@ class LiveTables:
         """As `nearest` of a table, among a tenant's photos, exactly."""
         mine = filters.equals("tenant", tenant, "tenant") + (f" AND {where}" if where else "")
         wanted = [*columns, "put"]
+        if not self.presence["live_photos"].has(tenant):
+            schema = pa.schema(
+                [*(self.tables["live_photos"].schema.field(name) for name in columns), (DISTANCE, pa.float32())]
+            )
+            return [schema.empty_table()] * len(vectors)
         asked = k
         while True:
             found = nearest(self.tables["live_photos"], vectors, asked, wanted, mine)

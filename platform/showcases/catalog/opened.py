@@ -43,7 +43,7 @@ class Opened:
         """Photos or reviews whose `column` is one of these ids, at least one."""
         where = filters.among(column, values, column.removesuffix("_id"))
         published = find(self.tables[name], where, columns)
-        if tenant is None:
+        if tenant is None or not self.live.presence[f"live_{name}"].has(tenant):
             return published
         return merged(published, self.live.find(f"live_{name}", tenant, column, values, columns), name)
 
@@ -52,7 +52,7 @@ class Opened:
         key = columns[0]
         found = find(self.tables[name], _equals(key, value), columns).to_pylist()
         summary = found[0] if found else {column: NOTHING.get(column, value) for column in columns}
-        if tenant is None:
+        if tenant is None or not any(presence.has(tenant) for presence in self.live.presence.values()):
             return summary
         photos = self.live.find("live_photos", tenant, key, [value], KEYS["photos"])
         reviews = self.live.find("live_reviews", tenant, key, [value], [*KEYS["reviews"], "text", "rating"])

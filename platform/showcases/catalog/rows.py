@@ -9,13 +9,14 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo with its JPEG; width and height in px."""
+    """One photo with its JPEG; width and height in px; `own` where a tenant sent it."""
 
     photo_id: str
     business_id: str
     bytes: bytes
     width: int
     height: int
+    own: bool = False
 
 
 @dataclass(frozen=True)

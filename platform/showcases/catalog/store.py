@@ -25,7 +25,7 @@ from showcases.catalog.rows import (
     review_rows,
 )
 from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
-from showcases.catalog.sent import rows_of
+from showcases.catalog.sent import require_free, rows_of
 from showcases.catalog.tables import connect, find, search
 from showcases.catalog.versions import Versions
 from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
@@ -159,8 +159,11 @@ class Catalog:
                 review_id; perhaps none.
 
         Raises:
-            CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
+            CatalogError: an id can't be one or comes twice, also in another business of the tenant; a value is missing
+                or does not fit.
         """
+        photos = list(photos)
+        require_free(self._opened.live, photos, business_id, tenant)
         self._put("live_photos", photos, photos_schema(self.dim), "business", business_id, tenant)
 
     def photos_of_business(self, business_id: str, tenant: str | None = None) -> PhotoRows:
@@ -216,14 +219,14 @@ class Catalog:
             NotFoundError: no such photo.
         """
         opened, where = self._opened, filters.equals("photo_id", photo_id, "photo")
-        table = None
         if tenant is not None:
-            table = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
-        if table is None or not table.num_rows:
-            table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
+            own = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
+            if own.num_rows:
+                return Photo(**own.slice(0, 1).to_pylist()[0], own=True)
+        table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
         if not table.num_rows:
             raise NotFoundError(f"no photo {photo_id!r} in the catalog")
-        return Photo(**table.slice(0, 1).to_pylist()[0])
+        return Photo(**table.to_pylist()[0])
 
     def business(self, business_id: str, tenant: str | None = None) -> BusinessSummary:
         """Summary of one business.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from showcases.artifacts import Workspace
-from showcases.catalog import Catalog, CatalogError, NotFoundError, live, located
+from showcases.catalog import Catalog, CatalogError, NotFoundError, live, located, presence
 from tests.unit.catalog.made_up import ATTACKS, DIM, PHOTOS, REVIEWS, write
 
 
@@ -31,6 +31,12 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = str(tmp_path_factory.mktemp("catalog"))
     write(place)
     return place
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant's first PUT waits for so long."""
+    monkeypatch.setattr(presence, "FRESH_S", 0.02)
 
 
 @pytest.fixture
@@ -111,6 +117,17 @@ def test_a_new_business_is_one_as_soon_as_it_has_photos(catalog: Catalog) -> Non
     catalog.put_photos("fresh-place", [], "own")
     with pytest.raises(NotFoundError):
         catalog.photos_of_business("fresh-place", "own")
+
+
+def test_a_photos_id_is_one_photo_of_its_tenant(catalog: Catalog) -> None:
+    catalog.put_photos("b1", [photo("mine")], "single")
+    with pytest.raises(CatalogError, match="photo 'mine': you sent it for the business 'b1'"):
+        catalog.put_photos("b3", [photo("else"), photo("mine")], "single")
+    assert "else" not in catalog.photos_of_business("b3", "single").ids
+    catalog.put_photos("b3", [photo("mine")], "another")
+    catalog.put_photos("b1", [], "single")
+    catalog.put_photos("b3", [photo("mine")], "single")
+    assert catalog.photo("mine", "single").business_id == "b3"
 
 
 def test_a_replaced_photo_that_is_not_yet_deleted_is_not_found(

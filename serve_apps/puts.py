@@ -1,0 +1,104 @@
+"""The routes that take new content: a user's reviews, a business' photos; usable as soon as they are answered."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import numpy as np
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+
+from serve_apps import problems
+from serve_apps.access.config import AccessConfig
+from serve_apps.asked import Identifier, ReviewsPut
+from serve_apps.schemas import PhotosKept, ReviewsKept
+from serve_apps.upload import photos_of, taken
+from showcases.catalog import Catalog
+
+STAGE = "arrivals"
+FORM = {
+    "requestBody": {
+        "description": "Files of JPEG, PNG or WEBP; each field's name is its photo's id. In a field `photos` it is the "
+        "file's name. No file at all takes back what was sent before.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+            }
+        },
+    }
+}
+
+
+class Backend(Protocol):
+    """The catalog, and the Selector's encoder."""
+
+    catalog: Catalog
+
+    async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]: ...
+
+    async def embed_photos(self, photos: list[bytes]) -> np.ndarray: ...
+
+
+def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
+    """Add the routes."""
+    refusals = problems.responses(413, 415, 422, 429, 503)
+    decoding = ThreadPoolExecutor(access.arrivals.running, "decode")  # one photo each, however many are given up
+
+    @api.put(
+        "/v1/users/{user_id}/reviews",
+        response_model=ReviewsKept,
+        responses=refusals,
+        tags=["content"],
+    )
+    async def put_reviews(user_id: Identifier, sent: ReviewsPut, request: Request) -> ReviewsKept:
+        """Replace what you sent as a user's reviews: published ones stay, unless one of yours has the same id.
+
+        They count from the next request on, for your tenant alone. The same request again changes nothing.
+        """
+        rows = [review.model_dump() for review in sent.reviews]
+        async with _place(request):
+            vectors = await backend.embed_reviews([row["text"] for row in rows])
+            rows = [{**row, "feature": vector} for row, vector in zip(rows, vectors, strict=True)]
+            await run_in_threadpool(backend.catalog.put_reviews, user_id, rows, request.state.tenant)
+        without = [row["review_id"] for row in rows if row["feature"] is None]
+        told = {"request_id": request.state.request_id, "kept": len(rows), "with_feature": len(rows) - len(without)}
+        return ReviewsKept(**told, user_id=user_id, without_feature=without)
+
+    @api.put(
+        "/v1/businesses/{business_id}/photos",
+        response_model=PhotosKept,
+        responses=refusals,
+        openapi_extra=FORM,
+        tags=["content"],
+    )
+    async def put_photos(business_id: Identifier, request: Request) -> PhotosKept:
+        """Replace what you sent as a business' photos: published ones stay, unless one of yours has the same id.
+
+        They can be shown from the next request on, to your tenant alone. One photo that can't be taken refuses all,
+        and nothing changes. Of a file nothing is kept but the picture: no place, no camera.
+        """
+        limits, form = access.limits, request.headers.get("content-type", "")
+        files = await run_in_threadpool(photos_of, await _body(request), form, limits)
+        loop = asyncio.get_running_loop()
+        rows: list[dict[str, Any]] = []
+        async with _place(request):
+            for name in list(files):
+                photo = await loop.run_in_executor(decoding, taken, name, files.pop(name), limits)
+                rows.append({"photo_id": name, "bytes": photo.data, "width": photo.width, "height": photo.height})
+            vectors = await backend.embed_photos([row["bytes"] for row in rows])
+            rows = [{**row, "vector": vector} for row, vector in zip(rows, vectors, strict=True)]
+            await run_in_threadpool(backend.catalog.put_photos, business_id, rows, request.state.tenant)
+        names = [row["photo_id"] for row in rows]
+        told: dict[str, Any] = {"request_id": request.state.request_id, "kept": len(names)}
+        return PhotosKept(**told, business_id=business_id, photo_ids=names)
+
+
+async def _body(request: Request) -> bytes:
+    """As `request.body()`, but the request keeps no copy."""
+    return b"".join([piece async for piece in request.stream() if piece])
+
+
+def _place(request: Request) -> AbstractAsyncContextManager[None]:
+    """A place among those who bring something."""
+    return request.app.state.stages[STAGE].slot(request.state.key_id, request.state.deadline)
