@@ -19,12 +19,14 @@ from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
 from serve_apps.generator import Candidate, Generator, How
 from serve_apps.models import Bundle, Parts
+from serve_apps.operations.carried import carried
 from serve_apps.registry import Registry, keep_served, resolve
 from serve_apps.selector import Selection, Selector, Wish
 from showcases.catalog import CatalogError, NotFoundError
 
 READY_TIMEOUT_S = 5
 WARM_TIMEOUT_S = 300
+LOGGING = {"log_level": "INFO", "enable_access_log": False}  # one line a request is serve_apps.operations' own
 NOT_THE_MODEL = (NotFoundError, CatalogError, BackPressureError, RequestCancelledError)  # of what can go wrong
 
 
@@ -35,7 +37,7 @@ class Gateway:
     def __init__(
         self, args: ShowcaseArgs, bundle: Bundle, parts: Parts, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
-        self.catalog, self._access = models.open_catalog(args), args.access
+        self.catalog, self._args = models.open_catalog(args), args
         self.feedback = FeedbackStore(args.workspace)
         self._selector, self._generator = selector, generator
         keep = partial(keep_served, args, parts)
@@ -43,7 +45,7 @@ class Gateway:
         self._watching = asyncio.get_running_loop().create_task(self.champions.watch())
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self, self._access)
+        return create_api(self, self._args.access, self._args.operations)
 
     async def warm(self, bundle: Bundle) -> None:
         """Have every replica load it and answer once; one that is started later does so at its first request."""
@@ -53,18 +55,18 @@ class Gateway:
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
         with self._told_if_failed(bundle):
-            selection = await cancelling(self._selector.select.remote(wish, bundle.selector))
+            selection = await cancelling(self._selector.select.remote(wish, bundle.selector, carried()))
         self.champions.tell(bundle, failed=False)
         return selection
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         with self._told_if_failed(bundle):
-            candidates = await cancelling(self._generator.write.remote(selection, how, bundle.generator))
+            candidates = await cancelling(self._generator.write.remote(selection, how, bundle.generator, carried()))
         self._tell_text(bundle, candidates[0])
         return candidates
 
     async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
-        pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator)
+        pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator, carried())
         try:
             with self._told_if_failed(bundle):
                 async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
@@ -75,7 +77,9 @@ class Gateway:
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         with self._told_if_failed(bundle):
-            candidate = await cancelling(self._generator.finish.remote(text, selection, how))
+            candidate = await cancelling(
+                self._generator.finish.remote(text, selection, how, bundle.generator, carried())
+            )
         self._tell_text(bundle, candidate)
         return candidate
 
@@ -116,4 +120,4 @@ def build_app(args: ShowcaseArgs) -> Application:
 
 
 def _deployment(kind: type) -> serve.Deployment:
-    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__)(kind)
+    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__, logging_config=LOGGING)(kind)

@@ -12,6 +12,8 @@ from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import MAX_PHOTOS
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
 from serve_apps.models import ModelRef
+from serve_apps.operations import replica
+from serve_apps.operations.carried import Carried
 from serve_apps.registry import weights
 from showcases.catalog import PhotoRows
 from showcases.clip import ClipEncoder
@@ -68,6 +70,7 @@ class Selector:
 
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
+        replica.install(args.operations, "Selector")
         self.catalog = models.open_catalog(args)
         self.encoder = models.load_encoder(args)
         self.versions = Loaded(self.load)
@@ -92,28 +95,34 @@ class Selector:
         """Returns once this version is loaded and warm."""
         await self.versions.get(model)
 
-    async def select(self, wish: Wish, model: ModelRef) -> Selection:
+    async def select(self, wish: Wish, model: ModelRef, carried: Carried) -> Selection:
         """Select photos by this version; the wish's ids are in the catalog (the gateway has looked)."""
-        return unless_failed(await self._choose((await self.versions.get(model), wish))).shown(wish)
+        with replica.call("select", carried, model.version):
+            queued = await self.versions.get(model), replica.Queued(wish, carried)
+            return unless_failed(await self._choose(queued)).shown(wish)
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
         return True
 
     @serve.batch
-    async def _choose(self, wanted: "list[tuple[SelectorPredictor, Wish]]") -> "list[Choice | Exception]":
-        return await asyncio.to_thread(each_by_its_model, wanted, self.choose)
+    async def _choose(
+        self, wanted: "list[tuple[SelectorPredictor, replica.Queued[Wish]]]"
+    ) -> "list[Choice | Exception]":
+        return await asyncio.to_thread(each_by_its_model, wanted, replica.in_batch("select", self.choose))
 
     def choose(self, predictor: SelectorPredictor, wishes: list[Wish]) -> "list[Choice]":
         """Choose MAX_PHOTOS photos for each; greedy choices are nested, so the first k of them are the choice of k."""
-        choices = [self._look_up(wish, predictor.model.profile) for wish in wishes]
+        with replica.phase("look-up"):
+            choices = [self._look_up(wish, predictor.model.profile) for wish in wishes]
         counts = np.array([len(choice.photo_ids) for choice in choices])
         images = np.zeros((len(choices), counts.max(), self.catalog.dim), np.float32)
         for row, choice in enumerate(choices):
             images[row, : counts[row]] = choice.vectors
         profiles = np.stack([choice.profile for choice in choices])
         thetas = np.array([np.nan if wish.theta is None else wish.theta for wish in wishes])
-        result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
+        with replica.phase("choose"):
+            result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
         for row, choice in enumerate(choices):
             choice.chosen = [int(number) for number in result["chosen"][row] if number >= 0]
             choice.relevance = result["relevance"][row]

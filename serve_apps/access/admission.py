@@ -14,6 +14,7 @@ from typing import Literal
 
 from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import StageLimits
+from serve_apps.operations import metrics
 
 Reason = Literal["full", "share", "deadline"]
 MAX_RETRY_S = 60
@@ -90,6 +91,7 @@ class Admission:
             SaturatedError: at once, where there is none.
         """
         if (refused := self.saturated(key_id, deadline)) is not None:
+            metrics.REFUSALS.record(stage=self.stage, reason=refused.reason)
             raise refused
         name = key_id or ""
         self._held[name] += 1
@@ -167,4 +169,7 @@ class Degraded:
 def degraded(stage: Admission, key_id: str | None = None, deadline: float | None = None) -> Degraded | None:
     """What to answer without, where a stage has no place for such a request; None where it has."""
     refused = stage.saturated(key_id, deadline)
-    return None if refused is None else Degraded(stage.stage, refused.reason, refused.retry_after)
+    if refused is None:
+        return None
+    metrics.DEGRADED.record(reason=refused.reason)
+    return Degraded(stage.stage, refused.reason, refused.retry_after)
