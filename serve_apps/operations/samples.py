@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from serve_apps.operations import metrics
 
 logger = logging.getLogger("ray.serve")
-EVERY_S = 2.0
+EVERY_S = 1.0
 REASONS = ("full", "share", "deadline")  # of serve_apps.access.admission
 
 
