@@ -87,7 +87,7 @@ class Observe:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            await asyncio.to_thread(traces.close)
+            traces.close()  # no thread is to be had any more
 
 
 def _incoming(scope: Scope) -> Carried:

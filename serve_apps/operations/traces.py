@@ -14,6 +14,7 @@ from serve_apps.operations.carried import Carried, carried, carrying
 from serve_apps.operations.config import OperationsConfig
 
 SEND_EVERY_MS = 1000
+SEND_TIMEOUT_S = 5
 _tracing: "Tracing | None" = None
 
 
@@ -83,7 +84,7 @@ class Tracing:
 
         named = {"service.name": "showcases", "showcases.deployment": deployment, "host.name": socket.gethostname()}
         self.provider = TracerProvider(ParentBased(TraceIdRatioBased(share)), Resource.create(named))
-        exporter = OTLPSpanExporter(endpoint)
+        exporter = OTLPSpanExporter(endpoint, timeout=SEND_TIMEOUT_S)
         self.provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SEND_EVERY_MS))
         self.tracer = self.provider.get_tracer("serve_apps")
         self.propagator = TraceContextTextMapPropagator()

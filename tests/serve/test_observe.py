@@ -5,13 +5,15 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from logging.handlers import MemoryHandler
+from pathlib import Path
 
 import httpx
 import pytest
 
 from serve_apps.access.config import AccessConfig, StageLimits
 from serve_apps.api import create_api
-from serve_apps.operations import metrics, replica, samples, traces
+from serve_apps.operations import lines, metrics, replica, samples, traces
 from serve_apps.operations.carried import carried, carrying
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.lines import JsonLines
@@ -20,6 +22,14 @@ from tests.serve.access.test_degraded import WISH, Models
 from tests.serve.otlp_receiver import receive
 
 SECRET = "sc_0123456789ab_" + "S3cr3t" * 6 + "xx"
+
+
+@pytest.fixture(autouse=True)
+def records_as_before() -> Iterator[None]:
+    """The protection masks the records of its whole process: after each test here, no longer."""
+    factory = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(factory)
 
 
 @dataclass
@@ -46,21 +56,20 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 @pytest.fixture
 def told() -> Iterator[list[dict]]:
     """Every line of Serve's logger, as JSON lines have it."""
-    lines: list[dict] = []
+    kept: list[dict] = []
 
     class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(self.format(record)))
+            kept.append(json.loads(self.format(record)))
 
     handler, logger = Kept(), logging.getLogger("ray.serve")
     handler.setFormatter(JsonLines("Gateway", "one"))
-    level, factory = logger.level, logging.getLogRecordFactory()
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    yield lines
+    yield kept
     logger.removeHandler(handler)
     logger.setLevel(level)
-    logging.setLogRecordFactory(factory)
 
 
 def ask(api, *requests: tuple[str, str, dict]) -> list[httpx.Response]:
@@ -140,6 +149,19 @@ def test_one_line_a_request_with_all_that_is_known_and_no_secret(recorded: Recor
     assert (line["tenant"], line["key_id"], line["deployment"], line["level"]) == ("local", None, "Gateway", "INFO")
     assert line["models"] == {"selector": "selector:1@champion", "generator": "generator:1@champion"}
     assert line["stages_ms"] == answer.json()["timings"] and SECRET[16:] not in str(told)
+
+
+def test_the_terminal_keeps_to_warnings_where_there_is_a_file_and_text_stays_serves_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, file = logging.StreamHandler(), logging.FileHandler(tmp_path / "replica.log")
+    monkeypatch.setattr(lines.logger, "handlers", [terminal])
+    lines.install("text", "Gateway")
+    assert terminal.level == logging.NOTSET  # nobody would see a request otherwise
+    monkeypatch.setattr(lines.logger, "handlers", [terminal, MemoryHandler(1, target=file)])
+    lines.install("text", "Gateway")
+    assert terminal.level == logging.WARNING and file.level == logging.NOTSET and file.formatter is None
+    file.close()
 
 
 def test_a_failure_is_one_line_with_its_trace_and_one_with_its_status(recorded: Recorded, told: list[dict]) -> None:
