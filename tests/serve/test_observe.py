@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serve_apps.access import logs
 from serve_apps.access.config import AccessConfig, StageLimits
 from serve_apps.api import create_api
 from serve_apps.operations import lines, metrics, replica, samples, traces
@@ -62,6 +63,7 @@ def told() -> Iterator[list[dict]]:
         def emit(self, record: logging.LogRecord) -> None:
             kept.append(json.loads(self.format(record)))
 
+    logs.install()
     handler, logger = Kept(), logging.getLogger("ray.serve")
     handler.setFormatter(JsonLines("Gateway", "one"))
     level = logger.level
