@@ -11,6 +11,8 @@ from serve_apps import feedback, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
+from serve_apps.operations.config import OperationsConfig
+from serve_apps.operations.observe import observe
 from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -27,7 +29,9 @@ class Backend(showcasing.Backend, puts.Backend, Protocol):
     async def models_ready(self) -> bool: ...
 
 
-def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
+def create_api(
+    backend: Backend, access: AccessConfig | None = None, operations: OperationsConfig | None = None
+) -> FastAPI:
     """The application: showcases, what there is to choose from, health, and the page; open without `access`."""
     access = access or AccessConfig()
     api = FastAPI(
@@ -45,6 +49,7 @@ def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
     _health(api, backend)
     _pages(api)
     protect(api, access)
+    observe(api, backend, operations or OperationsConfig())
     return api
 
 

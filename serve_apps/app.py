@@ -23,11 +23,13 @@ from serve_apps.follow import follow
 from serve_apps.generator import Candidate, Generator, How
 from serve_apps.lookup import Missing, Selection, Wish
 from serve_apps.models import Bundle, Parts
+from serve_apps.operations.carried import carried
 from serve_apps.registry import Registry, keep_served, resolve
 from serve_apps.selector import Selector
 
 READY_TIMEOUT_S = 5
 WARM_TIMEOUT_S = 300
+LOGGING = {"log_level": "INFO", "enable_access_log": False}  # one line a request is serve_apps.operations' own
 NOT_THE_MODEL = (RefusedError, BackPressureError, RequestCancelledError)  # of what can go wrong
 
 
@@ -38,7 +40,7 @@ class Gateway:
     def __init__(
         self, args: ShowcaseArgs, bundle: Bundle, parts: Parts, selector: DeploymentHandle, generator: DeploymentHandle
     ) -> None:
-        self.catalog, self._access = models.open_catalog(args), args.access
+        self.catalog, self._args = models.open_catalog(args), args
         self.feedback = FeedbackStore(args.workspace)
         self._selector, self._generator = selector, generator
         keep = partial(keep_served, args, parts)
@@ -47,7 +49,7 @@ class Gateway:
         self._watching = asyncio.get_running_loop().create_task(self.champions.watch())
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self, self._access)
+        return create_api(self, self._args.access, self._args.operations)
 
     async def warm(self, bundle: Bundle) -> None:
         """Have every replica load it and answer once; one that is started later does so at its first request."""
@@ -61,7 +63,9 @@ class Gateway:
             CatalogError: an id of the wish isn't known, or can't be one.
         """
         with self._told_if_failed(bundle):
-            selection = await insisting("selector", lambda: self._selector.select.remote(wish, bundle.selector))
+            selection = await insisting(
+                "selector", lambda: self._selector.select.remote(wish, bundle.selector, carried())
+            )
         if isinstance(selection, Missing):
             raise selection.error()
         self.champions.tell(bundle, failed=False)
@@ -70,7 +74,7 @@ class Gateway:
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         with self._told_if_failed(bundle):
             candidates = await insisting(
-                "generator", lambda: self._generator.write.remote(selection, how, bundle.generator)
+                "generator", lambda: self._generator.write.remote(selection, how, bundle.generator, carried())
             )
         self._tell_text(bundle, candidates[0])
         return candidates
@@ -81,7 +85,7 @@ class Gateway:
                 yield piece
 
     async def _pieces(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
-        pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator)
+        pieces = self._generator.options(stream=True).stream.remote(selection, how, bundle.generator, carried())
         try:
             async for piece in pieces:  # type: ignore[union-attr]  # by options(stream=True) they can be iterated over
                 yield piece
@@ -91,7 +95,10 @@ class Gateway:
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         with self._told_if_failed(bundle):
-            candidate = await insisting("generator", lambda: self._generator.finish.remote(text, selection, how))
+            candidate = await insisting(
+                "generator",
+                lambda: self._generator.finish.remote(text, selection, how, bundle.generator, carried()),
+            )
         self._tell_text(bundle, candidate)
         return candidate
 
@@ -138,4 +145,4 @@ def build_app(args: ShowcaseArgs) -> Application:
 
 
 def _deployment(kind: type) -> serve.Deployment:
-    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__)(kind)
+    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__, logging_config=LOGGING)(kind)

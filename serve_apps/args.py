@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.access.config import AccessConfig
+from serve_apps.operations.config import OperationsConfig
 from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
 
@@ -36,6 +37,10 @@ class ShowcaseArgs(BaseModel):
     )
     rollout: Annotated[RolloutConfig, Field(description="How versions change; by default as config.yaml has it.")] = (
         Field(default_factory=lambda: RolloutConfig(**_application()["args"].get("rollout", {})))
+    )
+
+    operations: Annotated[OperationsConfig, Field(description="Logs and traces; by default as config.yaml has it.")] = (
+        Field(default_factory=lambda: OperationsConfig(**_application()["args"].get("operations", {})))
     )
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from serve_apps.models import Bundle, ModelRef
+from serve_apps.operations import metrics
 from serve_apps.registry import Found
 from serve_apps.rollout import RolloutConfig, Window, takes_candidate, verdict
 
@@ -59,6 +60,7 @@ class Champions:
 
     def tell(self, bundle: Bundle, failed: bool, align: float | None = None) -> None:
         """What came of one call of a model of this bundle; it may end the candidate."""
+        _count(bundle, failed, align)
         if bundle == self.champion:
             self._windows[0].add(failed, align)
         elif bundle == self.candidate:
@@ -86,6 +88,7 @@ class Champions:
         if found.champion != self.champion and await self._ready("champion", found.champion):
             logger.warning("champion is now %s, was %s", found.champion, self.champion)
             self.champion, self._windows = found.champion, self._fresh()
+            metrics.SWITCHES.record(role="champion")
             await self._remember()
         await self._follow_candidate(found.candidate)
 
@@ -100,6 +103,7 @@ class Champions:
             logger.warning("candidate is now %s, it answers %s of requests", named, share)
             self._windows = self._fresh()
             self.candidate = named
+            metrics.SWITCHES.record(role="candidate")
 
     def _fresh(self) -> tuple[Window, Window]:
         return Window(self.config.window), Window(self.config.window)
@@ -117,6 +121,7 @@ class Champions:
         assert candidate.registered is not None
         logger.warning("candidate %s goes back, all requests to %s: %s", candidate, self.champion, reason)
         self.rolled_back[candidate.registered.version] = reason
+        metrics.ROLLBACKS.record()
         self.candidate = None
         task = asyncio.get_running_loop().create_task(self._tag(candidate.registered, reason))
         self._tasks.add(task)  # the loop itself holds tasks only weakly
@@ -139,6 +144,16 @@ class Champions:
         if message and self._said.get(topic) != message:
             logger.warning("%s", message)
         self._said[topic] = message
+
+
+def _count(bundle: Bundle, failed: bool, align: float | None) -> None:
+    ref = bundle.registered or bundle.generator
+    labels = {"model": ref.name, "version": ref.version, "alias": ref.alias}
+    metrics.CALLS.record(**labels, outcome="failed" if failed else "ok")
+    if align is not None:
+        metrics.ALIGN.record(align, **labels)
+        if align > 0:  # a counter takes no 0
+            metrics.ALIGN_SUM.record(align, **labels)
 
 
 def align_of(scores: list[float]) -> float | None:

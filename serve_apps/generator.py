@@ -14,6 +14,8 @@ from serve_apps.asked import Tone
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
 from serve_apps.lookup import Selection
 from serve_apps.models import ModelRef
+from serve_apps.operations import metrics, replica
+from serve_apps.operations.carried import Carried
 from serve_apps.registry import weights
 from showcases.generator import GeneratorPredictor
 from showcases.generator.citations import cite, keep_supported
@@ -66,6 +68,7 @@ class Generator:
 
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
+        replica.install(args.operations, "Generator")
         self.encoder = models.load_encoder(args)
         self.classifier = models.load_classifier(args)
         self.versions = Loaded(self.load)
@@ -91,26 +94,31 @@ class Generator:
         """Returns once this version is loaded and warm."""
         await self.versions.get(model)
 
-    async def write(self, selection: Selection, how: How, model: ModelRef) -> list[Candidate]:
+    async def write(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> list[Candidate]:
         """how.n texts by this version, the preferred one first."""
-        return unless_failed(await self._write((await self.versions.get(model), (selection, how))))
+        with replica.call("write", carried, model.version):
+            queued = await self.versions.get(model), replica.Queued((selection, how), carried)
+            return unless_failed(await self._write(queued))
 
     @serve.batch
     async def _write(
-        self, wanted: list[tuple[GeneratorPredictor, tuple[Selection, How]]]
+        self, wanted: list[tuple[GeneratorPredictor, replica.Queued[tuple[Selection, How]]]]
     ) -> list[list[Candidate] | Exception]:
-        return await asyncio.to_thread(each_by_its_model, wanted, self.write_all)
+        return await asyncio.to_thread(each_by_its_model, wanted, replica.in_batch("write", self.write_all))
 
-    async def stream(self, selection: Selection, how: How, model: ModelRef) -> AsyncIterator[str]:
+    async def stream(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> AsyncIterator[str]:
         """One text piece by piece, sentences that may not stand among them; `finish` makes the answer of it."""
         pieces = (await self.versions.get(model)).stream(_batch([selection], [how]))
-        while (step := await asyncio.to_thread(next, pieces, None)) is not None:
-            if 0 in step:
-                yield step[0]
+        with replica.call("stream", carried, model.version), replica.phase("write"):
+            while (step := await asyncio.to_thread(next, pieces, None)) is not None:
+                metrics.TOKENS.record()
+                if 0 in step:
+                    yield step[0]
 
-    async def finish(self, text: str, selection: Selection, how: How) -> Candidate:
+    async def finish(self, text: str, selection: Selection, how: How, model: ModelRef, carried: Carried) -> Candidate:
         """What becomes of a streamed text: sentences, citations, what is left out."""
-        return await asyncio.to_thread(lambda: self._cited([text], [selection], [how])[0])
+        with replica.call("finish", carried, model.version):
+            return await asyncio.to_thread(lambda: self._cited([text], [selection], [how])[0])
 
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
@@ -123,17 +131,22 @@ class Generator:
             rows = [row for row, (_, how) in enumerate(wanted) if how.n > draw]
             selections, hows = [wanted[row][0] for row in rows], [wanted[row][1] for row in rows]
             batch = _batch(selections, hows)
-            texts = _drawn(predictor, batch, hows, draw) if draw else predictor(batch)["text"].tolist()
+            with replica.phase("write"):
+                texts = _drawn(predictor, batch, hows, draw) if draw else predictor(batch)["text"].tolist()
+            replica.count_tokens(predictor.model.tokenizer, texts)
             for row, candidate in zip(rows, self._cited(texts, selections, hows), strict=True):
                 found[row].append(candidate)
         return [preferred(several, how.tone) for several, (_, how) in zip(found, wanted, strict=True)]
 
     def _cited(self, texts: list[str], selections: list[Selection], hows: list[How]) -> list[Candidate]:
-        parts = split_sentences(texts)
-        return [
-            self._candidate([one for one in said if not any(mentions(one, word) for word in how.exclude)], chosen, how)
-            for said, chosen, how in zip(parts, selections, hows, strict=True)
-        ]
+        with replica.phase("cite"):
+            parts = split_sentences(texts)
+            return [
+                self._candidate(
+                    [one for one in said if not any(mentions(one, word) for word in how.exclude)], chosen, how
+                )
+                for said, chosen, how in zip(parts, selections, hows, strict=True)
+            ]
 
     def _candidate(self, sentences: list[str], selection: Selection, how: How) -> Candidate:
         written, left_out = self._cite(sentences, selection), 0

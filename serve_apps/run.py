@@ -24,13 +24,14 @@ APP = "showcases"
 
 
 @contextlib.contextmanager
-def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000) -> Iterator[str]:
+def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000, metrics_port: int = 0) -> Iterator[str]:
     """Serve inside the block; yields the base URL once the service is ready.
 
     Starts Ray unless this process is connected already, and ends only what it started.
 
     Args:
         port: 0 takes a free one.
+        metrics_port: of the Ray that it starts; 0 takes a free one.
 
     Raises:
         ConfigError: the port is taken, or Serve runs on this cluster already.
@@ -39,7 +40,7 @@ def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000) -> It
     """
     port = _free(host, port)
     args.workspace.require("catalog")  # before anything slow is started
-    with _ray():
+    with _ray(metrics_port):
         if serve.status().proxies:
             raise ConfigError("Ray Serve runs on this cluster already, on a port of its own: use `serve deploy` there")
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--keys", help="where API keys are kept (serve_apps.keys --root); by default it is open")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--metrics-port", type=int, default=0, help="port of the metrics; 0 takes a free one")
     options = parser.parse_args(argv)
     args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
     chosen = {"host": options.host} | ({"keys": options.keys} if options.keys else {})
@@ -71,11 +73,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"warning: {line}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, either one ends it tidily
     try:
-        with serving(args, options.host, options.port) as url:
+        with serving(args, options.host, options.port, options.metrics_port) as url:
             ended = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: ended.set())
             print(f"showcases at {url}  (interface: {url}/docs; Ctrl-C ends)", flush=True)
+            print(f"metrics at {metrics_url()}", flush=True)
             ended.wait()
             print("ending", flush=True)
     except KeyboardInterrupt:
@@ -86,15 +89,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from error
 
 
+def metrics_url() -> str:
+    """Where this node's processes export their metrics."""
+    node = ray.nodes()[0]
+    return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+
 @contextlib.contextmanager
-def _ray() -> Iterator[None]:
+def _ray(metrics_port: int) -> Iterator[None]:
     """Be connected to Ray inside the block."""
     if ray.is_initialized():
         yield
         return
     for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **SERVE_ENV}.items():
         os.environ.setdefault(name, value)
-    ray.init(address="local", include_dashboard=False, runtime_env=runtime_env(), logging_level=logging.WARNING)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        runtime_env=runtime_env(),
+        logging_level=logging.WARNING,
+        _metrics_export_port=metrics_port or None,
+    )
     try:
         yield
     finally:

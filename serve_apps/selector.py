@@ -13,6 +13,8 @@ from serve_apps.follow import follow
 from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
 from serve_apps.lookup import Asking, Lookup, Missing, Selection, Wish
 from serve_apps.models import ModelRef
+from serve_apps.operations import replica
+from serve_apps.operations.carried import Carried
 from serve_apps.registry import weights
 from showcases.catalog import CatalogError, NotFoundError
 from showcases.selector import SelectorPredictor
@@ -23,6 +25,7 @@ class Selector:
 
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
+        replica.install(args.operations, "Selector")
         self.catalog = models.open_catalog(args)
         self._following = follow(self.catalog, args.rollout.reload_s)
         self.encoder = models.load_encoder(args)
@@ -49,14 +52,16 @@ class Selector:
         """Returns once this version is loaded and warm."""
         await self.versions.get(model)
 
-    async def select(self, wish: Wish, model: ModelRef) -> Selection | Missing:
+    async def select(self, wish: Wish, model: ModelRef, carried: Carried) -> Selection | Missing:
         """Select photos by this version."""
-        predictor = await self.versions.get(model)
-        try:
-            asking = await asyncio.to_thread(self.look_up, wish, predictor.model.profile)
-        except CatalogError as error:
-            return Missing(str(error), isinstance(error, NotFoundError))
-        return unless_failed(await self._choose((predictor, asking)))
+        with replica.call("select", carried, model.version):
+            predictor = await self.versions.get(model)
+            try:
+                with replica.phase("look-up"):
+                    asking = await asyncio.to_thread(self.look_up, wish, predictor.model.profile)
+            except CatalogError as error:
+                return Missing(str(error), isinstance(error, NotFoundError))
+            return unless_failed(await self._choose((predictor, replica.Queued(asking, carried))))
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
         return await arrivals.embed_reviews(self.encoder, texts)
@@ -69,8 +74,10 @@ class Selector:
         return True
 
     @serve.batch
-    async def _choose(self, wanted: list[tuple[SelectorPredictor, Asking]]) -> list[Selection | Exception]:
-        return await asyncio.to_thread(each_by_its_model, wanted, self.choose)
+    async def _choose(
+        self, wanted: list[tuple[SelectorPredictor, replica.Queued[Asking]]]
+    ) -> list[Selection | Exception]:
+        return await asyncio.to_thread(each_by_its_model, wanted, replica.in_batch("select", self.choose))
 
     def choose(self, predictor: SelectorPredictor, asked: list[Asking]) -> list[Selection]:
         """Choose photos for each."""
@@ -80,7 +87,8 @@ class Selector:
             images[row, : counts[row]] = one.candidates.vectors
         profiles = np.stack([one.profile for one in asked])
         thetas = np.array([np.nan if one.wish.theta is None else one.wish.theta for one in asked])
-        result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
+        with replica.phase("choose"):
+            result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
         theta = predictor.model.config.theta
         rows = zip(asked, result["chosen"], result["relevance"], strict=True)
         return [one.selection(chosen, relevance, theta) for one, chosen, relevance in rows]

@@ -21,6 +21,8 @@ from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
 from serve_apps.lookup import Selection, Wish
 from serve_apps.models import Bundle
+from serve_apps.operations import metrics
+from serve_apps.operations import stages as operations
 from serve_apps.schemas import (
     Degraded,
     ExplanationAnswer,
@@ -113,6 +115,7 @@ class _Ask:
         self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
         self.took = {"selection": 0.0, "explanation": 0.0}
         self.state, self.stages = request.state, request.app.state.stages
+        self.state.ask = self  # for the request's log line
 
     @contextlib.asynccontextmanager
     async def place(self, stage: str) -> AsyncIterator[None]:
@@ -124,7 +127,8 @@ class _Ask:
         started = time.perf_counter()
         key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
         async with self.stages["selector" if stage == "selection" else "generator"].slot(key, deadline):
-            yield
+            with operations.stage(stage, started):
+                yield
         self.took[stage] = time.perf_counter() - started
 
     async def insisting(self, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -227,6 +231,7 @@ async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> Asy
 
 def _without(error: SaturatedError) -> Degraded:
     """Photos alone are better than nothing."""
+    metrics.DEGRADED.record(reason=error.reason)
     return Degraded(stage=error.stage, retry_after=error.retry_after)
 
 

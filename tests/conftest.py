@@ -29,12 +29,13 @@ os.environ.update(
     RAY_AUTH_MODE="token",
     RAY_AUTH_TOKEN=secrets.token_hex(32),  # in the environment: nothing is written to the home folder
     RAY_USAGE_STATS_ENABLED="0",
+    RAY_metrics_report_interval_ms="1000",  # tests need not wait ten seconds for a metric
 )
 os.environ.pop("AWS_PROFILE", None)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import showcases  # noqa: E402, F401 - declares torchvision's ops before a test imports open_clip or timm itself
-from tests.serve.fixtures import service, tiny_workspace  # noqa: E402, F401 - as fixtures
+from tests.serve.fixtures import service, spans, tiny_workspace  # noqa: E402, F401 - as fixtures
 
 
 @dataclass(frozen=True)

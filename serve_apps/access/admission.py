@@ -13,6 +13,7 @@ from typing import Literal
 
 from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import StageLimits
+from serve_apps.operations import metrics
 
 Reason = Literal["full", "share", "deadline"]
 MAX_RETRY_S = 60
@@ -89,6 +90,7 @@ class Admission:
             SaturatedError: at once, where there is none.
         """
         if (refused := self.saturated(key_id, deadline)) is not None:
+            metrics.REFUSALS.record(stage=self.stage, reason=refused.reason)
             raise refused
         name = key_id or ""
         self._held[name] += 1

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from serve_apps.access import logs
 from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify, state
 from serve_apps.access.config import Limits
+from serve_apps.operations import metrics
 
 logger = logging.getLogger("ray.serve")
 
@@ -39,6 +41,7 @@ class Front:
                 self._require_small_head(scope)
                 await self.app(scope, receive, noticing)
             except RefusedError as refused:
+                metrics.REFUSALS.record(stage="gateway", reason=HTTPStatus(refused.status).name.lower())
                 whose = state(scope).get("key_id") or "none"
                 logger.info("request %s, key %s, refused: %d %s", request_id, whose, refused.status, refused.detail)
                 if not started:

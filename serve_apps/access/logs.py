@@ -32,11 +32,12 @@ def mask(text: str) -> str:
 @contextlib.contextmanager
 def request(request_id: str) -> Iterator[str]:
     """Records made inside the block carry the id, in tasks and threads started there too."""
-    before = _request.set(request_id)
+    before = _request.get()
+    _request.set(request_id)
     try:
         yield request_id
     finally:
-        _request.reset(before)
+        _request.set(before)  # not by its token: a stream that is given up is closed in another context
 
 
 class Masking(logging.Filter):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from showcases.artifacts import Workspace
+from tests.serve.otlp_receiver import Receiver, receive
 from tests.serve.tiny_service import shared_workspace
 
 
@@ -16,12 +17,24 @@ def tiny_workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def service(ray_cluster: str, tiny_workspace: Workspace) -> Iterator[str]:
+def spans() -> Iterator[Receiver]:
+    """Where the service sends its spans."""
+    receiver, server = receive()
+    yield receiver
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def service(ray_cluster: str, tiny_workspace: Workspace, spans: Receiver) -> Iterator[str]:
     """The URL of the service, running on the shared cluster."""
     from serve_apps.args import ShowcaseArgs
+    from serve_apps.operations.config import OperationsConfig
     from serve_apps.rollout import RolloutConfig
     from serve_apps.run import serving
 
     rollout = RolloutConfig(reload_s=1, candidate_share=0.5, candidate_max_errors=1)
-    with serving(ShowcaseArgs(root=tiny_workspace.root, rollout=rollout), port=0) as url:
+    operations = OperationsConfig(otlp_endpoint=spans.endpoint, traced_share=0)  # only what comes with a traceparent
+    args = ShowcaseArgs(root=tiny_workspace.root, rollout=rollout, operations=operations)
+    with serving(args, port=0) as url:
         yield url
