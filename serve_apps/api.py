@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import feedback, problems, showcasing
+from serve_apps import contract, feedback, problems, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
@@ -35,6 +35,7 @@ def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
         description="Photos of a business that a person will care about, and sentences that describe them their way.",
         docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
         redoc_url=None,
+        redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
     )
     problems.install(api)
     showcasing.install(api, backend)
@@ -42,7 +43,9 @@ def create_api(backend: Backend, access: AccessConfig | None = None) -> FastAPI:
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
-    protect(api, access or AccessConfig())
+    access = access or AccessConfig()
+    contract.install(api, access)
+    protect(api, access)
     return api
 
 
