@@ -21,7 +21,7 @@ def keys(target: Target) -> list[Row]:
     given = {
         "none": {},
         "another scheme": {"authorization": "Basic YTpi"},
-        "empty": {"authorization": "Bearer "},
+        "empty": {"authorization": "Bearer"},
         "mistyped": {"authorization": f"Bearer {target.token[:-1]}{'a' if target.token[-1] != 'a' else 'b'}"},
         "made up, well formed": {"authorization": f"Bearer {made_up}"},
         "a known id, another secret": {"authorization": f"Bearer {wrong_secret}"},

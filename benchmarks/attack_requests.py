@@ -71,7 +71,7 @@ def bodies(target: Target) -> list[Row]:
         ("theta NaN", b"{" + visit + b',"theta":NaN}', (422,)),
         ("theta 1e999", b"{" + visit + b',"theta":1e999}', (422,)),
         ("k -1e400", b"{" + visit + b',"k":-1e400}', (422,)),
-        ("a NUL in an id", b'{"user_id":"a\\u0000b","business_id":"b"}', (422,)),
+        ("a NUL in an id", b"{" + visit + b',"user_id":"a\\u0000b"}', (422,)),
         ("a lone surrogate in an id", b'{"user_id":"\\ud800","business_id":"b"}', (422,)),
         ("a lone surrogate as a name", b"{" + visit + b',"\\ud800":1}', (422,)),
         ("bytes that are no UTF-8", b'{"user_id":"\xff","business_id":"b"}', (400, 422)),
@@ -99,7 +99,7 @@ def heads(target: Target) -> list[Row]:
         refused("long target", "a query of 5 kB", target.ask("GET", f"/v1/users?query={'a' * 5000}"), 414),
     ]
     huge = exchange(target.url, [target.head("GET /v1/users", "X-A: " + "a" * 5_000_000) + b"\r\n\r\n"])
-    rows.append(Row("header bomb", "one of 5 MB", str(huge), huge.status in (0, 400, 431) and huge.closed))
+    rows.append(Row("header bomb", "one of 5 MB", str(huge), huge.status in (400, 431)))
     for name, sent in (
         ("a line break", "a\nforged line 200"),
         ("an escape", "a\x1b[31mred"),
@@ -109,7 +109,7 @@ def heads(target: Target) -> list[Row]:
         head = target.head("GET /v1/nothing", f"X-Request-ID: {sent}", "Connection: close")
         got = exchange(target.url, [head + b"\r\n\r\n"])
         held = got.status in (400, 404) and sent.encode() not in got.data
-        rows.append(Row("log injection", f"X-Request-ID with {name}", str(got.status), held))
+        rows.append(Row("log injection", f"X-Request-ID with {name}", str(got.status), held, True))
     target.ask("POST", "/v1/showcases", json={**target.visit, "user_id": "a\nINFO forged by an id"})
     target.ask("GET", "/v1/photos/a%0aINFO%20forged%20by%20a%20path")
     forged = [line for line in target.log.read_text(errors="replace").splitlines() if line.startswith("INFO forged")]

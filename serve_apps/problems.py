@@ -44,7 +44,7 @@ def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 async def _identified(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     given = request.headers.get(REQUEST_ID, "")
-    request.state.request_id = given if re.fullmatch(r"[\w-]{1,64}", given) else uuid.uuid4().hex
+    request.state.request_id = given if re.fullmatch(r"[0-9A-Za-z_-]{1,64}", given) else uuid.uuid4().hex
     try:
         response = await call_next(request)
     except Exception:
