@@ -8,6 +8,7 @@ ROOT ?= workspace
 STUDY_ROOT ?= workspace-study
 CONFIG ?= jobs/configs/mini.yaml
 PORT ?= 5000
+FUZZ_SECONDS ?= 600
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -18,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test faults full-size slow reproduce check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test faults full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -56,6 +57,9 @@ full-size: $(READY) ## slow: three training steps of the generator at the paper'
 
 slow: $(READY) ## slow: every slow test, those of `make faults` among them
 	$(PY) -m pytest -m slow -s
+
+contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
+	$(PY) -m benchmarks.contract --root $(ROOT) --seconds $(FUZZ_SECONDS)
 
 check: $(READY) ## lint, format and types
 	$(VENV)/bin/ruff check .

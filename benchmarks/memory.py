@@ -67,6 +67,11 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def resident(pid: int) -> int:
+    """Bytes that it holds in memory now; 0 when it has ended."""
+    return _kib(pid, "status", "VmRSS") * 1024
+
+
 def _kib(pid: int, file: str, name: str) -> int:
     """A size in KiB from one of the process' files; 0 when it has ended."""
     lines = _read(Path(f"/proc/{pid}/{file}")).splitlines()

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -51,18 +52,32 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(module: str, root: str) -> Iterator[str]:
     """The URL of a service in a process of its own."""
+    with started(module, root) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def started(module: str, root: str, *more: str, log: Path | None = None) -> Iterator[tuple[str, int]]:
+    """The URL of a service in a process of its own, and that process' id.
+
+    Args:
+        more: flags.
+        log: file for what it prints; by default that goes where ours goes.
+    """
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", module, "--root", root, "--port", str(port)])
-    url, started = f"http://127.0.0.1:{port}", time.monotonic()
+    command = [sys.executable, "-m", module, "--root", root, "--port", str(port), *more]
+    with contextlib.nullcontext() if log is None else log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT if log else None)
+    url, began = f"http://127.0.0.1:{port}", time.monotonic()
     try:
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
                     break
-            if process.poll() is not None or time.monotonic() - started > START_SECONDS:
+            if process.poll() is not None or time.monotonic() - began > START_SECONDS:
                 raise SystemExit(f"error: {module} did not become ready; does {root} hold what `make demo` makes?")
             time.sleep(0.5)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait(60)

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import feedback, problems, puts, showcasing
+from serve_apps import contract, feedback, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
@@ -40,6 +40,7 @@ def create_api(
         description="Photos of a business that a person will care about, and sentences that describe them their way.",
         docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
         redoc_url=None,
+        redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
     )
     problems.install(api)
     showcasing.install(api, backend)
@@ -48,6 +49,7 @@ def create_api(
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
+    contract.install(api, access)
     protect(api, access)
     observe(api, backend, operations or OperationsConfig())
     return api

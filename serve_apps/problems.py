@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -28,11 +28,12 @@ def install(api: FastAPI) -> None:
     api.exception_handler(HTTPException)(_http)
 
 
-def problem(request: Request, status: int, detail: str) -> JSONResponse:
+def problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An application/problem+json answer."""
     title = HTTPStatus(status).phrase
     body = Problem(title=title, status=status, detail=detail, request_id=request.state.request_id)
-    return JSONResponse(body.model_dump(), status, media_type="application/problem+json")
+    told = {"Cache-Control": "no-store", **(headers or {})}
+    return JSONResponse(body.model_dump(), status, told, media_type="application/problem+json")
 
 
 def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -43,7 +44,7 @@ def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 async def _identified(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     given = request.headers.get(REQUEST_ID, "")
-    request.state.request_id = given if re.fullmatch(r"[\w-]{1,64}", given) else uuid.uuid4().hex
+    request.state.request_id = given if re.fullmatch(r"[0-9A-Za-z_-]{1,64}", given) else uuid.uuid4().hex
     try:
         response = await call_next(request)
     except Exception:
@@ -75,4 +76,5 @@ def _invalid(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     unknown_path = error.status_code == 404 and error.detail == "Not Found"
-    return problem(request, error.status_code, "no such path; /docs lists them" if unknown_path else str(error.detail))
+    detail = "no such path; /docs lists them" if unknown_path else str(error.detail)
+    return problem(request, error.status_code, detail, error.headers)  # Allow, where the method is the wrong one

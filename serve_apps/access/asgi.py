@@ -39,7 +39,7 @@ def state(scope: Scope) -> dict[str, Any]:
 def identify(scope: Scope) -> str:
     """The request's id, given or new; written back so that the layers below take the same."""
     given = header(scope, "x-request-id") or ""
-    chosen = given if re.fullmatch(r"[\w-]{1,64}", given) else uuid.uuid4().hex
+    chosen = given if re.fullmatch(r"[0-9A-Za-z_-]{1,64}", given) else uuid.uuid4().hex
     kept = [(key, value) for key, value in scope["headers"] if key.lower() != b"x-request-id"]
     scope["headers"] = [*kept, (b"x-request-id", chosen.encode())]
     state(scope)["request_id"] = chosen

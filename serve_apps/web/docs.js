@@ -7,7 +7,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-let schemas = {};
+let schemas = {}, refusals = {};
 const named = (reference) => reference.split("/").pop();
 
 function typeName(schema = {}) {
@@ -85,7 +85,7 @@ function route(path, verb, operation) {
   const success = operation.responses["200"]?.content || {};
   if (success["application/json"]) card.append(...schemaPart("Answer", success["application/json"].schema));
   else card.append(make("h3", {}, `Answer: ${Object.keys(success).join(", ")}`));
-  const errors = Object.entries(operation.responses).filter(([code]) => code !== "200").map(([code, r]) => `${code} ${r.description}`);
+  const errors = Object.entries(operation.responses).filter(([code]) => code !== "200").map(([code, r]) => `${code} ${(refusals[named(r.$ref || "")] || r).description}`);
   if (errors.length) card.append(make("p", {}, `Refuses with: ${errors.join(" · ")} (application/problem+json)`));
   card.append(form(path, verb, operation));
   return card;
@@ -93,7 +93,7 @@ function route(path, verb, operation) {
 
 async function start() {
   const description = await (await fetch("/openapi.json")).json();
-  schemas = description.components.schemas;
+  ({ schemas, responses: refusals } = description.components);
   const cards = Object.entries(description.paths).flatMap(([path, verbs]) =>
     Object.entries(verbs).map(([verb, operation]) => route(path, verb, operation)));
   document.getElementById("docs").replaceChildren(make("p", {}, description.info.description), ...cards);

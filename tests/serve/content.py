@@ -63,7 +63,7 @@ class Models:
         return asking.selection(rows, np.ones(len(rows)), theta=3.0)
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
-        return [Candidate([Written("The soup.", selection.photo_ids, 0.9)], 0, [])]
+        return [Candidate([Written("The soup.", selection.photo_ids[:1], 0.9)], 0, [])] * how.n
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         return (await self.write(selection, how, bundle))[0]

@@ -136,7 +136,7 @@ def test_what_a_full_generator_does_is_counted(recorded: Recorded) -> None:
 
     asyncio.run(scene())
     assert recorded.values["showcases_degraded", "full"] == [1]
-    assert recorded.values["showcases_refusals", "generator", "full"] == [1]
+    assert recorded.values["showcases_refusals", "generator", "full"] == [1, 1]  # a text, and an answer
     assert recorded.values["showcases_running", "generator"] == [1]
     assert recorded.values["showcases_running", "selector"] == [0] == recorded.values["showcases_waiting", "generator"]
     assert recorded.values["showcases_catalog_info", "v-7"] == [1]

@@ -1,0 +1,180 @@
+"""The OpenAPI document says what the service does: its form, its examples, its scopes, and a short fuzz against it."""
+
+import contextlib
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+
+from serve_apps import keys as command
+from serve_apps.access.config import AccessConfig, Limits
+from tests.serve.access.helpers import ask, request
+from tests.serve.stub import stub_api
+
+load_all_checks()
+IN_WORDS = [schemathesis.checks.CHECKS.get_by_names(["positive_data_acceptance"])[0]]  # rules beyond JSON Schema
+SCOPES = {"GET": "read", "POST": "read", "PUT": "write"}
+
+
+@pytest.fixture(scope="module")
+def token_and_api(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FastAPI]:
+    """A service that asks for keys, and a key of all scopes that is never used up."""
+    root, said = tmp_path_factory.mktemp("contract"), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        command.main(["create", "--root", str(root), "--tenant", "t", "--scopes", "read,write,admin", "--rate", "1e5"])
+    token = said.getvalue().strip()
+    return token, stub_api(root, AccessConfig(keys=str(root), limits=Limits(deadline_s=60)))
+
+
+@pytest.fixture(scope="module")
+def document(token_and_api: tuple[str, FastAPI]) -> dict[str, Any]:
+    [answer] = ask(token_and_api[1], ("GET", "/openapi.json"))
+    return answer.json()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(verb.upper(), path, what) for path, verbs in document["paths"].items() for verb, what in verbs.items()]
+
+
+def examples(document: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
+    """(schema, example) of every media type, parameter and header."""
+    found: list[tuple[dict[str, Any], Any]] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, dict):
+            if "schema" in value:
+                found.extend((value["schema"], one["value"]) for one in value.get("examples", {}).values())
+                found.extend([(value["schema"], value["example"])] if "example" in value else [])
+            [look(one) for key, one in value.items() if key not in ("example", "examples")]
+        elif isinstance(value, list):
+            [look(one) for one in value]
+
+    look({name: part for name, part in document.items() if name != "components"})
+    look({name: part for name, part in document["components"].items() if name != "schemas"})
+    return found
+
+
+def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_example_is_of_its_schema(document: dict[str, Any]) -> None:
+    found = examples(document)
+    for schema, example in found:
+        whole = {**schema, "components": document["components"]}
+        assert [error.message for error in Draft202012Validator(whole).iter_errors(example)] == [], (schema, example)
+    assert len(found) > 40
+
+
+def test_every_operation_has_examples_of_what_it_takes_and_gives(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert media["examples"], path
+        assert all("example" in one for one in operation.get("parameters", ())), path
+        for kind, media in operation["responses"].get("200", {}).get("content", {}).items():
+            assert kind == "image/jpeg" or "example" in media, path
+
+
+def test_events_are_of_their_schemas(document: dict[str, Any]) -> None:
+    """Those of the example and those of a real stream."""
+    stream = document["paths"]["/v1/showcases"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    parts = [part.split("\n") for part in stream["example"].strip().split("\n\n")]
+    for head, data in parts:
+        schema = {**stream["x-events"][head.removeprefix("event: ")], "components": document["components"]}
+        Draft202012Validator(schema).validate(json.loads(data.removeprefix("data: ")))
+    assert [head for head, _ in parts] == ["event: photos", "event: text", "event: problem"]
+
+
+def test_scopes_are_those_that_the_service_asks_for(token_and_api: tuple[str, FastAPI], document: dict) -> None:
+    for method, path, operation in operations(document):
+        [answer] = ask(token_and_api[1], request(None, method, path.replace("{", "").replace("}", "")))
+        if answer.status_code == 401:
+            scope = "write" if path == "/v1/feedback" else SCOPES[method]
+            assert operation["security"] == [{"key": [scope]}], path
+            assert {"401", "403", "429"} <= operation["responses"].keys()
+        else:
+            assert operation["security"] == [] and not {"401", "403"} & operation["responses"].keys(), path
+
+
+def test_an_open_service_says_that_it_asks_for_no_key(tmp_path: Path) -> None:
+    document = stub_api(tmp_path).openapi()
+    for _, path, operation in operations(document):
+        assert operation["security"] in ([], [{}, {"key": ["read"]}], [{}, {"key": ["write"]}]), path
+        assert not {"401", "403"} & operation["responses"].keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "status"),
+    [
+        ("/v1/showcases", {"content": b"{bad"}, 422),
+        ("/v1/showcases", {"content": b'{"a":"\xff"}'}, 400),
+        ("/v1/showcases", {"content": b"[" * 40}, 422),
+        ("/v1/showcases", {"content": b" " * 2**21}, 413),
+        ("/v1/feedback", {"content": b"{}", "headers": {"content-type": "text/xml"}}, 415),
+        ("/v1/selections", {"content": b"{}", "headers": {"x-long": "a" * 20_000}}, 431),
+        ("/v1/selections", {"content": b"{}", "params": {"a": "a" * 5000}}, 414),
+        ("/v1/explanations", {"json": {"keywords": ["soup"], "photo_ids": ["none"]}}, 404),
+    ],
+)
+def test_refusals_are_those_that_are_told(
+    token_and_api: tuple[str, FastAPI], document: dict, path: str, options: dict, status: int
+) -> None:
+    token, api = token_and_api
+    options = {**options, "headers": {"content-type": "application/json", **options.get("headers", {})}}
+    [answer] = ask(api, request(token, "POST", path, **options))
+    told = document["paths"][path]["post"]["responses"][str(status)]["$ref"].rpartition("/")[2]
+    headers = document["components"]["responses"][told]["headers"]
+    assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store" and "Cache-Control" in headers
+    if status == 404:  # the layers before it tell nothing of the rate
+        assert answer.headers["x-ratelimit-resource"] == "rate" and "X-RateLimit-Resource" in headers
+
+
+def test_a_wrong_method_is_told_the_right_one(token_and_api: tuple[str, FastAPI]) -> None:
+    token, api = token_and_api
+    [answer] = ask(api, request(token, "DELETE", "/v1/users"))
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET"
+
+
+def test_an_id_that_ends_in_a_slash_is_another_id(token_and_api: tuple[str, FastAPI]) -> None:
+    """And not, by a redirect, the one without."""
+    token, api = token_and_api
+    answers = ask(api, request(token, "GET", "/v1/photos/p1"), request(token, "GET", "/v1/photos/p1%2F"))
+    assert [answer.status_code for answer in answers] == [200, 404]
+
+
+def test_a_photo_lasts(token_and_api: tuple[str, FastAPI], document: dict[str, Any]) -> None:
+    token, api = token_and_api
+    [answer] = ask(api, request(token, "GET", "/v1/photos/p1"))
+    told = document["paths"]["/v1/photos/{photo_id}"]["get"]["responses"]["200"]["headers"]["Cache-Control"]
+    assert answer.headers["cache-control"] == told["example"]
+
+
+def test_a_short_fuzz_finds_nothing_untold(token_and_api: tuple[str, FastAPI]) -> None:
+    """The same few cases every time; `make contract` tries others, for longer, against the running service."""
+    token, api = token_and_api
+    tried: Counter[GenerationMode] = Counter()
+    for found in schemathesis.openapi.from_asgi("/openapi.json", api).get_all_operations():
+        operation = found.ok()
+        modes = list(GenerationMode) if operation.body or operation.path_parameters else [GenerationMode.POSITIVE]
+        for mode in modes:
+
+            @settings(max_examples=6, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def holds(case: Any) -> None:
+                tried[case.meta.generation.mode] += 1
+                case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=IN_WORDS)
+
+            holds()
+    assert min(tried[mode] for mode in list(GenerationMode)) > 20
