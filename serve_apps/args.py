@@ -13,7 +13,8 @@ from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
 
 SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it starts
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # calls between replicas go by gRPC, on one event loop a process
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a process
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",  # and calls by gRPC, the proxy's too
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # which that would switch on, and only HAProxy needs
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.proxy:middlewares",
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ray import serve
 
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import Tone
-from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
+from serve_apps.batches import Batches
+from serve_apps.loaded import Loaded, each_by_its_model
 from serve_apps.lookup import Selection
 from serve_apps.models import ModelRef
 from serve_apps.operations import metrics, replica
@@ -73,11 +73,14 @@ class Generator:
         self.classifier = models.load_classifier(args)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
+        run = replica.in_batch("write", self.write_all)
+        self._batches: Batches[tuple[GeneratorPredictor, replica.Queued[tuple[Selection, How]]], list[Candidate]] = (
+            Batches(lambda wanted: each_by_its_model(wanted, run))
+        )
 
     def reconfigure(self, options: dict[str, Any]) -> None:
         """Batch sizes, from config.yaml."""
-        self._write.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
-        self._write.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
+        self._batches.max_size = options["max_batch_size"]
 
     def load(self, model: ModelRef) -> GeneratorPredictor:
         """A version that has written once, so that the first request finds it warm."""
@@ -97,14 +100,8 @@ class Generator:
     async def write(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> list[Candidate]:
         """how.n texts by this version, the preferred one first."""
         with replica.call("write", carried, model.version):
-            queued = await self.versions.get(model), replica.Queued((selection, how), carried)
-            return unless_failed(await self._write(queued))
-
-    @serve.batch
-    async def _write(
-        self, wanted: list[tuple[GeneratorPredictor, replica.Queued[tuple[Selection, How]]]]
-    ) -> list[list[Candidate] | Exception]:
-        return await asyncio.to_thread(each_by_its_model, wanted, replica.in_batch("write", self.write_all))
+            predictor = await self.versions.get(model)
+            return await self._batches((predictor, replica.Queued((selection, how), carried)))
 
     async def stream(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> AsyncIterator[str]:
         """One text piece by piece, sentences that may not stand among them; `finish` makes the answer of it."""

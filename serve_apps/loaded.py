@@ -67,14 +67,3 @@ def each_by_its_model(
         except Exception as error:
             found |= {row: error for row in rows}
     return [found[row] for row in range(len(wanted))]
-
-
-def unless_failed(result: Result | Exception) -> Result:
-    """The result of one item.
-
-    Raises:
-        Exception: its model failed.
-    """
-    if isinstance(result, Exception):
-        raise result
-    return result

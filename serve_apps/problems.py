@@ -1,9 +1,6 @@
 """Refusals as RFC 9457 problems: one form for every error, a message that says what to do, never a stack trace."""
 
-import logging
-import re
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,13 +12,9 @@ from starlette.exceptions import HTTPException
 from serve_apps.schemas import Problem
 from showcases.catalog import CatalogError, NotFoundError
 
-logger = logging.getLogger("ray.serve")
-REQUEST_ID = "X-Request-ID"
-
 
 def install(api: FastAPI) -> None:
-    """Give every request an id and every error the form of a `Problem`."""
-    api.middleware("http")(_identified)
+    """Give every error the form of a `Problem`; the request's id is there already (`serve_apps.access.front`)."""
     api.exception_handler(NotFoundError)(_answer(404))
     api.exception_handler(CatalogError)(_answer(422))  # an id that can't be one
     api.exception_handler(RequestValidationError)(_invalid)
@@ -40,17 +33,6 @@ def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """For OpenAPI: the errors that a route may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {code: {"description": HTTPStatus(code).phrase, "model": Problem, "content": content} for code in codes}
-
-
-async def _identified(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    given = request.headers.get(REQUEST_ID, "")
-    request.state.request_id = given if re.fullmatch(r"[0-9A-Za-z_-]{1,64}", given) else uuid.uuid4().hex
-    try:
-        response = await call_next(request)
-    except Exception:
-        logger.exception("request %s failed", request.state.request_id)
-        response = problem(request, 500, "something failed here; the service's log has more under this request id")
-    return response  # Serve's proxy puts the same id into the answer's head
 
 
 def _answer(status: int) -> Callable[[Request, Exception], Response]:

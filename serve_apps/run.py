@@ -12,11 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 
-import ray
-from ray import serve
-
 from serve_apps.access.protect import announcement
-from serve_apps.app import build_app
 from serve_apps.args import SERVE_ENV, ShowcaseArgs, runtime_env
 from showcases.errors import ConfigError, ShowcasesError
 
@@ -41,6 +37,10 @@ def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000, metri
     port = _free(host, port)
     args.workspace.require("catalog")  # before anything slow is started
     with _ray(metrics_port):
+        from ray import serve  # here: it reads SERVE_ENV when it is imported
+
+        from serve_apps.app import build_app
+
         if serve.status().proxies:
             raise ConfigError("Ray Serve runs on this cluster already, on a port of its own: use `serve deploy` there")
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
@@ -91,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def metrics_url() -> str:
     """Where this node's processes export their metrics."""
+    import ray
+
     node = ray.nodes()[0]
     return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
 
@@ -98,6 +100,8 @@ def metrics_url() -> str:
 @contextlib.contextmanager
 def _ray(metrics_port: int) -> Iterator[None]:
     """Be connected to Ray inside the block."""
+    import ray
+
     if ray.is_initialized():
         yield
         return

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import numpy as np
-from ray import serve
 
 from serve_apps import arrivals, models
 from serve_apps.args import ShowcaseArgs
 from serve_apps.asked import MAX_PHOTOS
+from serve_apps.batches import Batches
 from serve_apps.follow import follow
-from serve_apps.loaded import Loaded, each_by_its_model, unless_failed
+from serve_apps.loaded import Loaded, each_by_its_model
 from serve_apps.lookup import Asking, Lookup, Missing, Selection, Wish
 from serve_apps.models import ModelRef
 from serve_apps.operations import replica
@@ -32,11 +32,14 @@ class Selector:
         self.look_up = Lookup(self.catalog, self.encoder)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
+        run = replica.in_batch("select", self.choose)
+        self._batches: Batches[tuple[SelectorPredictor, replica.Queued[Asking]], Selection] = Batches(
+            lambda wanted: each_by_its_model(wanted, run)
+        )
 
     def reconfigure(self, options: dict[str, Any]) -> None:
         """Batch sizes, from config.yaml."""
-        self._choose.set_max_batch_size(options["max_batch_size"])  # type: ignore[attr-defined]
-        self._choose.set_batch_wait_timeout_s(options["batch_wait_s"])  # type: ignore[attr-defined]
+        self._batches.max_size = options["max_batch_size"]
 
     def load(self, model: ModelRef) -> SelectorPredictor:
         """A version that has chosen once, so that the first request finds it warm."""
@@ -61,7 +64,7 @@ class Selector:
                     asking = await asyncio.to_thread(self.look_up, wish, predictor.model.profile)
             except CatalogError as error:
                 return Missing(str(error), isinstance(error, NotFoundError))
-            return unless_failed(await self._choose((predictor, replica.Queued(asking, carried))))
+            return await self._batches((predictor, replica.Queued(asking, carried)))
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
         return await arrivals.embed_reviews(self.encoder, texts)
@@ -72,12 +75,6 @@ class Selector:
     async def ready(self) -> bool:
         """Answers once the models are loaded."""
         return True
-
-    @serve.batch
-    async def _choose(
-        self, wanted: list[tuple[SelectorPredictor, replica.Queued[Asking]]]
-    ) -> list[Selection | Exception]:
-        return await asyncio.to_thread(each_by_its_model, wanted, replica.in_batch("select", self.choose))
 
     def choose(self, predictor: SelectorPredictor, asked: list[Asking]) -> list[Selection]:
         """Choose photos for each."""

@@ -34,6 +34,10 @@ os.environ.update(
 os.environ.pop("AWS_PROFILE", None)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+from serve_apps.args import SERVE_ENV  # noqa: E402
+
+os.environ.update(SERVE_ENV)  # the service is tested as `serve_apps.run` runs it
+
 import showcases  # noqa: E402, F401 - declares torchvision's ops before a test imports open_clip or timm itself
 from tests.serve.fixtures import service, spans, tiny_workspace  # noqa: E402, F401 - as fixtures
 

@@ -80,6 +80,10 @@ REFUSALS = Metric("showcases_refusals", "counter", "Requests, or parts of them, 
 DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text", ("reason",))
 BATCHES = Metric("showcases_batches", "counter", "Batches computed", ("batch",))
 BATCHED = Metric("showcases_batched", "counter", "Requests in those batches", ("batch",))
+BATCH_WAIT_SECONDS = Metric(
+    "showcases_batch_wait_seconds", "histogram", "In a replica, until its batch begins", ("batch",), SECONDS
+)
+BATCH_SECONDS = Metric("showcases_batch_seconds", "histogram", "Computing a batch", ("batch",), SECONDS)
 TOKENS = Metric("showcases_tokens", "counter", "Tokens of the texts written")
 ALIGN = Metric("showcases_align", "histogram", "CLIP-Align of a text, 0 to 1", ("model", "version", "alias"), SHARES)
 ALIGN_SUM = Metric("showcases_align_values", "counter", "Sum of the texts' CLIP-Align", ("model", "version", "alias"))

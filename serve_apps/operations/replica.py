@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from serve_apps.operations import lines, metrics, traces
@@ -26,6 +26,7 @@ class Queued(Generic[Item]):
 
     item: Item
     carried: Carried
+    came: float = field(default_factory=time.perf_counter)
 
 
 def install(config: OperationsConfig, deployment: str) -> None:
@@ -77,7 +78,9 @@ def in_batch(
     def observed(model: Model, queued: list[Queued[Item]]) -> list[Result]:
         steps: list[Phase] = []
         requests: list[Carried] = [one.carried for one in queued]
-        began = time.time_ns()
+        began, started = time.time_ns(), time.perf_counter()
+        for one in queued:
+            metrics.BATCH_WAIT_SECONDS.record(max(0.0, started - one.came), batch=name)
         _phases.set(steps)
         try:
             with carrying({"request_id": ",".join(one.get("request_id", "-") for one in requests)}):
@@ -85,6 +88,7 @@ def in_batch(
         finally:
             _phases.set(None)
             metrics.BATCHES.record(batch=name)
+            metrics.BATCH_SECONDS.record(time.perf_counter() - started, batch=name)
             metrics.BATCHED.record(len(queued), batch=name)
             traces.tell_batch(requests, steps, Phase(f"{name} batch", began, time.time_ns()))
 
