@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
+import aiohttp  # not httpx: its pool costs more with each connection, and the client shares the service's cores
 
 from benchmarks.serve import Visit, visits
 
@@ -92,29 +92,30 @@ def statuses(answers: Sequence[Answer]) -> str:
     return ", ".join(told).replace(f"200: {counts[200]}", f"200: {counts[200]} ({degraded} degraded)")
 
 
-async def ask(session: httpx.AsyncClient, url: str, visit: Visit, headers: dict[str, str] | None = None) -> Answer:
+async def ask(session: aiohttp.ClientSession, url: str, visit: Visit) -> Answer:
     """One showcase."""
     sent = time.monotonic()
     body = {"user_id": visit[0], "business_id": visit[1], "k": 3}
     try:
-        answer = await session.post(f"{url}/v1/showcases", json=body, headers=headers, timeout=PATIENCE_S)
-        found = answer.json() if "json" in answer.headers.get("content-type", "") else {"detail": answer.text[:200]}
-    except (httpx.HTTPError, ValueError) as error:
+        async with session.post(f"{url}/v1/showcases", json=body) as answer:
+            text = await answer.text()
+            found = json.loads(text) if "json" in answer.content_type else {"detail": text[:200]}
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return Answer(sent, time.monotonic(), BROKEN, said=f"{type(error).__name__}: {error}")
     return _read(answer, found, sent, time.monotonic())
 
 
-def _read(answer: httpx.Response, found: dict[str, Any], sent: float, done: float) -> Answer:
+def _read(answer: aiohttp.ClientResponse, found: dict[str, Any], sent: float, done: float) -> Answer:
     version = found.get("models", {}).get("bundle", {}).get("version")
     degraded, said = found.get("degraded") is not None, str(found.get("detail", ""))
-    return Answer(sent, done, answer.status_code, answer.headers.get("retry-after"), degraded, version, said)
+    return Answer(sent, done, answer.status, answer.headers.get("retry-after"), degraded, version, said)
 
 
 async def arrive(url: str, asked: Sequence[Visit], rate: float, seconds: float, rng: random.Random) -> list[Answer]:
     """Requests at the moments of a Poisson process, whatever the answers take; returns when all are answered."""
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     tasks: list[asyncio.Task[Answer]] = []
-    async with httpx.AsyncClient(limits=limits) as session:
+    patience = aiohttp.ClientTimeout(total=PATIENCE_S)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS), timeout=patience) as session:
         started, due = time.monotonic(), 0.0
         while (due := due + rng.expovariate(rate)) < seconds:
             await asyncio.sleep(max(0.0, started + due - time.monotonic()))
