@@ -38,7 +38,8 @@ class Selector:
         )
 
     def reconfigure(self, options: dict[str, Any]) -> None:
-        """Batch sizes, from config.yaml."""
+        """From config.yaml."""
+        replica.give_way(options["niceness"])
         self._batches.max_size = options["max_batch_size"]
 
     def load(self, model: ModelRef) -> SelectorPredictor:
