@@ -88,6 +88,7 @@ function finish(shown, answer, body) {
   const tools = textTools(shown, answer, more);
   $("showcase").append(tools, foot(answer, body));
   remember(body);
+  if (now.theta === null) stand(answer.theta, `the model's own, ${answer.theta}`);
 }
 
 function remember({ user_id, business_id, k, theta }) {
@@ -145,11 +146,16 @@ function submit(event) {
 
 function turn(theta) {
   now.theta = theta;
-  const dial = $("theta");
-  dial.value = theta ?? dial.defaultValue;
-  dial.setAttribute("aria-valuetext", theta === null ? "the model's own" : String(theta));
-  $("theta-now").textContent = theta === null ? "the model's own" : String(theta);
+  if (theta === null) stand($("theta").defaultValue, "the model's own");
+  else stand(theta, String(theta));
   $("theta-reset").disabled = theta === null;
+}
+
+function stand(value, told) { // the dial, wherever it was turned from
+  const dial = $("theta");
+  dial.value = value;
+  dial.setAttribute("aria-valuetext", told);
+  $("theta-now").textContent = told;
 }
 
 function dial() {

@@ -70,7 +70,7 @@ export async function* stream(path, body, last, signal) {
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const [name, data] of blocks.filter((block) => block.includes("data: ")).map(event)) {
-      if (name === "problem") throw new Refused(data.detail, data.status);
+      if (name === "problem") throw new Refused(data.detail, data.status, data.retry_after);
       yield [name, data];
       if (name === last) return;
     }

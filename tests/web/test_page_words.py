@@ -68,7 +68,8 @@ def test_the_dial_asks_again_and_goes_back_to_the_models_own(page: Page) -> None
     choose_first(page)
     made(page)
     slider = page.get_by_role("slider", name="From more variety to more to my taste")
-    expect(slider).to_have_attribute("aria-valuetext", "the model's own")
+    expect(slider).to_have_attribute("aria-valuetext", "the model's own, 3")
+    expect(slider).to_have_value("3")  # where a first turn begins
     slider.focus()
     with page.expect_request(SHOWCASES) as asked:
         page.keyboard.press("Home")
@@ -78,7 +79,7 @@ def test_the_dial_asks_again_and_goes_back_to_the_models_own(page: Page) -> None
     with page.expect_request(SHOWCASES) as asked:
         page.get_by_role("button", name="Reset").click()
     assert "theta" not in asked.value.post_data_json
-    expect(page.locator("#theta-now")).to_have_text("the model's own")
+    expect(page.locator("#theta-now")).to_have_text("the model's own, 3")
 
 
 def test_wishes_are_sent_and_choose_among_candidates(page: Page) -> None:
