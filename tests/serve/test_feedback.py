@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from serve_apps import feedback, problems
+from serve_apps.access.config import AccessConfig
+from serve_apps.access.protect import protect
 from serve_apps.feedback import FeedbackStore, main
 from showcases.artifacts import Workspace
 
@@ -19,6 +21,7 @@ def client(tmp_path: Path) -> TestClient:
     api = FastAPI()
     problems.install(api)
     feedback.install(api, FeedbackStore(Workspace(str(tmp_path))))
+    protect(api, AccessConfig())
     return TestClient(api)
 
 
