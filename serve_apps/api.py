@@ -116,7 +116,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
     async def ready(request: Request) -> Ready | JSONResponse:
         """Whether the models are loaded and the catalog can be reached."""
         try:
-            counts = await run_in_threadpool(backend.catalog.counts)
+            version, counts = await run_in_threadpool(backend.catalog.served)
         except Exception as error:
             return problems.problem(request, 503, f"the catalog can't be reached: {error}")
         if not await backend.models_ready():
@@ -127,7 +127,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
             models=showcasing.versions(bundle),
             embedding_space=bundle.embedding_space,
             catalog=counts,
-            catalog_version=backend.catalog.version,
+            catalog_version=version,
             candidate=showcasing.versions(candidate) if candidate else None,
             candidate_share=champions.config.candidate_share if candidate else 0,
             rolled_back=champions.rolled_back,

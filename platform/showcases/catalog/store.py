@@ -284,7 +284,12 @@ class Catalog:
 
     def counts(self) -> dict[str, int]:
         """Published rows by table; fails where the store can't be reached."""
-        return {name: table.count_rows() for name, table in self._opened.tables.items()}
+        return self.served()[1]
+
+    def served(self) -> tuple[str, dict[str, int]]:
+        """The version that it reads, and that version's published rows by table."""
+        opened = self._opened
+        return opened.version, {name: table.count_rows() for name, table in opened.tables.items()}
 
     def _put(
         self, name: str, sent: Iterable[Mapping[str, Any]], schema: pa.Schema, kind: str, group: str, tenant: str
