@@ -58,6 +58,8 @@ def test_a_publish_is_served_by_a_running_app(
                 await asyncio.sleep(0.01)
             assert now["catalog"]["photos"] == before["catalog"]["photos"] + 1
             assert (await client.get("/v1/photos/new-photo")).content == jpeg()
+            while caplog.messages[-1] != f"the catalog is now {catalog.version}":  # said after it is so
+                await asyncio.sleep(0.01)
             following.cancel()
 
     with caplog.at_level(logging.WARNING, "ray.serve"):
