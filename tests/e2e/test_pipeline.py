@@ -147,6 +147,7 @@ def test_one_more_seed_trains_one_more_model_and_one_less_removes_it(local: Pipe
     assert versions() == registered
 
 
+@pytest.mark.slow  # a second pipeline; S3 itself is also asked in tests/ray and tests/unit
 def test_the_same_on_s3(
     corpus: CorpusConfig, ray_cluster: str, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
