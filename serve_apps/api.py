@@ -17,6 +17,7 @@ from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 
 WEB = Path(__file__).resolve().parent / "web"
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+RETRY = {"Retry-After": "5"}
 Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
 Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 
@@ -118,9 +119,9 @@ def _health(api: FastAPI, backend: Backend) -> None:
         try:
             version, counts = await run_in_threadpool(backend.catalog.served)
         except Exception as error:
-            return problems.problem(request, 503, f"the catalog can't be reached: {error}")
+            return problems.problem(request, 503, f"the catalog can't be reached: {error}", RETRY)
         if not await backend.models_ready():
-            return problems.problem(request, 503, "the models do not answer yet")
+            return problems.problem(request, 503, "the models do not answer yet", RETRY)
         champions = backend.champions
         bundle, candidate = champions.champion, champions.candidate
         return Ready(

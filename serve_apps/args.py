@@ -18,6 +18,7 @@ SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it sta
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # which that would switch on, and only HAProxy needs
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # it would keep a thousand lines back, and lose them with a replica
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.proxy:middlewares",
+    "SHOWCASES_PROXY_REQUESTS": "256",  # under way in a proxy; what is more gets 503 there
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
 }
 HERE = Path(__file__).resolve().parent
@@ -34,6 +35,9 @@ class ShowcaseArgs(BaseModel):
     selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
     generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
     alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
+    catalog_keep_bytes: Annotated[int, Field(ge=0, description="Rows looked up lately, kept by each process.")] = Field(
+        default_factory=lambda: int(_application()["args"].get("catalog_keep_bytes", 0))
+    )
     access: Annotated[AccessConfig, Field(description="Keys and limits; by default those of config.yaml.")] = Field(
         default_factory=lambda: AccessConfig(**_application()["args"].get("access", {}))
     )

@@ -18,7 +18,7 @@ Document = dict[str, Any]
 PROBLEM, STREAM = "application/problem+json", "text/event-stream"
 KEY = "key"
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options")
-EVERYWHERE = (400, 408, 413, 414, 415, 422, 431, 500, 504)  # whatever the route: the layers before it answer so
+EVERYWHERE = (400, 408, 413, 414, 415, 422, 431, 500, 503, 504)  # whatever the route: the layers before it answer so
 KEYED = (401, 403, 429)
 BUSY = (429, 503)
 REFUSALS = {
@@ -34,7 +34,7 @@ REFUSALS = {
     429: "This key has used up its rate, its quota or its share of a model's places; come back after Retry-After.",
     431: "The headers are too long.",
     500: "Something failed here; the service's log has it under the request id.",
-    503: "A model has all the work that it can hold (come back after Retry-After), or is not ready.",
+    503: "The service, or a model, has all the work that it can hold or is not ready; come back after Retry-After.",
     504: "No answer by the deadline (`Prefer: wait=SECONDS`, at most the service's own); the work was called off.",
 }
 INTEGER = {"type": "integer", "minimum": 0}
@@ -136,8 +136,7 @@ def _complete(operation: Document, path: str, method: str, schemas: Document, ke
     operation["security"] = [] if public else needed if keyed else [{}, *needed]
     answers = operation["responses"]
     declared = {int(code) for code in answers if int(code) >= 400}
-    asks_models = {503} if "showcases" in operation.get("tags", ()) else set()
-    refused = {*declared, *EVERYWHERE, *asks_models, *(KEYED if keyed and not public else ())}
+    refused = {*declared, *EVERYWHERE, *(KEYED if keyed and not public else ())}
     for code, answer in answers.items():
         if int(code) < 400:
             _add_success(answer, keyed and not public, schemas)

@@ -212,7 +212,7 @@ def _ref(found: ModelVersion, alias: str, registry_uri: str) -> ModelRef:
 
 def open_catalog(args: ShowcaseArgs) -> Catalog:
     """The workspace's catalog."""
-    return Catalog.open(*located(args.workspace))
+    return Catalog.open(*located(args.workspace), keep_bytes=args.catalog_keep_bytes)
 
 
 def load_encoder(args: ShowcaseArgs) -> ClipEncoder:

@@ -1,4 +1,5 @@
-"""What Serve's HTTP proxy does besides passing requests on: it asks again what a lost gateway has not answered.
+"""What Serve's HTTP proxy does besides passing requests on: short bodies go along with their heads, what is too much
+is refused at once, and what a lost gateway has not answered is asked again.
 
 The proxy of Ray 2.60 answers 500 when the replica that it gave a request to is killed. Serve reads `middlewares` from
 RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a proxy starts; see `serve_apps.args.SERVE_ENV`.
@@ -6,20 +7,26 @@ RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a proxy starts; see `serve_apps.a
 
 import asyncio
 import logging
+import os
 
 from starlette.middleware import Middleware
 
 from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify
 from serve_apps.access.routes import changes_nothing
+from serve_apps.along import BodyAlong
+from serve_apps.crowd import Crowd
 
 logger = logging.getLogger("ray.serve")
 KEPT_BYTES = 1024 * 1024  # of a body, to send it once more; a longer one is not asked again
 WAITS_S = (0.0, 0.2, 1.0)  # before another try; within a try Serve waits for a gateway
+AT_MOST = "SHOWCASES_PROXY_REQUESTS"  # environment variable: requests under way in a proxy
+PLACES = "256"  # by default: more than a gateway takes in, so that a lost one's are waited for
 
 
 def middlewares() -> list[Middleware]:
     """For Serve's proxies."""
-    return [Middleware(AskAgain)]
+    places = int(os.environ.get(AT_MOST, PLACES))
+    return [Middleware(BodyAlong), Middleware(Crowd, at_most=places), Middleware(AskAgain)]
 
 
 class AskAgain:

@@ -14,6 +14,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = dict[str, str]
+ALONG = "showcases.body"  # in a scope: the whole body, where Serve's proxy sent it along with the head
+CLOSE = {"connection": "close"}  # the rest of the body is not read
 
 
 class RefusedError(Exception):
@@ -44,6 +46,23 @@ def identify(scope: Scope) -> str:
     scope["headers"] = [*kept, (b"x-request-id", chosen.encode())]
     state(scope)["request_id"] = chosen
     return chosen
+
+
+def declared(scope: Scope) -> int | None:
+    """Bytes of the body by its Content-Length, where there is one.
+
+    Raises:
+        RefusedError: 400, it is no number.
+    """
+    given = header(scope, "content-length")
+    if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
+        raise RefusedError(400, "Content-Length is not a number of bytes", CLOSE)
+    return None if given is None else int(given)
+
+
+def too_late(seconds: float) -> RefusedError:
+    """Of a body."""
+    return RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE)
 
 
 def problem_body(scope: Scope, status: int, detail: str) -> bytes:

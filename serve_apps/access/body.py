@@ -4,12 +4,23 @@ import asyncio
 import contextlib
 import re
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, header
+from serve_apps.access.asgi import (
+    ALONG,
+    CLOSE,
+    App,
+    Message,
+    Receive,
+    RefusedError,
+    Scope,
+    Send,
+    declared,
+    header,
+    too_late,
+)
 from serve_apps.access.config import Limits
 from serve_apps.access.room import Held, Room
 from serve_apps.access.routes import TYPES, rule_for
 
-CLOSE = {"connection": "close"}  # the rest of the body is not read
 # A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
 
@@ -37,9 +48,9 @@ class Body:
                 held.cover(length)
             try:
                 async with asyncio.timeout(seconds):
-                    whole = [await _read(receive, at_most, held) if _may_have_body(scope, length) else b""]
+                    whole = [await _whole(scope, length, receive, at_most, held)]
             except TimeoutError:
-                raise RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE) from None
+                raise too_late(seconds) from None
             except ClientLeftError:
                 return
             _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
@@ -49,12 +60,18 @@ class Body:
 
     def _require_length(self, scope: Scope, uploads: bool) -> tuple[int, int]:
         """The bytes that the body is said to have, 0 where nothing is said; and that it may have."""
-        length = _declared(scope)
+        length = declared(scope)
         _require_kind(scope, bool(length) or header(scope, "transfer-encoding") is not None)
         at_most = self.limits.upload_bytes if uploads else self.limits.json_bytes
         if length is not None and length > at_most:
             raise _too_large(at_most)
         return length or 0, at_most
+
+
+async def _whole(scope: Scope, length: int, receive: Receive, at_most: int, held: Held | None) -> bytes:
+    if ALONG in scope:
+        return bytes(scope.pop(ALONG))
+    return await _read(receive, at_most, held) if _may_have_body(scope, length) else b""
 
 
 def _may_have_body(scope: Scope, length: int) -> bool:
@@ -120,13 +137,6 @@ def _replayed(whole: list[bytes], receive: Receive) -> Receive:
         return {"type": "http.request", "body": whole.pop(), "more_body": False}
 
     return heard
-
-
-def _declared(scope: Scope) -> int | None:
-    given = header(scope, "content-length")
-    if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
-        raise RefusedError(400, "Content-Length is not a number of bytes", CLOSE)
-    return None if given is None else int(given)
 
 
 def _too_large(at_most: int) -> RefusedError:

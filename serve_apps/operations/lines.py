@@ -1,8 +1,10 @@
 """Log lines of every deployment: JSON, one object a line, or Serve's own text; in Serve's log files."""
 
+import asyncio
 import datetime
 import json
 import logging
+from collections.abc import Callable
 from logging.handlers import MemoryHandler
 from typing import Any, Literal
 
@@ -36,6 +38,19 @@ class JsonLines(logging.Formatter):
 def extra(told: dict[str, Any]) -> dict[str, Any]:
     """`extra` of a log call: fields of its own for JSON lines."""
     return {"told": told}
+
+
+def after_answer(tell: Callable[[], None]) -> None:
+    """Call it once what is on its way to a client is sent: nobody should wait for a line in a log.
+
+    It runs in the event loop's next round, in the context of now; without a loop, at once.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        tell()
+        return
+    loop.call_soon(tell)
 
 
 def install(form: Literal["json", "text"], deployment: str) -> None:

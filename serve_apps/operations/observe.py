@@ -5,6 +5,7 @@ import contextlib
 import logging
 import re
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -76,7 +77,8 @@ class Observe:
                 await self.app(scope, receive, noticing)
             finally:
                 found["http.response.status_code"] = status
-                _tell(scope, method, route, status, time.perf_counter() - began)
+                took = time.perf_counter() - began
+                lines.after_answer(partial(_tell, scope, method, route, status, took))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The time from start to end, in which gauges are sampled."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from serve_apps.operations import lines, metrics, traces
@@ -59,7 +60,8 @@ def call(name: str, carried: Carried, version: str) -> Iterator[None]:
         finally:
             took = round(1000 * (time.perf_counter() - began), 2)
             told = {"call": name, "outcome": outcome, "duration_ms": took, "version": version}
-            logger.info("%s %s in %.1f ms", name, outcome, took, extra=lines.extra(told))
+            line = partial(logger.info, "%s %s in %.1f ms", name, outcome, took, extra=lines.extra(told))
+            lines.after_answer(line)
 
 
 @contextlib.contextmanager

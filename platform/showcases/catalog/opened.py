@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError
+from showcases.catalog.kept import Kept
 from showcases.catalog.live import LiveTables
 from showcases.catalog.own import KEYS, hidden, merged, summed
 from showcases.catalog.schema import EMBEDDING_SPACE
@@ -29,20 +30,21 @@ class Opened:
     live: LiveTables
     space: str
     dim: int
+    kept: Kept
 
     @classmethod
-    def open(cls, versions: Versions, version: str) -> "Opened":
+    def open(cls, versions: Versions, version: str, keep_bytes: int = 0) -> "Opened":
         database = connect(versions.at(version), versions.storage_options)
         tables = {name: database.open_table(name) for name in ("photos", "reviews", "businesses", "users")}
         schema = tables["photos"].schema
         space = (schema.metadata or {})[EMBEDDING_SPACE.encode()].decode()
         live = LiveTables.open(versions.uri, space, versions.storage_options)
-        return cls(version, tables, live, space, schema.field("vector").type.list_size)
+        return cls(version, tables, live, space, schema.field("vector").type.list_size, Kept(keep_bytes))
 
     def rows(self, name: str, column: str, values: Sequence[str], columns: list[str], tenant: str | None) -> pa.Table:
         """Photos or reviews whose `column` is one of these ids, at least one."""
         where = filters.among(column, values, column.removesuffix("_id"))
-        published = find(self.tables[name], where, columns)
+        published = self.kept.get((name, where, *columns), lambda: find(self.tables[name], where, columns))
         if tenant is None or not self.live.presence[f"live_{name}"].has(tenant):
             return published
         return merged(published, self.live.find(f"live_{name}", tenant, column, values, columns), name)
@@ -71,8 +73,11 @@ class Opened:
         return hidden(find(self.tables[name], f"{_equals(key, value)} AND {same}", KEYS[name]), own, name)
 
 
-def open_served(versions: Versions) -> Opened:
+def open_served(versions: Versions, keep_bytes: int = 0) -> Opened:
     """The served version; looked up again where it was replaced and removed in between.
+
+    Args:
+        keep_bytes: of published rows that were looked up lately, kept in memory.
 
     Raises:
         CatalogError: there is none, or it can't be opened.
@@ -80,7 +85,7 @@ def open_served(versions: Versions) -> Opened:
     version = versions.current()
     while True:
         try:
-            return Opened.open(versions, version)
+            return Opened.open(versions, version, keep_bytes)
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             before, version = version, versions.current()
             if before == version:

@@ -52,18 +52,19 @@ class Catalog:
         self._refreshing = threading.Lock()
 
     @classmethod
-    def open(cls, uri: str, storage_options: Mapping[str, str] | None = None) -> "Catalog":
+    def open(cls, uri: str, storage_options: Mapping[str, str] | None = None, keep_bytes: int = 0) -> "Catalog":
         """Open what `write` wrote.
 
         Args:
             uri: folder, or s3://bucket/prefix.
             storage_options: LanceDB's, for object stores (see `located`).
+            keep_bytes: of published rows that were looked up lately, kept in memory; photos' bytes never are.
 
         Raises:
             CatalogError: there is no catalog.
         """
         versions = Versions(uri, dict(storage_options or {}))
-        return cls(versions, open_served(versions))
+        return cls(versions, open_served(versions, keep_bytes))
 
     @classmethod
     def write(
@@ -131,7 +132,7 @@ class Catalog:
         with self._refreshing:
             if self.is_current():
                 return False
-            opened = open_served(self._versions)
+            opened = open_served(self._versions, self._opened.kept.most_bytes)
             if opened.space != self.embedding_space:
                 raise CatalogError(
                     f"{self.uri}: {opened.version} has vectors of {opened.space!r}, not {self.embedding_space!r}: "

@@ -1,0 +1,69 @@
+"""The proxy's layer that sends a short body along with the head: for a gateway to fetch it takes a call there and back.
+
+It waits for slow clients here besides, where they hold no place of a gateway.
+"""
+
+import asyncio
+
+from serve_apps.access.asgi import (
+    ALONG,
+    App,
+    Receive,
+    RefusedError,
+    Scope,
+    Send,
+    answer_problem,
+    declared,
+    header,
+    identify,
+    too_late,
+)
+from serve_apps.access.config import Limits
+
+ALONG_BYTES = 64 * 1024  # a longer body, and one of a length not told, is left to the gateway
+READ_S = Limits().body_s
+
+
+class BodyAlong:
+    """ASGI. Serve sends a scope to the gateway as it is; what lies in it under ALONG is not received any more."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (length := _length(scope)) is not None:
+            try:
+                async with asyncio.timeout(READ_S):
+                    body = await _read(receive, length)
+            except TimeoutError:
+                late = too_late(READ_S)
+                late.headers["x-request-id"] = identify(scope)
+                await answer_problem(scope, send, late)
+                return
+            if body is None:
+                return  # the client has gone
+            scope = {**scope, ALONG: body}
+        await self.app(scope, receive, send)
+
+
+def _length(scope: Scope) -> int | None:
+    """Bytes to read here; None where the gateway has to see to it."""
+    try:
+        length = declared(scope)
+    except RefusedError:
+        return None
+    if length is None and header(scope, "transfer-encoding") is None:
+        length = 0  # RFC 9112, section 6.3
+    return length if length is not None and length <= ALONG_BYTES else None
+
+
+async def _read(receive: Receive, length: int) -> bytes | None:
+    """The body, of which the server passes on no more than was declared; None where the client has gone."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body) if len(body) == length else None
