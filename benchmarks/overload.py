@@ -52,6 +52,9 @@ def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before:
         )
     for answer in wrong[:5]:
         print(f"  {answer.status} after {answer.took:.1f} s, Retry-After {answer.retry_after}: {answer.said[:120]}")
+    verdicts.demand(
+        not wrong, f"{len(wrong)} answers are none of 200, 429 or 503 with Retry-After within {deadline:g} s"
+    )
     for part, (mib, slope) in sorted(growth.items()):
         verdicts.demand(slope <= GROWTH, f"{part}: {mib:.0f} MiB, {slope:+.2f} MiB/min (at most {GROWTH:g})")
     told = f"one client: p50 {before:.1f} ms before, {after:.1f} ms after"

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.kills import Kill, failures, touched
 from benchmarks.open_loop import Answer, statuses
-from benchmarks.overload import proper, quantile
+from benchmarks.overload import judge, proper, quantile
 from benchmarks.service_processes import Samples, part_of, slope
 from benchmarks.switches import Reign
 from benchmarks.verdicts import Verdicts
@@ -95,3 +95,20 @@ def test_a_demand_that_does_not_hold_ends_with_1() -> None:
     verdicts.demand(False, "that")
     with pytest.raises(SystemExit, match="1"):
         verdicts.end()
+
+
+@pytest.mark.parametrize(
+    ("answer", "slope", "after", "failures"),
+    [
+        (Answer(0, 1, 503, "2"), 1.0, 12.0, 0),
+        (Answer(0, 40, 200), 1.0, 12.0, 1),
+        (Answer(0, 1, 500), 1.0, 12.0, 1),
+        (Answer(0, 1, 200), 9.0, 12.0, 1),
+        (Answer(0, 1, 200), 1.0, 13.0, 1),
+    ],
+)
+def test_overload_demands_proper_answers_flat_memory_and_a_p50_that_is_back(
+    answer: Answer, slope: float, after: float, failures: int
+) -> None:
+    verdicts = judge([Answer(0, 1, 200), answer], {"gateway": (100.0, slope)}, before=10.0, after=after)
+    assert len(verdicts.failed) == failures
