@@ -127,3 +127,15 @@ def test_a_browser_asks_this_site_alone_and_pages_fit(address: str) -> None:
                 page.goto(f"{address}/{name}.html")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
     assert [url for url in asked if not url.startswith((f"{address}/", "data:"))] == []
+
+
+def test_what_is_not_there_stops_the_build(repository: Path) -> None:
+    from mkdocs.exceptions import PluginError
+
+    from docs import site_hook
+
+    with pytest.raises(PluginError, match="no section `Nowhere`; it has Two commands"):
+        site_hook.with_readme("<!-- README: Nowhere -->", repository)
+    for path in ("platform/showcases/none.py", "platform", "../elsewhere.py"):
+        with pytest.raises(PluginError, match="no such file"):
+            site_hook.as_page(repository / path, path)
