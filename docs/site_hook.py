@@ -93,7 +93,8 @@ def as_page(file: Path, path: str) -> str:
         raise PluginError(f"a page links to {path}: no such file in the repository")
     language = LANGUAGES.get(file.suffix, "text")
     text = file.read_text(encoding="utf-8").rstrip("\n")
-    return f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n`````{{.{language} linenums=1}}\n{text}\n`````\n"
+    head = "---\nhide: [navigation, toc]\nsearch:\n  exclude: true\n---\n"
+    return f"{head}\n# {path}\n\n`````{{.{language} linenums=1}}\n{text}\n`````\n"
 
 
 def defined_at(file: Path, name: str) -> str:
