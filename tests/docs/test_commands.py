@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import os
 import re
 import runpy
@@ -18,6 +19,8 @@ import pytest
 from tests.docs.shell import ROOT, RUN_BY, Block, all_blocks, documents
 
 SHELL = {"curl", "export", "source"}  # curl's requests are sent by test_shell_blocks.py
+INLINE = re.compile(r"`(python -m (?:jobs|tuning|serve_apps|benchmarks)\.[a-z_0-9]+(?: [^`]*)?)`")
+LEFT_OPEN = re.compile(r"[\[|…]|\b[A-Z]{2,}\b")  # a choice, or a word to be replaced
 INDENTED = re.compile(r"^ {4}(?:python|make|curl|ray|serve|showcases|pip) .*", re.MULTILINE)
 
 
@@ -134,6 +137,16 @@ def test_every_command_is_taken_by_its_parser(
                 wrong.append(f"{block.name}: {' '.join(command)}: {seen[key]} {' '.join(said)}")
     assert not wrong, "\n".join(wrong)
     assert len(seen) > 40  # the blocks were found
+
+
+def test_commands_within_sentences_too(sandbox: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {command for page in documents() for command in INLINE.findall(page.read_text(encoding="utf-8"))}
+    assert len(found) > 20
+    for command in sorted(found):
+        words = command.split()
+        assert importlib.util.find_spec(words[2]), command
+        if " --" in command and not LEFT_OPEN.search(command):
+            assert refusal_of_python(words[2], words[3:], monkeypatch) is None, command
 
 
 @pytest.mark.parametrize(
