@@ -36,11 +36,8 @@ def make(folder: Path, corpus: Path) -> Path:
     """Fill a folder; `corpus` has image_review_all.json, photos/ and labels.json."""
     for name in (*LINKED, "constraints.txt", "README.md"):
         (folder / name).symlink_to(ROOT / name)
-    jobs = folder / "jobs"
-    jobs.mkdir()
-    for path in (ROOT / "jobs").glob("*.*"):
-        (jobs / path.name).symlink_to(path)
-    shutil.copytree(ROOT / "jobs" / "configs", jobs / "configs")
+    jobs = folder / "jobs"  # copied: it starts processes in the folder that it lies in
+    shutil.copytree(ROOT / "jobs", jobs, ignore=shutil.ignore_patterns("__pycache__"))
     (jobs / "configs" / "mini.yaml").write_text(yaml.safe_dump(QUICK))
     (folder / ".venv").mkdir()
     for path in Path(sys.prefix).iterdir():
