@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test faults full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test docs test-docs faults full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -61,6 +61,12 @@ slow: $(READY) ## slow: every slow test, those of `make faults` among them
 contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
 	$(PY) -m benchmarks.contract --root $(ROOT) --seconds $(FUZZ_SECONDS)
 
+docs: $(READY) ## the documentation, built into site/ without a warning (open site/index.html)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
+test-docs: $(READY) ## slow: every command of the docs that needs no cloud, run as it is written
+	$(PY) -m pytest -m slow -s tests/docs
+
 check: $(READY) ## lint, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -71,7 +77,7 @@ format: $(READY) ## mend what lint and format can mend
 	$(VENV)/bin/ruff format .
 
 clean: ## remove the default workspaces, the generated corpus and caches (never a ROOT of yours)
-	rm -rf workspace workspace-study corpus .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf workspace workspace-study corpus site .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 clean-all: clean ## the same, and the virtual environment

@@ -1,0 +1,45 @@
+"""docs/own-data.md: its rows are taken as they stand, its converter makes rows that are."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from showcases.gest.records import parse_record
+
+OTHER = {  # a line of Google Local 2021
+    "user_id": "1118",
+    "time": 1617296337174,
+    "rating": 5,
+    "text": "The food was unique.",
+    "pics": [{"url": ["https://lh5.googleusercontent.com/p/AF1QipMHkf_7-Q8=w150-h150-k-no-p"]}],
+    "resp": None,
+    "gmap_id": "0x80c8:0xc136",
+}
+
+
+def fence(repository: Path, language: str) -> str:
+    text = (repository / "docs" / "own-data.md").read_text(encoding="utf-8")
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return found
+
+
+def test_the_row_shown_is_one(repository: Path) -> None:
+    row = json.loads(fence(repository, "json"))
+    row["pics"][0]["id"] = row["pics"][0]["id"].removesuffix("…")
+    assert parse_record(row).text == "Great ramen. Parking was easy."
+
+
+@pytest.mark.parametrize("pics", [OTHER["pics"], None])
+def test_the_converter_makes_rows(repository: Path, pics: object) -> None:
+    line = json.dumps(OTHER | {"pics": pics}) + "\n"
+    done = subprocess.run(
+        [sys.executable, "-c", fence(repository, "python")], input=line, capture_output=True, text=True, check=True
+    )
+    record = parse_record(json.loads(done.stdout))
+    assert (record.user_id, record.business_id, record.rating) == ("1118", "0x80c8:0xc136", 5)
+    url = "https://lh5.googleusercontent.com/p/AF1QipMHkf_7-Q8=w150-h150-k-no-p"
+    assert list(record.pics) == ([("AF1QipMHkf_7-Q8", url)] if pics else [])
