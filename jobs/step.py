@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -139,7 +140,7 @@ def main(step: Step, argv: Sequence[str] | None = None) -> None:
 
 
 class exit_on_error:  # noqa: N801 - reads as a statement
-    """Print a ShowcasesError as one clear message and exit with 1, without a stack trace."""
+    """Exit with 1 and one clear message for a ShowcasesError, with cluster.LOST where a process or a node is gone."""
 
     def __enter__(self) -> None:
         return None
@@ -149,6 +150,9 @@ class exit_on_error:  # noqa: N801 - reads as a statement
         if isinstance(told, ShowcasesError):
             print(f"error: {told}", file=sys.stderr, flush=True)
             raise SystemExit(1) from error
+        if isinstance(error, cluster.LOST_ERRORS):
+            traceback.print_exception(error)
+            raise SystemExit(cluster.LOST) from error
 
 
 def _plain(value: Any) -> Any:
