@@ -1,4 +1,4 @@
-"""Completion scripts for `showcases`, written from the parsers of the steps themselves, so that none can be forgotten."""
+"""Completion scripts for `showcases`, written from the parsers of the steps, so that no option can be forgotten."""
 
 import argparse
 import contextlib
@@ -102,7 +102,10 @@ BASH = """\
 {values}
     esac
     if [ -z "$words" ]; then
-        case "$before" in --*) [ "${{word#-}}" = "$word" ] && {{ COMPREPLY=($(compgen -f -- "$word")); return; }} ;; esac
+        case "$before $word" in
+            *" -"*) ;;
+            --*) COMPREPLY=($(compgen -f -- "$word")); return ;;  # the value of an option
+        esac
         case "$step" in
 {options}
         esac

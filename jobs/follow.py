@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import aiohttp
@@ -97,7 +97,7 @@ class Follower:
         self.shown += len(text)
 
 
-async def _in_time(lines: AsyncIterator[str]) -> AsyncIterator[str | None]:
+async def _in_time(lines: AsyncIterator[str]) -> AsyncGenerator[str | None]:
     """The stream's texts; None where none has come for long."""
     while True:
         try:

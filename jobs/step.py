@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import showcases
-from jobs import cluster, tracking
+from jobs import cluster, preflight, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from showcases.artifacts import Manifest, Workspace
@@ -131,11 +131,12 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
 
 def main(step: Step, argv: Sequence[str] | None = None) -> None:
     """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
-    config = parse(argv, prog=f"python -m jobs.{step.name}")
     with exit_on_error():
+        config = parse(argv, prog=f"python -m jobs.{step.name}")
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):
+            preflight.check(config, step.name)
             execute(step, Workspace(config.root), config)
 
 

@@ -6,6 +6,7 @@ a cut line is mended, and a job that lost its node or driver is sent again, to g
 
 import argparse
 import json
+import logging
 import secrets
 import shlex
 import sys
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     if (options.step is None) == (options.follow is None):
         parser().error("name a STEP to send, or a job to --follow")
+    for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # they tell each .gitignore heeded, each connection closed
     try:
         client = connect(options.address)
         if options.follow:
@@ -209,7 +212,7 @@ def interrupted(follower: Follower, stop: bool) -> NoReturn:
 
 def told(job: str, info: JobDetails) -> None:
     """Say how it ended."""
-    more = f": {info.message.splitlines()[0]}" if info.message and exit_code(info) else ""
+    more = f": {info.message.splitlines()[0].split(', last available logs')[0]}" if info.message else ""
     print(f"{job} {str(info.status).lower()}{more}", file=sys.stderr, flush=True)
 
 
