@@ -2,10 +2,11 @@
 
 import argparse
 import contextlib
+import functools
 import runpy
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 from unittest import mock
@@ -84,8 +85,7 @@ def _values(action: argparse.Action) -> tuple[str, ...]:
 
 def script(shell: str) -> str:
     """The completion script, for bash, zsh or fish."""
-    words = {step: words_of(step) for step in COMMANDS}
-    return _fish(words) if shell == "fish" else _bash(words, zsh=shell == "zsh")
+    return SCRIPTS[shell]({step: words_of(step) for step in COMMANDS})
 
 
 BASH = """\
@@ -117,7 +117,7 @@ complete -o filenames -F _showcases showcases"""
 ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
-def _bash(words: dict[str, Words], zsh: bool) -> str:
+def _bash(words: dict[str, Words], zsh: bool = False) -> str:
     groups: dict[tuple[str, ...], list[str]] = {}  # many steps take the same options: written once
     values: dict[tuple[str, ...], list[str]] = {}
     for step, each in words.items():
@@ -150,3 +150,10 @@ def _fish(words: dict[str, Words]) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "\\'") + "'"
+
+
+SCRIPTS: dict[str, Callable[[dict[str, Words]], str]] = {
+    "bash": _bash,
+    "zsh": functools.partial(_bash, zsh=True),
+    "fish": _fish,
+}

@@ -137,10 +137,10 @@ def check_nodes(nodes: list[dict[str, Any]], workspace: Workspace) -> None:
 
 def ask(nodes: list[dict[str, Any]], workspace: Workspace, token: str) -> dict[str, dict[str, Any]]:
     """Each node's report, by its address."""
-    task = ray.remote(report).options(num_cpus=0, max_retries=1)
+    task = ray.remote(report)
     asked = {
         f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})": task.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            num_cpus=0, max_retries=1, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote(workspace, token)
         for node in nodes
     }
