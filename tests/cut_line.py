@@ -7,10 +7,14 @@ from types import TracebackType
 
 
 class Line:
-    """Listens on a port of its own and passes everything to `port` of this machine."""
+    """Listens on a port of its own and passes everything to `port` of this machine.
+
+    Attributes:
+        refused: connections that found it cut.
+    """
 
     def __init__(self, port: int) -> None:
-        self._to, self._whole = port, True
+        self._to, self._whole, self.refused = port, True, 0
         self._open: set[socket.socket] = set()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
@@ -40,6 +44,7 @@ class Line:
             while True:
                 near, _ = self._listening.accept()
                 if not self._whole:
+                    self.refused += 1
                     near.close()
                     continue
                 far = socket.create_connection(("127.0.0.1", self._to))

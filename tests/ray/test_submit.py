@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -112,22 +112,40 @@ def send(client: JobSubmissionClient, name: str, command: str) -> str:
     return client.submit_job(entrypoint=command, submission_id=name)
 
 
-def test_a_cut_line_costs_nothing_of_the_log(head: str, capsys: pytest.CaptureFixture[str]) -> None:
+def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_cut_line_costs_nothing_of_the_log(head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on = tmp_path / "on"
     with Line(int(head.rpartition(":")[2])) as line:
         client = submit.connect(f"http://127.0.0.1:{line.port}")
-        send(client, "counts", "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.4; done; exit 3")
-        cutting = threading.Timer(2.5, line.cut)
-        mending = threading.Timer(4.5, line.mend)
-        cutting.start()
-        mending.start()
-        info = Follower(client, "counts", patience_s=60).to_the_end()
+        wait = f"until test -e {on}; do sleep 0.1; done"
+        send(client, "counts", f"for i in 1 2 3 4; do echo line $i; test $i = 2 && {wait}; done; exit 3")
+        follower = Follower(client, "counts", patience_s=60)
+
+        def cut_and_mend() -> None:
+            wait_until(lambda: follower.shown > 0)
+            line.cut()
+            on.touch()
+            wait_until(lambda: line.refused > 0)
+            line.mend()
+
+        fault = threading.Thread(target=cut_and_mend)
+        fault.start()
+        info = follower.to_the_end()
+        fault.join()
     said = capsys.readouterr()
-    assert [line for line in said.out.splitlines() if line.startswith("line")] == [f"line {n}" for n in range(1, 9)]
+    assert [text for text in said.out.splitlines() if text.startswith("line")] == [f"line {n}" for n in range(1, 5)]
     assert "line to the cluster is cut" in said.err
     assert exit_code(info) == 3
     assert not worth_another_try(info)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_sent_again_and_wrong_input_is_not(
     head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +164,7 @@ def test_a_killed_driver_is_sent_again_and_wrong_input_is_not(
     assert capsys.readouterr().err.count("sent again (1 of 2)") == 1
 
 
+@pytest.mark.slow
 def test_interrupt_leaves_or_stops_the_job(head: str, environment: dict[str, str], repository: Path) -> None:
     client = submit.connect(head)
     send(client, "sleeps", "echo asleep; sleep 120")
