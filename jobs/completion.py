@@ -20,10 +20,15 @@ PARSES = (argparse.ArgumentParser, jsonargparse.ArgumentParser)
 
 @dataclass
 class Words:
-    """What may follow a step: subcommands, and options with the values that they take (none: any, e.g. a file)."""
+    """What may follow a step: subcommands, and options with the values that they take (none: any, e.g. a file).
+
+    Args:
+        flags: the options that take no value.
+    """
 
     commands: list[str] = field(default_factory=list)
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
 
 
 class _Caught(BaseException):  # no handler of the step's may swallow it
@@ -73,6 +78,7 @@ def _collect(parser: argparse.ArgumentParser, words: Words) -> None:
         for option in action.option_strings:
             if option.startswith("--"):
                 words.options[option] = _values(action)
+                words.flags |= {option} if action.nargs == 0 else set()
 
 
 def _values(action: argparse.Action) -> tuple[str, ...]:
@@ -103,7 +109,7 @@ BASH = """\
     esac
     if [ -z "$words" ]; then
         case "$before $word" in
-            *" -"*) ;;
+            *" -"* | {flags}) ;;
             --*) COMPREPLY=($(compgen -f -- "$word")); return ;;  # the value of an option
         esac
         case "$step" in
@@ -129,6 +135,7 @@ def _bash(words: dict[str, Words], zsh: bool = False) -> str:
         shell="zsh" if zsh else "bash",
         zsh=ZSH if zsh else "",
         steps=" ".join(words),
+        flags=" | ".join(f'"{flag} "*' for flag in sorted(set().union(*(each.flags for each in words.values())))),
         values="\n".join(f'    {"|".join(where)}) words="{" ".join(allowed)}" ;;' for allowed, where in values.items()),
         options="\n".join(f'        {"|".join(where)}) words="{" ".join(each)}" ;;' for each, where in groups.items()),
     )
@@ -140,11 +147,15 @@ def _fish(words: dict[str, Words]) -> str:
         lines.append(f"complete -c showcases -n __fish_use_subcommand -f -a {step} -d {_quoted(COMMANDS[step].line)}")
     lines.append("complete -c showcases -n __fish_use_subcommand -f -a completion")
     lines.append("complete -c showcases -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'")
+    groups: dict[str, list[str]] = {}
     for step, each in words.items():
-        where = f"complete -c showcases -n '__fish_seen_subcommand_from {step}'"
-        lines += [f"{where} -f -a {command}" for command in each.commands]
+        for command in each.commands:
+            groups.setdefault(f"-f -a {command}", []).append(step)
         for option, allowed in each.options.items():
-            lines.append(f"{where} -l {option[2:]}" + (f" -x -a '{' '.join(allowed)}'" if allowed else ""))
+            values = f"-x -a {_quoted(' '.join(allowed))}" if allowed else "" if option in each.flags else "-r"
+            groups.setdefault(f"-l {option[2:]} {values}", []).append(step)
+    for what, where in groups.items():
+        lines.append(f"complete -c showcases -n '__fish_seen_subcommand_from {' '.join(where)}' {what}")
     return "\n".join(lines)
 
 

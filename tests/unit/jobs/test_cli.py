@@ -72,6 +72,7 @@ def test_a_step_runs_from_another_folder(tmp_path: Path) -> None:
         (("train_selector", "--train_selector.model.kernel", ""), ["deep", "rbf"]),
         (("keys", "r"), ["rotate", "revoke"]),
         (("completion", ""), ["bash", "zsh", "fish"]),
+        (("submit", "--no-wait", "ing"), ["ingest"]),
     ],
 )
 def test_bash_completes(bash_script: Path, words: tuple[str, ...], offered: list[str]) -> None:
@@ -85,7 +86,7 @@ def test_bash_offers_files_for_an_option_that_takes_one(bash_script: Path) -> No
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_accept_their_script(shell: str, bash_script: Path, tmp_path: Path) -> None:
-    text = SCRIPTS[shell]({"keys": Words(["create"], {"--root": (), "--kind": ("a", "b")})})
+    text = SCRIPTS[shell]({"keys": Words(["create"], {"--root": (), "--kind": ("a", "b")}, {"--help"})})
     assert "create" in text
     assert "--kind" in text or "-l kind" in text
     if (program := shutil.which(shell)) is None:
