@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RpcError,
+    WorkerCrashedError,
+)
 
 # Of Ray Train: nobody takes this machine away; a screen is no place for a line a worker and a checkpoint.
 LOCAL_SWITCHES = (
@@ -16,6 +24,9 @@ LOCAL_SWITCHES = (
     "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING",
     "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING",
 )
+# What tells that a process or a node is gone, and not that anything is wrong with the work.
+LOST_ERRORS = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, LocalRayletDiedError, RpcError)
+LOST = 75  # exit code of a step that ends so (EX_TEMPFAIL of sysexits.h): another try may do
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -13,6 +13,7 @@ from jobs import (
     evaluate,
     fetch_images,
     ingest,
+    preflight,
     publish,
     train_clip,
     train_generator,
@@ -55,6 +56,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}
     with cluster.connected(config.cluster), pipeline_run(config) as parent:
+        preflight.check(config)
         for number, step in enumerate(STEPS, start=1):
             print(f"({number}/{len(STEPS)}) ", end="", flush=True)
             started = time.perf_counter()
@@ -64,8 +66,8 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    config = parse(argv, prog="python -m jobs.pipeline")
     with exit_on_error():
+        config = parse(argv, prog="python -m jobs.pipeline")
         seconds = run_pipeline(config)
     ran = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items())
     print(f"\nran: {ran or 'nothing, all was made'} ({sum(seconds.values()):.0f} s)")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import ray
 
-from jobs import build_gest, cluster
+from jobs import build_gest, cluster, preflight
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from jobs.pipeline import STEPS
@@ -64,6 +64,7 @@ def reproduce(config: PipelineConfig) -> list[Table]:
     config = with_corpus(config)
     workspace = Workspace(config.root)
     with cluster.connected(config.cluster), pipeline_run(config) as parent:
+        preflight.check(config)
         for step in STEPS[: STEPS.index(build_gest.STEP) + 1]:
             execute(step, workspace, config, parent)
         with step_run("reproduce", config, {"reproduce": asdict(config.reproduce)}, parent) as tracker:

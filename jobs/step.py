@@ -5,12 +5,13 @@ import hashlib
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import showcases
-from jobs import cluster, tracking
+from jobs import cluster, preflight, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from showcases.artifacts import Manifest, Workspace
@@ -130,16 +131,17 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
 
 def main(step: Step, argv: Sequence[str] | None = None) -> None:
     """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
-    config = parse(argv, prog=f"python -m jobs.{step.name}")
     with exit_on_error():
+        config = parse(argv, prog=f"python -m jobs.{step.name}")
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):
+            preflight.check(config, step.name)
             execute(step, Workspace(config.root), config)
 
 
 class exit_on_error:  # noqa: N801 - reads as a statement
-    """Print a ShowcasesError as one clear message and exit with 1, without a stack trace."""
+    """Exit with 1 and one clear message for a ShowcasesError, with cluster.LOST where a process or a node is gone."""
 
     def __enter__(self) -> None:
         return None
@@ -149,6 +151,9 @@ class exit_on_error:  # noqa: N801 - reads as a statement
         if isinstance(told, ShowcasesError):
             print(f"error: {told}", file=sys.stderr, flush=True)
             raise SystemExit(1) from error
+        if isinstance(error, cluster.LOST_ERRORS):
+            traceback.print_exception(error)
+            raise SystemExit(cluster.LOST) from error
 
 
 def _plain(value: Any) -> Any:

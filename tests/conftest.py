@@ -79,6 +79,12 @@ def free_ports() -> list[int]:
     return _free_ports(6)
 
 
+@pytest.fixture(scope="module")
+def module_ports() -> list[int]:
+    """Six more, for servers that the tests of a module share."""
+    return _free_ports(6)
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A temporary folder for Ray: the path of a unix socket has at most 107 characters."""

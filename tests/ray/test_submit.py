@@ -1,36 +1,45 @@
-"""The README's `ray job submit` line, run as it stands there against a head of its own and an S3 server."""
+"""Jobs sent to a head of its own: the README's line, and what `jobs.submit` adds to Ray's own submission."""
 
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ray.job_submission import JobStatus, JobSubmissionClient
 
+from jobs import submit
+from jobs.follow import Follower, exit_code, worth_another_try
 from showcases.artifacts import Workspace
+from tests.cut_line import Line
 
 pytestmark = pytest.mark.ray
 
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     """Of a shell with the virtual environment active, without this repository on its path."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "RAY_ADDRESS")}
     return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture
-def head(free_ports: list[int], short_folder: Path, environment: dict[str, str]) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def head(module_ports: list[int], environment: dict[str, str]) -> Iterator[str]:
     """The dashboard's address of a head with ports and a folder of its own."""
-    gcs, dashboard, agent_http, agent_grpc, client, metrics = free_ports
+    gcs, dashboard, agent_http, agent_grpc, client, metrics = module_ports
+    short_folder = Path(tempfile.mkdtemp(prefix="sc-", dir="/tmp"))
     command = [
         *(str(BIN / "ray"), "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1"),
         *(f"--port={gcs}", f"--ray-client-server-port={client}", f"--metrics-export-port={metrics}"),
@@ -48,6 +57,7 @@ def head(free_ports: list[int], short_folder: Path, environment: dict[str, str])
     finally:
         process.terminate()  # `ray start --block` ends what it started
         process.wait(timeout=60)
+        shutil.rmtree(short_folder, ignore_errors=True)
 
 
 def wait_for_jobs_api(address: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
@@ -96,3 +106,82 @@ def test_readme_line_writes_the_artifact(
     written = (tiny_corpus / "image_review_all.json").read_text().splitlines()
     assert manifest.rows["reviews"] + sum(manifest.failures.values()) == len(written)
     assert workspace.read_table("reviews").num_rows == manifest.rows["reviews"] > 0
+
+
+def send(client: JobSubmissionClient, name: str, command: str) -> str:
+    return client.submit_job(entrypoint=command, submission_id=name)
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_cut_line_costs_nothing_of_the_log(head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on = tmp_path / "on"
+    with Line(int(head.rpartition(":")[2])) as line:
+        client = submit.connect(f"http://127.0.0.1:{line.port}")
+        wait = f"until test -e {on}; do sleep 0.1; done"
+        send(client, "counts", f"for i in 1 2 3 4; do echo line $i; test $i = 2 && {wait}; done; exit 3")
+        follower = Follower(client, "counts", patience_s=60)
+
+        def cut_and_mend() -> None:
+            wait_until(lambda: follower.shown > 0)
+            line.cut()
+            on.touch()
+            wait_until(lambda: line.refused > 0)
+            line.mend()
+
+        fault = threading.Thread(target=cut_and_mend)
+        fault.start()
+        info = follower.to_the_end()
+        fault.join()
+    said = capsys.readouterr()
+    assert [text for text in said.out.splitlines() if text.startswith("line")] == [f"line {n}" for n in range(1, 5)]
+    assert "line to the cluster is cut" in said.err
+    assert exit_code(info) == 3
+    assert not worth_another_try(info)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_is_sent_again_and_wrong_input_is_not(
+    head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = tmp_path / "tried"
+    commands = {
+        "ingest": f"test -e {tried} && exit 0; touch {tried}; kill -9 $$",
+        "embed": f"echo again >> {tmp_path / 'wrong'}; exit 1",
+    }
+    monkeypatch.setattr(submit, "entrypoint", lambda step, arguments: commands[step])
+    client = submit.connect(head)
+    for step, code in (("ingest", 0), ("embed", 1)):
+        options = submit.parser().parse_args(["--retries", "2", step, "--root", "s3://bucket/prefix"])
+        assert submit.submit(client, options) == code, step
+    assert tried.exists()
+    assert (tmp_path / "wrong").read_text() == "again\n"
+    assert capsys.readouterr().err.count("sent again (1 of 2)") == 1
+
+
+@pytest.mark.slow
+def test_interrupt_leaves_or_stops_the_job(head: str, environment: dict[str, str], repository: Path) -> None:
+    client = submit.connect(head)
+    send(client, "sleeps", "echo asleep; sleep 120")
+    command = [sys.executable, "-m", "jobs.submit", "--address", head, "--follow", "sleeps"]
+    path = {"PYTHONPATH": f"{repository / 'platform'}{os.pathsep}{repository}"}
+    for flags, status in (([], JobStatus.RUNNING), (["--stop-on-interrupt"], JobStatus.STOPPED)):
+        followed = subprocess.Popen(
+            [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment | path
+        )
+        assert followed.stdout is not None
+        while followed.stdout.readline() != "asleep\n":
+            assert followed.poll() is None
+        followed.send_signal(signal.SIGINT)
+        said = followed.communicate(timeout=60)[1]
+        assert followed.returncode == 130, said
+        assert ("--follow sleeps" in said) == (status == JobStatus.RUNNING)
+        deadline = time.monotonic() + 60
+        while (found := client.get_job_status("sleeps")) != status and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert found == status

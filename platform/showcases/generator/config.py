@@ -19,17 +19,17 @@ class GeneratorConfig:
         pretrained: local folder or hub name of GPT-2 weights and tokenizer; none trains a small one from scratch.
         random_init: take only the size and the tokenizer of `pretrained`, with random weights (Table 5, "Img Random").
         vocab_size: of the byte-level BPE that is learned where `pretrained` is none.
-        n_layer: decoder blocks, where `pretrained` is none.
-        n_head: heads of a decoder block, likewise.
-        n_embd: width, likewise.
+        n_layer: decoder blocks, where `pretrained` is none (paper: GPT-2 small's 12).
+        n_head: heads of a decoder block, likewise (paper: 12).
+        n_embd: width, likewise (paper: 768).
         dropout: of hidden states (GPT-2: 0.1; a small model in few epochs learns more without); attention weights are
             kept whole, as fused attention is faster.
-        mma_layers: self-attention layers over the features of both modalities.
-        mma_heads: their heads.
-        max_images: photos a showcase, at most.
-        max_reviews: past reviews that are read, at most.
-        max_tokens: length of an explanation.
-        beams: of beam search.
+        mma_layers: self-attention layers over the features of both modalities (paper: 3).
+        mma_heads: their heads (paper: 12).
+        max_images: photos a showcase, at most (paper: 5).
+        max_reviews: past reviews that are read, at most (paper: 10).
+        max_tokens: length of an explanation (paper: 64).
+        beams: of beam search (paper: 2).
         no_repeat_ngram: no n-gram of this many tokens is written twice in an explanation; 0 allows all.
     """
 
@@ -86,7 +86,7 @@ class TrainGeneratorConfig:
         spacy_model: pipeline whose noun chunks are the entities (a name or a folder); none mines a lexicon.
         model: architecture.
         contrastive: losses.
-        loop: training; its seed is replaced by each of `seeds`.
+        loop: training (paper: adamw, lr 1e-4, batch_size 32); its seed is replaced by each of `seeds`.
         finetune: train the decoder as a language model on gest_ft first (Table 5, "Img GPT-2 + FT").
         finetune_loop: that training, likewise.
     """
