@@ -13,7 +13,7 @@ from showcases.errors import ShowcasesError
 from tuning.kinds import Plan
 from tuning.runs import trial_name
 from tuning.spaces import Point, plain
-from tuning.trial import NUMBER, POINT
+from tuning.trial import POINT, number_of
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,6 @@ class Outcome:
     @property
     def name(self) -> str:
         return trial_name(self.number)
-
-
-def number_of(trial_id: str, config: dict[str, Any]) -> int:
-    """A trial's place in the sweep: Ray Tune's own count where it has one, for pbt copies whole configs."""
-    _, _, count = trial_id.partition("_")
-    return int(count) if count else int(config[NUMBER])
 
 
 def outcome_of(plan: Plan, metrics: dict[str, Any]) -> Outcome | None:

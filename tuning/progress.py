@@ -7,10 +7,9 @@ from ray import tune
 
 from showcases.artifacts import Workspace
 from tuning.kinds import Plan
-from tuning.outcomes import number_of
 from tuning.runs import TrialRuns, trial_name
 from tuning.search import HISTORY, TIME, read_history
-from tuning.trial import POINT
+from tuning.trial import POINT, number_of
 
 
 class Progress(tune.Callback):

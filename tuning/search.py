@@ -121,6 +121,7 @@ class Search:
 
 def search(plan: Plan, concurrent: int, driver_cpu: float) -> Search:
     """The searcher and scheduler of a plan."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep = plan.sweep
     if sweep.scheduler == "pbt":
         space = settled(drawn(plan.options, plan.paper, sweep.trials, sweep.search_seed))
@@ -172,6 +173,6 @@ def one_of(concurrent: int) -> dict[str, float]:
     """Resources that so many trials have at once, in any cluster.
 
     All trials of a population are alive at once, so Ray Tune's limit of living trials can't hold them back. Each has a
-    share of the one piece that every Ray cluster has of its head node.
+    share of the one piece that every Ray cluster has of its head node, of which Ray Train needs a little itself.
     """
-    return {"CPU": 0, "node:__internal_head__": max(1e-4, int(1e4 / concurrent) / 1e4)}
+    return {"CPU": 0, "node:__internal_head__": int(1e4 / (concurrent + 0.5)) / 1e4}

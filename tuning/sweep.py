@@ -28,7 +28,7 @@ from tuning.results import result_files, told
 from tuning.runs import TrialRuns, sweep_run
 from tuning.search import Search, search
 from tuning.spaces import plain
-from tuning.trial import DRIVER_CPU, TrialSettings, run_trial, runs_folder
+from tuning.trial import DRIVER_CPU, Trial, TrialSettings, runs_folder
 
 SWEEP_FILE = "sweep.json"  # of a sweep: its run in MLflow and what was asked for; there from its first moment
 OUTCOMES = "outcomes.json"  # of a finished sweep
@@ -150,11 +150,12 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker) -> TrialS
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
     """Ray Tune's, new or from its state in the workspace."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables; what the sweep prints says the same in a line
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", SNAPSHOT_SECONDS)
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # texts are judged at a trial's end alone
     settled, filesystem = settings.plan, workspace.filesystem
-    trainable = tune.with_resources(tune.with_parameters(run_trial, settings=settings), found.resources)
+    trainable = tune.with_resources(tune.with_parameters(Trial, settings=settings), found.resources)
     state = workspace.path(*settled.place, TUNE)
     if tune.Tuner.can_restore(state, storage_filesystem=filesystem):
         return tune.Tuner.restore(state, trainable, resume_errored=True, storage_filesystem=filesystem)
@@ -173,8 +174,7 @@ def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune
             name=TUNE,
             storage_path=workspace.path(*settled.place),
             storage_filesystem=filesystem,
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=found.keep),
-            stop={"epoch": settled.sweep.epochs} if settled.sweep.scheduler == "pbt" else None,
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=found.keep, checkpoint_frequency=1),
             callbacks=[Progress(settled, settings.runs)],
             verbose=0,
         ),

@@ -1,17 +1,20 @@
-"""One trial: a Ray Train run of a step's training at one point, inside a Ray Tune function.
+"""One trial: a Ray Train run of a step's training at one point, inside a Ray Tune trainable.
 
-Ray Tune of today takes no trainer: a trial is a function that builds one and passes on what it reports. Ray's own
-callback for that passes figures only; here each checkpoint goes along, so that Ray Tune holds the weights: a trial that
-was cut off goes on from them, and Population Based Training hands them from one trial to another.
+Ray Tune of today takes no trainer: a trial builds one and passes on what it reports. Ray's own callback for that passes
+figures only; here each checkpoint goes along, so that Ray Tune holds the weights: a trial that was cut off goes on from
+them, and Population Based Training hands them from one trial to another.
 """
 
 import contextlib
+import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import ray
+from pyarrow.fs import FileType, copy_files
 from ray import tune
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
@@ -29,6 +32,8 @@ NUMBER, POINT = "number", "point"  # of a trial: its place in the sweep, and whe
 DRIVER_CPU = 0.1  # of the process that waits for the workers
 IN_FLIGHT = 3  # checkpoints of a training: one is being copied, one waits, one is being reported
 POLL_SECONDS = 1.0
+ABORT_SECONDS = 30.0
+START = "start"  # in the folder of a training: the checkpoint that it goes on from
 
 
 @dataclass(frozen=True)
@@ -47,35 +52,129 @@ class TrialSettings:
 
 
 class Relay(UserCallback):
-    """Passes each report of a training on to the function that waits for it; called in Ray Train's controller."""
+    """Passes each report of a training on to the trial that waits for it; called in Ray Train's controller."""
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
-        self.queue.put((metrics[0], checkpoint))  # of rank 0; waits until there is room
+        controller = ray.get_runtime_context().current_actor
+        self.queue.put((metrics[0], checkpoint, controller))  # of rank 0; waits until there is room
 
 
-def run_trial(trial: dict[str, Any], settings: TrialSettings) -> None:
-    """Train at `trial[POINT]`; every validation is reported to Ray Tune with its checkpoint.
+class Trial(tune.Trainable):
+    """A training at `config[POINT]`: a step of Ray Tune's is a report, and a report's checkpoint is Ray Tune's.
 
-    Raises:
-        ShowcasesError: the training failed, or its loss was not finite.
+    A class and not a function: when Ray Tune stops or pauses a function, it ends its process at once, and the workers'
+    place in the cluster stays taken, as nobody gives it back. `cleanup` does.
     """
-    context = tune.get_context()
-    tracker = settings.runs.of(context.get_trial_id(), trial[NUMBER], trial[POINT])
-    workspace = Workspace(settings.plan.config.root)
-    parts = (*runs_folder(settings.plan), f"{context.get_trial_id()}-{uuid.uuid4().hex[:8]}")  # one for each start
-    queue = Queue(1, actor_options={"num_cpus": 0})
-    arguments = training_arguments(settings, trial, (tracker.uri, tracker.run_id), "/".join(parts[1:]))
-    trainer = _trainer(settings.plan, workspace, parts, arguments, queue)
-    try:
-        for metrics, checkpoint in _reports(trainer, queue):
-            tune.report(metrics, checkpoint=checkpoint)
-    except TrainingFailedError as error:
-        raise ShowcasesError(reason(error)) from error
-    stop_at_bad_batch(workspace, "/".join(parts[1:]))
-    workspace.filesystem.delete_dir(workspace.path(*parts))
+
+    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:
+        self.settings, self.workspace = settings, Workspace(settings.plan.config.root)
+        run = f"{self.trial_id}-{uuid.uuid4().hex[:8]}"  # one for each start
+        self.parts = (*runs_folder(settings.plan), run)
+        self.start: Checkpoint | None = None
+        self.last: Checkpoint | None = None
+        self.pool, self.training = ThreadPoolExecutor(1), None
+        self.controller: Any = None
+
+    def step(self) -> dict[str, Any]:
+        """The next report; with the last one the training has ended.
+
+        Raises:
+            ShowcasesError: the training failed, or its loss was not finite.
+        """
+        if self.training is None:
+            self.queue = Queue(1, actor_options={"num_cpus": 0})
+            self.training = self.pool.submit(self._trainer().fit)
+        metrics, self.last = self._report()
+        done = metrics["epoch"] >= self.settings.plan.sweep.epochs and self.settings.plan.goal.score in metrics
+        if done:
+            self._ended()
+        return {**metrics, "done": done}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        assert self.last is not None
+        copy_files(self.last.path, checkpoint_dir, source_filesystem=self.last.filesystem)
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
+        """Go on from there; the workers may be on other nodes, so it is put where they can read it."""
+        assert isinstance(checkpoint, str)
+        self.workspace.upload(Path(checkpoint), *self.parts, START)
+        path = self.workspace.path(*self.parts, START)
+        self.start = self.last = Checkpoint(path, self.workspace.filesystem)
+
+    def cleanup(self) -> None:
+        """End the training, if it still runs, and give back its workers' place in the cluster."""
+        if self.controller is not None and self.training is not None and not self.training.done():
+            self._abort()
+        if self.workspace.filesystem.get_file_info(self.workspace.path(*self.parts)).type == FileType.Directory:
+            self.workspace.filesystem.delete_dir(self.workspace.path(*self.parts))
+
+    def _abort(self) -> None:
+        """End the controller; it may wait for room in the queue."""
+        ending, until = self.controller.abort.remote(), time.monotonic() + ABORT_SECONDS
+        while not ray.wait([ending], timeout=0.2)[0] and time.monotonic() < until:
+            with contextlib.suppress(Empty):
+                self.queue.get(block=False)
+
+    def _report(self) -> tuple[dict[str, Any], Checkpoint | None]:
+        assert self.training is not None
+        while not self.training.done() or not self.queue.empty():
+            with contextlib.suppress(Empty):
+                metrics, checkpoint, self.controller = self.queue.get(timeout=POLL_SECONDS)
+                return metrics, checkpoint
+        self._ended()
+        raise ShowcasesError("the training ended before its last report")
+
+    def _ended(self) -> None:
+        """Wait for the training's end, which it has reported; its failure is the trial's."""
+        assert self.training is not None
+        try:
+            self.training.result()
+        except TrainingFailedError as error:
+            raise ShowcasesError(reason(error)) from error
+        stop_at_bad_batch(self.workspace, "/".join(self.parts[1:]))
+
+    def _trainer(self) -> TorchTrainer:
+        config = self.settings.plan.config
+        return TorchTrainer(
+            run_on_rank,
+            train_loop_config=self._arguments(),
+            scaling_config=scaling(config.cluster),
+            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
+            run_config=RunConfig(
+                name=self.parts[-1],
+                storage_path=self.workspace.path(*self.parts[:-1]),
+                storage_filesystem=self.workspace.filesystem,
+                failure_config=FailureConfig(max_failures=1),
+                checkpoint_config=CheckpointConfig(num_to_keep=IN_FLIGHT),
+                callbacks=[Relay(self.queue)],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
+            ),
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        """What `run_on_rank` is given: the step's training at the trial's point."""
+        plan, point = self.settings.plan, self.config[POINT]
+        tracker = self.settings.runs.of(self.trial_id, number_of(self.trial_id, self.config), point)
+        options = plan.at(point)
+        training = {
+            "root": plan.config.root,
+            "config": options,
+            "variant": options.variants[0],
+            "seed": plan.config.seed + options.seeds[0],
+            **self.settings.prepared,
+        }
+        texts = plan.sweep.validation_texts if len(plan.goal.metrics) > 1 else None
+        return {
+            "workspace": self.workspace,
+            "run": "/".join(self.parts[1:]),
+            "worker": work,
+            "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
+            "tracking": (tracker.uri, tracker.run_id),
+            "prefix": "",
+            "start": self.start,
+        }
 
 
 def runs_folder(plan: Plan) -> tuple[str, ...]:
@@ -83,57 +182,7 @@ def runs_folder(plan: Plan) -> tuple[str, ...]:
     return (RUNS, f"{plan.run}-{plan.sweep.name}")
 
 
-def training_arguments(
-    settings: TrialSettings, trial: dict[str, Any], tracking: tuple[str, str], run: str
-) -> dict[str, Any]:
-    """What `run_on_rank` is given: the step's training at the trial's point."""
-    plan = settings.plan
-    options = plan.at(trial[POINT])
-    training = {
-        "root": plan.config.root,
-        "config": options,
-        "variant": options.variants[0],
-        "seed": plan.config.seed + options.seeds[0],
-        **settings.prepared,
-    }
-    texts = plan.sweep.validation_texts if len(plan.goal.metrics) > 1 else None
-    return {
-        "workspace": Workspace(plan.config.root),
-        "run": run,
-        "worker": work,
-        "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
-        "tracking": tracking,
-        "prefix": "",
-        "start": tune.get_checkpoint(),
-    }
-
-
-def _trainer(
-    plan: Plan, workspace: Workspace, parts: tuple[str, ...], arguments: dict[str, Any], queue: Queue
-) -> TorchTrainer:
-    return TorchTrainer(
-        run_on_rank,
-        train_loop_config=arguments,
-        scaling_config=scaling(plan.config.cluster),
-        torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
-        run_config=RunConfig(
-            name=parts[-1],
-            storage_path=workspace.path(*parts[:-1]),
-            storage_filesystem=workspace.filesystem,
-            failure_config=FailureConfig(max_failures=1),
-            checkpoint_config=CheckpointConfig(num_to_keep=IN_FLIGHT),
-            callbacks=[Relay(queue)],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
-        ),
-    )
-
-
-def _reports(trainer: TorchTrainer, queue: Queue) -> Iterator[tuple[dict[str, Any], Checkpoint | None]]:
-    """What the training reports, as it does; ends with it, or with its error."""
-    with ThreadPoolExecutor(1) as pool:
-        training: Future[Any] = pool.submit(trainer.fit)
-        while not training.done():
-            with contextlib.suppress(Empty):
-                yield queue.get(timeout=POLL_SECONDS)
-        while not queue.empty():
-            yield queue.get()
-        training.result()
+def number_of(trial_id: str, config: dict[str, Any]) -> int:
+    """A trial's place in the sweep: Ray Tune's own count where it has one, for pbt copies whole configs."""
+    _, _, count = trial_id.partition("_")
+    return int(count) if count else int(config[NUMBER])
