@@ -1,5 +1,6 @@
 """The options of a sweep's command line, beside those of the jobs."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -57,6 +58,8 @@ class SweepConfig:
     out: str | None = None
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]+", self.name):
+            raise ConfigError(f"name is {self.name!r}; it names a folder: take letters, digits, - and _")
         for name in ("trials", "epochs", "interval", "validation_texts"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -16,7 +16,7 @@ from jobs import cluster
 from jobs.config import PipelineConfig
 from jobs.step import StepContext, exit_on_error, fingerprint_of
 from jobs.tracking import Tracker
-from jobs.training import trainings_at_once
+from jobs.training import RUNS, trainings_at_once
 from jobs.variants import register
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
@@ -28,7 +28,7 @@ from tuning.results import result_files, told
 from tuning.runs import TrialRuns, sweep_run
 from tuning.search import Search, search
 from tuning.spaces import plain
-from tuning.trial import DRIVER_CPU, Trial, TrialSettings, runs_folder
+from tuning.trial import DRIVER_CPU, Trial, TrialSettings, runs_prefix
 
 SWEEP_FILE = "sweep.json"  # of a sweep: its run in MLflow and what was asked for; there from its first moment
 OUTCOMES = "outcomes.json"  # of a finished sweep
@@ -129,9 +129,11 @@ def _trials(
     outcomes = in_order(settled, [outcome for outcome, _ in by_trial.values()])
     _keep_model(settled, workspace, by_trial[outcomes[0].trial][1])
     workspace.write_bytes(to_json(outcomes).encode(), *settled.place, OUTCOMES)
-    for parts in ((*settled.place, TUNE), runs_folder(settled)):
-        if workspace.filesystem.get_file_info(workspace.path(*parts)).type == pafs.FileType.Directory:
-            workspace.filesystem.delete_dir(workspace.path(*parts))
+    workspace.filesystem.delete_dir(workspace.path(*settled.place, TUNE))
+    left = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
+    for info in left:
+        if info.base_name.startswith(runs_prefix(settled)):
+            workspace.filesystem.delete_dir(info.path)
     return outcomes
 
 
@@ -196,9 +198,11 @@ def _by_trial(settled: Plan, results: tune.ResultGrid) -> dict[str, tuple[Outcom
 
 def _keep_model(settled: Plan, workspace: Workspace, checkpoint: Any) -> None:
     """The best trial's model folder, into the sweep's."""
+    target = workspace.path(*settled.place, MODEL)
+    workspace.filesystem.create_dir(target, recursive=True)
     pafs.copy_files(
         f"{checkpoint.path}/{MODEL}",
-        workspace.path(*settled.place, MODEL),
+        target,
         source_filesystem=checkpoint.filesystem,
         destination_filesystem=workspace.filesystem,
     )

@@ -8,7 +8,7 @@ them, and Population Based Training hands them from one trial to another.
 import contextlib
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,13 @@ class Trial(tune.Trainable):
     place in the cluster stays taken, as nobody gives it back. `cleanup` does.
     """
 
-    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:
+    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:  # type: ignore[override] # as bound
         self.settings, self.workspace = settings, Workspace(settings.plan.config.root)
-        run = f"{self.trial_id}-{uuid.uuid4().hex[:8]}"  # one for each start
-        self.parts = (*runs_folder(settings.plan), run)
+        self.run = f"{runs_prefix(settings.plan)}{self.trial_id}-{uuid.uuid4().hex[:8]}"  # one for each start
         self.start: Checkpoint | None = None
         self.last: Checkpoint | None = None
-        self.pool, self.training = ThreadPoolExecutor(1), None
+        self.pool = ThreadPoolExecutor(1)
+        self.training: Future[Any] | None = None
         self.controller: Any = None
 
     def step(self) -> dict[str, Any]:
@@ -100,16 +100,17 @@ class Trial(tune.Trainable):
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
         """Go on from there; the workers may be on other nodes, so it is put where they can read it."""
         assert isinstance(checkpoint, str)
-        self.workspace.upload(Path(checkpoint), *self.parts, START)
-        path = self.workspace.path(*self.parts, START)
+        self.workspace.upload(Path(checkpoint), RUNS, self.run, START)
+        path = self.workspace.path(RUNS, self.run, START)
         self.start = self.last = Checkpoint(path, self.workspace.filesystem)
 
     def cleanup(self) -> None:
         """End the training, if it still runs, and give back its workers' place in the cluster."""
         if self.controller is not None and self.training is not None and not self.training.done():
             self._abort()
-        if self.workspace.filesystem.get_file_info(self.workspace.path(*self.parts)).type == FileType.Directory:
-            self.workspace.filesystem.delete_dir(self.workspace.path(*self.parts))
+        folder = self.workspace.path(RUNS, self.run)
+        if self.workspace.filesystem.get_file_info(folder).type == FileType.Directory:
+            self.workspace.filesystem.delete_dir(folder)
 
     def _abort(self) -> None:
         """End the controller; it may wait for room in the queue."""
@@ -134,7 +135,7 @@ class Trial(tune.Trainable):
             self.training.result()
         except TrainingFailedError as error:
             raise ShowcasesError(reason(error)) from error
-        stop_at_bad_batch(self.workspace, "/".join(self.parts[1:]))
+        stop_at_bad_batch(self.workspace, self.run)
 
     def _trainer(self) -> TorchTrainer:
         config = self.settings.plan.config
@@ -144,8 +145,8 @@ class Trial(tune.Trainable):
             scaling_config=scaling(config.cluster),
             torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
             run_config=RunConfig(
-                name=self.parts[-1],
-                storage_path=self.workspace.path(*self.parts[:-1]),
+                name=self.run,
+                storage_path=self.workspace.path(RUNS),
                 storage_filesystem=self.workspace.filesystem,
                 failure_config=FailureConfig(max_failures=1),
                 checkpoint_config=CheckpointConfig(num_to_keep=IN_FLIGHT),
@@ -168,7 +169,7 @@ class Trial(tune.Trainable):
         texts = plan.sweep.validation_texts if len(plan.goal.metrics) > 1 else None
         return {
             "workspace": self.workspace,
-            "run": "/".join(self.parts[1:]),
+            "run": self.run,
             "worker": work,
             "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
             "tracking": (tracker.uri, tracker.run_id),
@@ -177,9 +178,9 @@ class Trial(tune.Trainable):
         }
 
 
-def runs_folder(plan: Plan) -> tuple[str, ...]:
-    """Where a sweep's trainings keep what they have reported, until Ray Tune has copied it."""
-    return (RUNS, f"{plan.run}-{plan.sweep.name}")
+def runs_prefix(plan: Plan) -> str:
+    """What the folders begin with in which a sweep's trainings keep their reports, until Ray Tune has copied them."""
+    return f"{plan.run}.{plan.sweep.name}."
 
 
 def number_of(trial_id: str, config: dict[str, Any]) -> int:

@@ -89,6 +89,7 @@ def test_the_papers_choice_is_kept_among_narrowed_ones() -> None:
         {"scheduler": "pbt", "search_algorithm": "grid"},
         {"scheduler": "asha", "search_algorithm": "multi"},
         {"trials": 0},
+        {"name": "../other"},
         {"reduction": 1},
     ],
 )
