@@ -182,6 +182,9 @@ def _fit_axis(axes: "Axes", option: Option) -> None:
         axes.set_xlim(-0.5, len(domain.values) - 0.5)
     elif domain.log:
         axes.set_xscale("log")
+        values = [float(value) for value in domain.steps(4)]
+        axes.minorticks_off()  # their labels would overlap
+        axes.set_xticks(values, [f"{value:.2g}" for value in values])
 
 
 def _curve(axes: "Axes", plan: Plan, name: str, option: Option, outcomes: Sequence[Outcome]) -> None:

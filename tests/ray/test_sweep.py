@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -157,13 +158,15 @@ def test_a_population_hands_on_weights(ray_cluster: str, workspace: Workspace, c
 
 @pytest.mark.slow
 @pytest.mark.timeout(580)
-def test_a_killed_sweep_goes_on(workspace: Workspace, config_file: Path, tmp_path: Path) -> None:
+def test_a_killed_sweep_goes_on(repository: Path, workspace: Workspace, config_file: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver once two trials have finished: neither is trained again, and the rest is done."""
     command = [sys.executable, "-m", "tuning.sweep_generator", "--config", str(config_file), "--root", workspace.root]
     command += ["--trials", "5", "--epochs", "3", "--scheduler", "asha", "--max_concurrent", "1", "--resume", "true"]
+    path = os.pathsep.join((str(repository / "platform"), str(repository)))
+    environment = {**os.environ, "PYTHONPATH": path}
     log = tmp_path / "log"
     with log.open("wb") as output:
-        killed = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        killed = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         while log.read_text().count(" at lambda_image") < 2:
             assert killed.poll() is None, log.read_text()
             time.sleep(0.2)
@@ -172,7 +175,7 @@ def test_a_killed_sweep_goes_on(workspace: Workspace, config_file: Path, tmp_pat
     _, _, before = runs_of(workspace, "default")
     finished = {name: run for name, run in before.items() if run.info.status == "FINISHED"}
     assert len(finished) == 2
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(sweep_table(workspace, "default")) == 5
     _, parent, after = runs_of(workspace, "default")
