@@ -108,6 +108,7 @@ class Trial(tune.Trainable):
         """End the training, if it still runs, and give back its workers' place in the cluster."""
         if self.controller is not None and self.training is not None and not self.training.done():
             self._abort()
+        self.pool.shutdown(wait=False)
         folder = self.workspace.path(RUNS, self.run)
         if self.workspace.filesystem.get_file_info(folder).type == FileType.Directory:
             self.workspace.filesystem.delete_dir(folder)
