@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -106,8 +107,12 @@ def parser(prog: str) -> ArgumentParser:
 
 def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
     """Read the command line (and the YAML file it names)."""
-    arguments = parser(prog)
-    values = arguments.parse_args(sys.argv[1:] if argv is None else list(argv))
+    return PipelineConfig(**read(parser(prog), sys.argv[1:] if argv is None else argv))
+
+
+def read(arguments: ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
+    """The sections of a command line by `parser`, made into their dataclasses; options added to it stay as they are."""
+    values = arguments.parse_args(list(argv))
     for name in ("reviews", "photos", "labels"):
         given = values.pop(name, None)
         if given is not None:
@@ -120,4 +125,4 @@ def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
             values[name] = str(Path(values[name]).resolve())
     init = arguments.instantiate_classes(values)
     init.pop("config", None)
-    return PipelineConfig(**init.as_dict())
+    return init.as_dict()  # type: ignore[no-any-return]

@@ -199,7 +199,7 @@ def run_on_rank(settings: dict[str, Any]) -> None:
 
     from showcases.training.loop import LossError  # here: the driver needs no torch
 
-    last = ray.train.get_checkpoint()
+    last = ray.train.get_checkpoint() or settings.get("start")  # of this run, or of one that it goes on from
     try:
         with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
             settings["worker"](settings["arguments"], report, Path(folder) if folder else None)

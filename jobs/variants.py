@@ -12,7 +12,7 @@ from typing import Any
 from jobs import tracking
 from jobs.step import StepContext, fingerprint_of
 from jobs.training import Worker, finished_model, train
-from showcases.artifacts import Workspace, variant_folder
+from showcases.artifacts import Place, Workspace, variant_folder
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, 
             context.say(f"{variant}, seed {seed}: {family.told(best)}")
             if not figures:
                 fingerprint = model_fingerprint(context, family, config, variant, seed)
-                register(context, family, variant, folder, best, fingerprint)
+                register(context, family, variant, (family.artifact, folder), best, fingerprint)
             figures[folder] = metrics
     context.workspace.keep_only(family.artifact, figures)
     return figures
@@ -94,8 +94,8 @@ def model_fingerprint(context: StepContext, family: Family, config: Any, variant
     return fingerprint_of({**context.used, f"train_{family.artifact}": own}, context.inputs)
 
 
-def register(context: StepContext, family: Family, variant: str, folder: str, best: float, fingerprint: str) -> None:
-    """The served variant goes to the registry, once; it becomes champion if it beats the present one."""
+def register(context: StepContext, family: Family, variant: str, place: Place, best: float, fingerprint: str) -> None:
+    """The model at a place goes to the registry, once; it becomes champion if it beats the present one."""
     name = f"showcases-{family.artifact}"
     standing = tracking.registered_version(context.tracker, name, fingerprint)
     if standing is not None:
@@ -103,7 +103,7 @@ def register(context: StepContext, family: Family, variant: str, folder: str, be
         return
     workspace = context.workspace
     with tempfile.TemporaryDirectory() as temporary:
-        model = workspace.download(family.artifact, Path(temporary) / "model", folder)
+        model = workspace.download(place[0], Path(temporary) / "model", *place[1:])
         version, wins = tracking.register(
             context.tracker,
             name,

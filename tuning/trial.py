@@ -1,25 +1,39 @@
-"""One trial: a short Ray Train run of the generator at one point, reported to Ray Tune and to MLflow.
+"""One trial: a Ray Train run of a step's training at one point, inside a Ray Tune trainable.
 
-Ray Tune of today takes no trainer: a trial is a function that builds one and forwards its reports by a callback.
+Ray Tune of today takes no trainer: a trial builds one and passes on what it reports. Ray's own callback for that passes
+figures only; here each checkpoint goes along, so that Ray Tune holds the weights: a trial that was cut off goes on from
+them, and Population Based Training hands them from one trial to another.
 """
 
-from dataclasses import dataclass, replace
+import contextlib
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import ray
+from pyarrow.fs import FileType, copy_files
 from ray import tune
-from ray.train import CheckpointConfig, FailureConfig, RunConfig
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
-from ray.tune.integration.ray_train import TuneReportCallback
+from ray.train.v2.api.callback import UserCallback
+from ray.util.queue import Empty, Queue
 
-from jobs import tracking
-from jobs.config import PipelineConfig
-from jobs.train_generator import work
-from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, run_on_rank, scaling
+from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
 from showcases.artifacts import Workspace
-from showcases.generator.config import MONITOR, TrainGeneratorConfig
+from showcases.errors import ShowcasesError
+from tuning.kinds import Plan
+from tuning.runs import TrialRuns
+from tuning.worker import work
 
-OBJECTIVE = f"best_{MONITOR}"  # of the weights that a run would keep
+NUMBER, POINT = "number", "point"  # of a trial: its place in the sweep, and where it is
 DRIVER_CPU = 0.1  # of the process that waits for the workers
+IN_FLIGHT = 3  # checkpoints of a training: one is being copied, one waits, one is being reported
+POLL_SECONDS = 1.0
+ABORT_SECONDS = 30.0
+START = "start"  # in the folder of a training: the checkpoint that it goes on from
 
 
 @dataclass(frozen=True)
@@ -27,54 +41,150 @@ class TrialSettings:
     """What all trials of a sweep share.
 
     Args:
-        config: with an absolute root and a tracking URI, for trials run in folders of their own.
-        parent: id of the sweep's MLflow run.
-        name: of the sweep; names its folder of checkpoints.
-        arguments: of every trial's workers: the examples, prepared once.
+        plan: with an absolute root and a tracking URI, for trials run in folders of their own.
+        runs: in MLflow.
+        prepared: of every trial's workers: the examples, prepared once.
     """
 
-    config: PipelineConfig
-    parent: str
-    name: str
-    arguments: dict[str, Any]
+    plan: Plan
+    runs: TrialRuns
+    prepared: dict[str, Any]
 
 
-def run_trial(point: dict[str, float], settings: TrialSettings) -> None:
-    """Train at `point`; every validation is reported to Ray Tune."""
-    config = settings.config
-    trial = tune.get_context().get_trial_name()
-    options = at_point(config.train_generator, point)
-    workspace = Workspace(config.root)
-    with tracking.step_run(trial, config, point, settings.parent) as tracker:
-        TorchTrainer(
+class Relay(UserCallback):
+    """Passes each report of a training on to the trial that waits for it; called in Ray Train's controller."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        controller = ray.get_runtime_context().current_actor
+        self.queue.put((metrics[0], checkpoint, controller))  # of rank 0; waits until there is room
+
+
+class Trial(tune.Trainable):
+    """A training at `config[POINT]`: a step of Ray Tune's is a report, and a report's checkpoint is Ray Tune's.
+
+    A class and not a function: when Ray Tune stops or pauses a function, it ends its process at once, and the workers'
+    place in the cluster stays taken, as nobody gives it back. `cleanup` does.
+    """
+
+    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:  # type: ignore[override] # as bound
+        self.settings, self.workspace = settings, Workspace(settings.plan.config.root)
+        self.run = f"{runs_prefix(settings.plan)}{self.trial_id}-{uuid.uuid4().hex[:8]}"  # one for each start
+        self.start: Checkpoint | None = None
+        self.last: Checkpoint | None = None
+        self.pool = ThreadPoolExecutor(1)
+        self.training: Future[Any] | None = None
+        self.controller: Any = None
+
+    def step(self) -> dict[str, Any]:
+        """The next report; with the last one the training has ended.
+
+        Raises:
+            ShowcasesError: the training failed, or its loss was not finite.
+        """
+        if self.training is None:
+            self.queue = Queue(1, actor_options={"num_cpus": 0})
+            self.training = self.pool.submit(self._trainer().fit)
+        metrics, self.last = self._report()
+        done = metrics["epoch"] >= self.settings.plan.sweep.epochs and self.settings.plan.goal.score in metrics
+        if done:
+            self._ended()
+        return {**metrics, "done": done}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        assert self.last is not None
+        copy_files(self.last.path, checkpoint_dir, source_filesystem=self.last.filesystem)
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
+        """Go on from there; the workers may be on other nodes, so it is put where they can read it."""
+        assert isinstance(checkpoint, str)
+        self.workspace.upload(Path(checkpoint), RUNS, self.run, START)
+        path = self.workspace.path(RUNS, self.run, START)
+        self.start = self.last = Checkpoint(path, self.workspace.filesystem)
+
+    def cleanup(self) -> None:
+        """End the training, if it still runs, and give back its workers' place in the cluster."""
+        if self.controller is not None and self.training is not None and not self.training.done():
+            self._abort()
+        self.pool.shutdown(wait=False)
+        folder = self.workspace.path(RUNS, self.run)
+        if self.workspace.filesystem.get_file_info(folder).type == FileType.Directory:
+            self.workspace.filesystem.delete_dir(folder)
+
+    def _abort(self) -> None:
+        """End the controller; it may wait for room in the queue."""
+        ending, until = self.controller.abort.remote(), time.monotonic() + ABORT_SECONDS
+        while not ray.wait([ending], timeout=0.2)[0] and time.monotonic() < until:
+            with contextlib.suppress(Empty):
+                self.queue.get(block=False)
+
+    def _report(self) -> tuple[dict[str, Any], Checkpoint | None]:
+        assert self.training is not None
+        while not self.training.done() or not self.queue.empty():
+            with contextlib.suppress(Empty):
+                metrics, checkpoint, self.controller = self.queue.get(timeout=POLL_SECONDS)
+                return metrics, checkpoint
+        self._ended()
+        raise ShowcasesError("the training ended before its last report")
+
+    def _ended(self) -> None:
+        """Wait for the training's end, which it has reported; its failure is the trial's."""
+        assert self.training is not None
+        try:
+            self.training.result()
+        except TrainingFailedError as error:
+            raise ShowcasesError(reason(error)) from error
+        stop_at_bad_batch(self.workspace, self.run)
+
+    def _trainer(self) -> TorchTrainer:
+        config = self.settings.plan.config
+        return TorchTrainer(
             run_on_rank,
-            train_loop_config={
-                "workspace": workspace,
-                "run": f"{settings.name}-{trial}",
-                "worker": work,
-                "arguments": {
-                    "root": config.root,
-                    "config": options,
-                    "variant": options.variants[0],
-                    "seed": config.seed + options.seeds[0],
-                    **settings.arguments,
-                },
-                "tracking": (tracker.uri, tracker.run_id),
-                "prefix": "",
-            },
+            train_loop_config=self._arguments(),
             scaling_config=scaling(config.cluster),
             torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
             run_config=RunConfig(
-                name=f"train-{trial}",
-                storage_path=workspace.path(RUNS, settings.name),
-                storage_filesystem=workspace.filesystem,
+                name=self.run,
+                storage_path=self.workspace.path(RUNS),
+                storage_filesystem=self.workspace.filesystem,
                 failure_config=FailureConfig(max_failures=1),
-                checkpoint_config=CheckpointConfig(num_to_keep=1),
-                callbacks=[TuneReportCallback()],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
+                checkpoint_config=CheckpointConfig(num_to_keep=IN_FLIGHT),
+                callbacks=[Relay(self.queue)],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
             ),
-        ).fit()
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        """What `run_on_rank` is given: the step's training at the trial's point."""
+        plan, point = self.settings.plan, self.config[POINT]
+        tracker = self.settings.runs.of(self.trial_id, number_of(self.trial_id, self.config), point)
+        options = plan.at(point)
+        training = {
+            "root": plan.config.root,
+            "config": options,
+            "variant": options.variants[0],
+            "seed": plan.config.seed + options.seeds[0],
+            **self.settings.prepared,
+        }
+        texts = plan.sweep.validation_texts if len(plan.goal.metrics) > 1 else None
+        return {
+            "workspace": self.workspace,
+            "run": self.run,
+            "worker": work,
+            "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
+            "tracking": (tracker.uri, tracker.run_id),
+            "prefix": "",
+            "start": self.start,
+        }
 
 
-def at_point(config: TrainGeneratorConfig, point: dict[str, Any]) -> TrainGeneratorConfig:
-    """The options with the contrastive losses at a point of the search space."""
-    return replace(config, contrastive=replace(config.contrastive, **point))
+def runs_prefix(plan: Plan) -> str:
+    """What the folders begin with in which a sweep's trainings keep their reports, until Ray Tune has copied them."""
+    return f"{plan.run}.{plan.sweep.name}."
+
+
+def number_of(trial_id: str, config: dict[str, Any]) -> int:
+    """A trial's place in the sweep: Ray Tune's own count where it has one, for pbt copies whole configs."""
+    _, _, count = trial_id.partition("_")
+    return int(count) if count else int(config[NUMBER])

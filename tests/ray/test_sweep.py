@@ -1,7 +1,13 @@
-"""Two trials of the sweep on a small synthetic workspace: real Ray Train runs, real MLflow runs, a usable YAML."""
+"""Sweeps on a small synthetic workspace: real Ray Train runs, real MLflow runs, a usable YAML; killed and continued."""
 
 import csv
 import io
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +15,22 @@ import pyarrow as pa
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from jobs.config import parse
 from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.errors import ArtifactError
+from showcases.generator import Generator
 from showcases.schemas import embeddings_schema
-from tuning.spaces import PAPER_POINT
-from tuning.sweep_generator import SweepConfig, main, sweep
+from tuning.kinds import GENERATOR_KIND
+from tuning.options import SweepConfig
+from tuning.sweep import sweep
+from tuning.sweep_generator import main
 
 pytestmark = pytest.mark.ray
 
 DISHES = ("ramen", "pizza", "cake", "salad")
+PAPER_POINT = {"lambda_image": 0.2, "lambda_text": 0.2, "alpha": math.e, "tau": 0.1}
 TINY_MODEL = {"vocab_size": 300, "n_layer": 1, "n_head": 2, "n_embd": 16, "mma_layers": 1, "mma_heads": 2}
 
 
@@ -71,41 +82,109 @@ def config_file(tmp_path: Path) -> Path:
     return file
 
 
+def sweep_table(workspace: Workspace, name: str) -> list[dict[str, str]]:
+    text = workspace.read_bytes("_sweeps", "generator", name, "trials.csv").decode()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def runs_of(workspace: Workspace, name: str) -> tuple[MlflowClient, Run, dict[str, Run]]:
+    """The sweep's run of this name of sweep, and its trials' by name."""
+    client = MlflowClient(f"sqlite:///{workspace.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("showcases")
+    runs = client.search_runs([experiment.experiment_id])
+    [parent] = [run for run in runs if run.data.params.get("name") == name]
+    below = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    return client, parent, {run.info.run_name: run for run in below}
+
+
 @pytest.mark.timeout(420)
 def test_trials_end_and_the_best_is_a_config(
     ray_cluster: str, workspace: Workspace, config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "best.yaml"
+    out = tmp_path / "out"
     common = ["--config", str(config_file), "--root", workspace.root]
-    main([*common, "--trials", "2", "--epochs", "2", "--out", str(out)])
+    main([*common, "--trials", "2", "--epochs", "2", "--register", "true", "--out", str(out)])
 
-    table = list(csv.DictReader(io.StringIO(workspace.read_bytes("_sweeps", "generator", "trials.csv").decode())))
+    table = sweep_table(workspace, "default")
     points = [{name: float(row[name]) for name in PAPER_POINT} for row in table]
-    figures = [float(row["nats_per_word"]) for row in table]
+    figures = [float(row["best_val_nats_per_word"]) for row in table]
     assert PAPER_POINT in points and points[0] != points[1]
     assert figures == sorted(figures) and all(0 < figure < 50 for figure in figures)
+    assert (out / "report.html").is_file() and (out / "parallel.png").read_bytes()[:4] == b"\x89PNG"
 
-    taken = parse([*common, "--config", str(out)], "test").train_generator
+    taken = parse([*common, "--config", str(out / "best.yaml")], "test").train_generator
     assert {name: getattr(taken.contrastive, name) for name in PAPER_POINT} == points[0]
     assert taken.model.n_embd == TINY_MODEL["n_embd"]
     printed = capsys.readouterr().out
-    assert out.read_text() in printed and f"{figures[0]:.4f}" in printed and "(paper)" in printed
+    assert f"{figures[0]:.4f}" in printed and str(out) in printed
 
-    client = MlflowClient(f"sqlite:///{workspace.root}/mlflow.db")
-    experiment = client.get_experiment_by_name("showcases")
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    parent = runs.pop("sweep-generator")
-    assert len(runs) == 2
+    client, parent, runs = runs_of(workspace, "default")
+    assert set(runs) == {"sweep-generator/paper", "sweep-generator/trial-01"}
     for run in runs.values():
-        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.info.status == parent.info.status == "FINISHED"
         assert float(run.data.params["tau"]) in [point["tau"] for point in points]
         assert len(client.get_metric_history(run.info.run_id, "val_nats_per_word")) == 2  # one an epoch
     assert parent.data.metrics["best_val_nats_per_word"] == pytest.approx(figures[0])
+    candidate = client.get_model_version_by_alias("showcases-generator", "candidate")
+    assert candidate.run_id == parent.info.run_id
+    kept = Generator.from_pretrained(workspace.download("_sweeps", tmp_path / "model", "generator", "default", "model"))
+    assert kept.config.n_embd == TINY_MODEL["n_embd"]
     assert not list((Path(workspace.root) / "_runs").iterdir())  # checkpoints of trials are not kept
+    with pytest.raises(SystemExit):
+        main([*common, "--trials", "2", "--epochs", "2"])
+    assert "--resume true" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(580)
+def test_a_population_hands_on_weights(ray_cluster: str, workspace: Workspace, config_file: Path) -> None:
+    """More trials than fit side by side; all places in the cluster come free again."""
+    import ray
+
+    options = ["--scheduler", "pbt", "--trials", "3", "--epochs", "3", "--max_concurrent", "1", "--name", "pbt"]
+    main(["--config", str(config_file), "--root", workspace.root, *options])
+    table = sweep_table(workspace, "pbt")
+    assert sorted(row["trial"] for row in table) == ["paper", "trial-01", "trial-02"]
+    assert [row["epochs"] for row in table] == ["3", "3", "3"]
+    client, _, runs = runs_of(workspace, "pbt")
+    moved = [
+        len({metric.value for metric in client.get_metric_history(run.info.run_id, "option.tau")}) > 1
+        for run in runs.values()
+    ]
+    assert any(moved)
+    groups = ray.util.placement_group_table().values()
+    assert all(group["state"] == "REMOVED" for group in groups)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(580)
+def test_a_killed_sweep_goes_on(repository: Path, workspace: Workspace, config_file: Path, tmp_path: Path) -> None:
+    """SIGKILL of the driver once two trials have finished: neither is trained again, and the rest is done."""
+    command = [sys.executable, "-m", "tuning.sweep_generator", "--config", str(config_file), "--root", workspace.root]
+    command += ["--trials", "5", "--epochs", "3", "--scheduler", "asha", "--max_concurrent", "1", "--resume", "true"]
+    path = os.pathsep.join((str(repository / "platform"), str(repository)))
+    environment = {**os.environ, "PYTHONPATH": path}
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        killed = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        while log.read_text().count(" at lambda_image") < 2:
+            assert killed.poll() is None, log.read_text()
+            time.sleep(0.2)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    _, _, before = runs_of(workspace, "default")
+    finished = {name: run for name, run in before.items() if run.info.status == "FINISHED"}
+    assert len(finished) == 2
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(sweep_table(workspace, "default")) == 5
+    _, parent, after = runs_of(workspace, "default")
+    assert parent.info.status == "FINISHED" and len(after) == 5
+    for name, run in finished.items():
+        assert after[name].info.run_id == run.info.run_id and after[name].info.end_time == run.info.end_time
 
 
 def test_says_which_step_is_missing(tmp_path: Path) -> None:
     config = parse(["--root", str(tmp_path / "empty")], "test")
     with pytest.raises(ArtifactError, match=r"jobs\.build_gest"):
-        sweep(config, SweepConfig(trials=1))
+        sweep(GENERATOR_KIND, config, SweepConfig(trials=1))

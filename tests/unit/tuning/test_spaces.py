@@ -1,82 +1,103 @@
-"""The search space holds the paper's point, names real options, and the best point comes back as a config file."""
+"""Options that a sweep varies: the paper's values, ranges that the configs take, what a user may narrow."""
 
 import math
-from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from jobs.cluster import ClusterConfig
-from jobs.config import PipelineConfig, parse
-from jobs.training import trainings_at_once
+from jobs.config import PipelineConfig
 from showcases.errors import ConfigError
-from showcases.generator.config import ContrastiveConfig
-from tuning.spaces import PAPER_POINT, RANGES, contrastive_space
-from tuning.sweep_generator import Outcome, as_table, best_yaml
-from tuning.sweep_generator import parse as parse_sweep
-from tuning.trial import DRIVER_CPU, at_point
+from showcases.selector.model import Selector
+from tuning.kinds import GENERATOR_KIND, SELECTOR_KIND, Kind, plan
+from tuning.options import SweepConfig, parse
+from tuning.spaces import GENERATOR, SELECTOR, Choice, Range, at_point, chosen, own_point, paper_point
 
 
-def test_paper_point_is_the_papers_and_inside() -> None:
-    assert {"lambda_image": 0.2, "lambda_text": 0.2, "alpha": math.e, "tau": 0.1} == PAPER_POINT
-    for name, value in PAPER_POINT.items():
-        low, high, _ = RANGES[name]
-        assert low < value < high
+def test_papers_point_is_the_papers() -> None:
+    wanted = {"lambda_image": 0.2, "lambda_text": 0.2, "alpha": math.e, "tau": 0.1, "learning_rate": 1e-4}
+    assert paper_point(GENERATOR, PipelineConfig().train_generator) == {**wanted, "mma_layers": 3}
+    selector = paper_point(SELECTOR, PipelineConfig().train_selector)
+    assert (selector["hidden_dims"], selector["out_dim"], selector["learning_rate"]) == ("512x512x256", 128, 1e-3)
+    assert selector["delta"] == PipelineConfig().train_selector.model.delta  # the paper names none
 
 
-def test_domains_draw_values_that_the_losses_take() -> None:
-    space = contrastive_space()
-    assert set(space) == set(PAPER_POINT) <= {field.name for field in fields(ContrastiveConfig)}
-    for name, domain in space.items():
-        draws = domain.sample(size=200)
-        low, high, _ = RANGES[name]
-        assert low <= min(draws) < max(draws) <= high
-    drawn = [{name: domain.sample() for name, domain in space.items()} for _ in range(20)]
-    for point in drawn:  # ContrastiveConfig refuses values that mean nothing
-        assert at_point(PipelineConfig().train_generator, point).contrastive.tau == point["tau"]
+@pytest.mark.parametrize("kind", [GENERATOR_KIND, SELECTOR_KIND])
+def test_every_value_that_is_drawn_is_one_that_the_models_take(kind: Kind) -> None:
+    rng, config = np.random.default_rng(0), kind.config(PipelineConfig())
+    for _ in range(50):
+        point = {name: option.domain.draw(rng) for name, option in kind.options.items()}
+        there = at_point(kind.options, config, point)
+        assert own_point(kind.options, there) == point
+        assert there.variants == config.variants and there.loop.epochs == config.loop.epochs
+        if kind is SELECTOR_KIND:
+            Selector(there.model, "img", 4, 4, "space")  # refuses values that mean nothing
+
+
+def test_steps_are_even_or_by_factors() -> None:
+    assert Range(0.0, 0.6).steps(3) == pytest.approx([0.0, 0.3, 0.6])
+    assert Range(0.01, 1.0, log=True).steps(3) == pytest.approx([0.01, 0.1, 1.0])
+    assert Range(1, 3, whole=True).steps(9) == [1, 2, 3]
+    assert Range(0.01, 1.0, log=True).position(0.1) == pytest.approx(0.5)
+
+
+def test_a_user_names_options_or_narrows_them() -> None:
+    assert list(chosen(GENERATOR, ["tau", "alpha"])) == ["tau", "alpha"]
+    narrow = chosen(GENERATOR, {"tau": [0.05, 0.3], "alpha": None})
+    assert narrow["tau"].domain == Range(0.05, 0.3, log=True) and narrow["alpha"] == GENERATOR["alpha"]
+    assert chosen(SELECTOR, {"kernel": ["rbf"]})["kernel"].domain == Choice(("rbf",))
 
 
 @pytest.mark.parametrize(
-    ("workers", "gpu", "resources", "expected"),
+    ("search", "told"),
     [
-        (1, False, {"CPU": 2.0}, 1),  # 1 + 0.1 CPUs a trial: a second one would need 2.2
-        (1, False, {"CPU": 2.2}, 2),
-        (2, False, {"CPU": 16.0}, 7),  # 2.1 each
-        (2, True, {"CPU": 64.0, "GPU": 5.0}, 2),
-        (1, True, {"CPU": 2.0, "GPU": 8.0}, 1),
+        (["tua"], "tua.*lambda_image"),
+        ({"tau": 0.1}, "lowest, highest"),
+        ({"tau": [0.3, 0.1]}, "lower"),
+        ({"tau": [0.0, 0.1]}, "> 0"),
+        ([], "nothing"),
     ],
 )
-def test_concurrency_counts_the_workers(workers: int, gpu: bool, resources: dict[str, float], expected: int) -> None:
-    config = PipelineConfig(cluster=ClusterConfig(workers=workers, gpu=gpu))
-    assert trainings_at_once(config.cluster, resources, DRIVER_CPU) == expected
+def test_wrong_searches_are_refused(search: object, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        chosen(GENERATOR, search)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="choose from"):
+        chosen(SELECTOR, {"kernel": ["cosine"]})
 
 
-@pytest.mark.parametrize(("gpu", "resources"), [(False, {"CPU": 4.0}), (True, {"CPU": 64.0}), (False, {})])
-def test_a_trial_that_can_never_start_is_refused(gpu: bool, resources: dict[str, float]) -> None:
-    config = PipelineConfig(cluster=ClusterConfig(workers=4, gpu=gpu))
-    with pytest.raises(ConfigError, match=r"cluster\.workers"):
-        trainings_at_once(config.cluster, resources, DRIVER_CPU)
+def test_command_line_takes_names_ranges_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.yaml"
+    file.write_text("{tau: [0.05, 0.3], mma_layers: [1, 2]}\n")
+    found = []
+    for search in ("[lambda_image, tau]", "{tau: [0.05, 0.3]}", str(file)):
+        config, options = parse(["--root", str(tmp_path), "--search", search, "--workers", "2"], "test")
+        assert config.cluster.workers == 2
+        found.append(plan(GENERATOR_KIND, config, options).options)
+    assert [list(options) for options in found] == [["lambda_image", "tau"], ["tau"], ["tau", "mma_layers"]]
+    assert found[2]["mma_layers"].domain == Range(1, 2, whole=True)
 
 
-def test_best_point_is_a_config_file_that_keeps_the_rest(tmp_path: Path) -> None:
-    point = {"lambda_image": 0.123456789, "lambda_text": 0.0, "alpha": 3.25, "tau": 1 / 3}
-    base, best = tmp_path / "base.yaml", tmp_path / "best.yaml"
-    base.write_text("train_generator: {loop: {epochs: 7}, contrastive: {image_loss: cl, tau: 0.4}}\n")
-    best.write_text(best_yaml(Outcome(point, 2.5)))
-    options = parse(["--config", str(base), "--config", str(best)], "test").train_generator
-    assert {name: getattr(options.contrastive, name) for name in point} == point  # to the last digit
-    assert (options.loop.epochs, options.contrastive.image_loss) == (7, "cl")
+def test_the_papers_choice_is_kept_among_narrowed_ones() -> None:
+    options = SweepConfig(search={"hidden_dims": ["256", "128"]})
+    found = plan(SELECTOR_KIND, PipelineConfig(), options)
+    assert found.options["hidden_dims"].domain == Choice(("512x512x256", "256", "128"))
 
 
-def test_table_marks_the_papers_point() -> None:
-    other = {**PAPER_POINT, "tau": 0.3}
-    lines = as_table([Outcome(other, 2.25), Outcome(dict(PAPER_POINT), 2.5)]).splitlines()
-    assert len(lines) == 3
-    assert "2.2500" in lines[1] and "0.3000" in lines[1] and "(paper)" not in lines[1]
-    assert "2.5000" in lines[2] and "(paper)" in lines[2]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scheduler": "pbt", "search_algorithm": "grid"},
+        {"scheduler": "asha", "search_algorithm": "multi"},
+        {"trials": 0},
+        {"name": "../other"},
+        {"reduction": 1},
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        SweepConfig(**options)  # type: ignore[arg-type]
 
 
-def test_options_of_jobs_and_sweep_on_one_command_line() -> None:
-    config, options = parse_sweep(["--root", "elsewhere", "--trials", "9", "--cluster.workers", "2"])
-    assert (config.root, config.cluster.workers, options.trials) == ("elsewhere", 2, 9)
-    assert config.train_generator == PipelineConfig().train_generator
+def test_selectors_write_no_texts_to_judge() -> None:
+    with pytest.raises(ConfigError, match="multi"):
+        plan(SELECTOR_KIND, PipelineConfig(), SweepConfig(search_algorithm="multi"))

@@ -1,0 +1,239 @@
+"""What both sweeps share: begin or go on, run the trials, write down what came of them."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+import ray
+from ray import tune
+
+from jobs import cluster
+from jobs.config import PipelineConfig
+from jobs.step import StepContext, exit_on_error, fingerprint_of
+from jobs.tracking import Tracker
+from jobs.training import RUNS, trainings_at_once
+from jobs.variants import register
+from showcases.artifacts import Workspace
+from showcases.errors import ConfigError
+from tuning.kinds import Kind, Plan, plan
+from tuning.options import SweepConfig, parse
+from tuning.outcomes import Outcome, as_text, from_json, in_order, outcome_of, rows, to_json
+from tuning.progress import Progress
+from tuning.results import result_files, told
+from tuning.runs import TrialRuns, sweep_run
+from tuning.search import Search, search
+from tuning.spaces import plain
+from tuning.trial import DRIVER_CPU, Trial, TrialSettings, runs_prefix
+
+SWEEP_FILE = "sweep.json"  # of a sweep: its run in MLflow and what was asked for; there from its first moment
+OUTCOMES = "outcomes.json"  # of a finished sweep
+TUNE = "tune"  # Ray Tune's state and the trials' checkpoints, until the sweep has finished
+MODEL = "model"  # of the best trial
+MANNERS = ("resume", "register", "out", "max_concurrent")  # of a sweep's options: they change no figure
+SNAPSHOT_SECONDS = "2"  # Ray Tune's own state is written at most so often; a kill loses no more than that
+
+
+def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outcome]:
+    """Run a sweep, or go on with it.
+
+    Returns:
+        What ended well, the best first.
+
+    Raises:
+        ArtifactError: a step has to run before.
+        ConfigError: the options don't fit each other, or the sweep that is gone on with.
+        ShowcasesError: no trial ended well.
+    """
+    settled = plan(kind, config, options)
+    workspace = Workspace(config.root)
+    texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
+    inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
+    before = _before(settled, workspace, inputs)
+    with cluster.connected(config.cluster):
+        concurrent = options.max_concurrent or _at_once(settled)
+        with sweep_run(config, settled.run, asdict(options), before) as tracker:
+            outcomes = _finished(settled, workspace)
+            if outcomes is None:
+                _begin(settled, workspace, inputs, tracker)
+                outcomes = _trials(settled, workspace, inputs, tracker, concurrent)
+            _publish(settled, workspace, inputs, tracker, outcomes)
+    return outcomes
+
+
+def _at_once(settled: Plan) -> int:
+    own = 0.0 if settled.sweep.scheduler == "pbt" else DRIVER_CPU
+    return trainings_at_once(settled.config.cluster, ray.cluster_resources(), own)
+
+
+def _asked(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
+    """All that a sweep's figures depend on, plain."""
+    own = {name: value for name, value in asdict(settled.sweep).items() if name not in (*MANNERS, "search")}
+    ranges = {name: asdict(option) for name, option in settled.options.items()}
+    config = plain(settled.kind.config(settled.config))
+    asked = {"sweep": own, "options": ranges, "config": config, "seed": settled.config.seed, "inputs": inputs}
+    return json.loads(json.dumps(asked))  # type: ignore[no-any-return]
+
+
+def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str | None:
+    """The run in MLflow of the sweep that is gone on with; none begins one.
+
+    Raises:
+        ConfigError: a sweep of this name stands, and it is another, or nobody asked to go on with it.
+    """
+    try:
+        standing = json.loads(workspace.read_bytes(*settled.place, SWEEP_FILE))
+    except FileNotFoundError:
+        return None
+    where = f"{workspace.path(*settled.place)}: a sweep of this name stands"
+    if settled.config.force:
+        workspace.filesystem.delete_dir(workspace.path(*settled.place))
+        return None
+    if not settled.sweep.resume:
+        raise ConfigError(f"{where}: go on with it by --resume true, give another --name, or clear it by --force true")
+    asked = _asked(settled, inputs)
+    other = [name for name in asked if asked[name] != standing["asked"][name]]
+    if other:
+        raise ConfigError(
+            f"{where}, from other {', '.join(other)}: give the options it was begun with, or a new --name"
+        )
+    return str(standing["run"])
+
+
+def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker) -> None:
+    begun = {"run": tracker.run_id, "asked": _asked(settled, inputs)}
+    workspace.write_bytes(json.dumps(begun, indent=2).encode(), *settled.place, SWEEP_FILE)
+
+
+def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:
+    """The outcomes of a sweep that was gone on with and had come to its end before."""
+    try:
+        return from_json(workspace.read_bytes(*settled.place, OUTCOMES).decode())
+    except FileNotFoundError:
+        return None
+
+
+def _trials(
+    settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, concurrent: int
+) -> list[Outcome]:
+    """Run the trials; keep their outcomes and the best one's model, remove the rest."""
+    settings = _settings(settled, inputs, tracker)
+    found = search(settings.plan, concurrent, DRIVER_CPU)
+    print(f"[{settled.run}] {settled.sweep.name}: {concurrent} trials side by side", flush=True)
+    results = _tuner(settings, workspace, found).fit()
+    by_trial = _by_trial(settled, results)
+    outcomes = in_order(settled, [outcome for outcome, _ in by_trial.values()])
+    _keep_model(settled, workspace, by_trial[outcomes[0].trial][1])
+    workspace.write_bytes(to_json(outcomes).encode(), *settled.place, OUTCOMES)
+    workspace.filesystem.delete_dir(workspace.path(*settled.place, TUNE))
+    left = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
+    for info in left:
+        if info.base_name.startswith(runs_prefix(settled)):
+            workspace.filesystem.delete_dir(info.path)
+    return outcomes
+
+
+def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker) -> TrialSettings:
+    """What all trials share; absolute places, since they run in folders of their own."""
+    config = replace(settled.config, tracking=replace(settled.config.tracking, uri=tracker.uri))
+    config = replace(config, root=Workspace(config.root).root)
+    section = settled.kind.config(config)
+    loop = replace(section.loop, epochs=settled.sweep.epochs, checkpoint_every=1, checkpoint_steps=0)
+    config = replace(config, **{settled.kind.section: replace(section, loop=loop)})
+    own = settled.kind.config(config)
+    context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
+    prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
+    return TrialSettings(replace(settled, config=config), TrialRuns(tracker.uri, tracker.run_id, settled.run), prepared)
+
+
+def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
+    """Ray Tune's, new or from its state in the workspace."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables; what the sweep prints says the same in a line
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", SNAPSHOT_SECONDS)
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # texts are judged at a trial's end alone
+    settled, filesystem = settings.plan, workspace.filesystem
+    trainable = tune.with_resources(tune.with_parameters(Trial, settings=settings), found.resources)
+    state = workspace.path(*settled.place, TUNE)
+    if tune.Tuner.can_restore(state, storage_filesystem=filesystem):
+        return tune.Tuner.restore(state, trainable, resume_errored=True, storage_filesystem=filesystem)
+    return tune.Tuner(
+        trainable,
+        param_space=found.space,
+        tune_config=tune.TuneConfig(
+            search_alg=found.searcher,
+            scheduler=found.scheduler,
+            num_samples=found.count,
+            max_concurrent_trials=found.concurrent,
+            trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
+            trial_dirname_creator=lambda trial: f"trial-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=TUNE,
+            storage_path=workspace.path(*settled.place),
+            storage_filesystem=filesystem,
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=found.keep, checkpoint_frequency=1),
+            callbacks=[Progress(settled, settings.runs)],
+            verbose=0,
+        ),
+    )
+
+
+def _by_trial(settled: Plan, results: tune.ResultGrid) -> dict[str, tuple[Outcome, Any]]:
+    """Outcome and checkpoint of each trial that ended well; the others are told."""
+    found = {}
+    for number in range(len(results)):
+        result = results[number]
+        outcome = outcome_of(settled, result.metrics or {}) if result.error is None else None
+        if outcome is not None:
+            found[outcome.trial] = (outcome, result.checkpoint)
+        elif result.error is not None:
+            print(f"  a trial failed: {str(result.error).strip().splitlines()[-1]}", file=sys.stderr, flush=True)
+    return found
+
+
+def _keep_model(settled: Plan, workspace: Workspace, checkpoint: Any) -> None:
+    """The best trial's model folder, into the sweep's."""
+    target = workspace.path(*settled.place, MODEL)
+    workspace.filesystem.create_dir(target, recursive=True)
+    pafs.copy_files(
+        f"{checkpoint.path}/{MODEL}",
+        target,
+        source_filesystem=checkpoint.filesystem,
+        destination_filesystem=workspace.filesystem,
+    )
+
+
+def _publish(
+    settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, outcomes: list[Outcome]
+) -> None:
+    """The results into the workspace, the folder that was asked for, and MLflow; the model into its registry."""
+    for name, content in result_files(settled, outcomes).items():
+        workspace.write_bytes(content, *settled.place, name)
+        if settled.sweep.out is not None:
+            Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
+            (Path(settled.sweep.out) / name).write_bytes(content)
+    best = outcomes[0]
+    tracker.log_metrics({**best.figures, "trials": len(outcomes)})
+    if settled.sweep.register:
+        context = StepContext(workspace, settled.config, tracker, {}, inputs)
+        section = settled.kind.config(settled.config)
+        fingerprint = fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs)
+        figure = best.figures[settled.kind.objective]
+        register(context, settled.kind.family, section.variants[0], (*settled.place, MODEL), figure, fingerprint)
+
+
+def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:
+    """Command line of a sweep."""
+    with exit_on_error():
+        config, options = parse(argv, prog)
+        outcomes = sweep(kind, config, options)
+        settled = plan(kind, config, options)
+    print("\n".join(told(settled, outcomes)))
+    print(as_text(rows(settled, outcomes)))
+    where = options.out or Workspace(config.root).path(*settled.place)
+    print(f"table, pictures, report.html and best.yaml (for --config) are in {where}")
