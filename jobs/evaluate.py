@@ -169,10 +169,9 @@ def log_gallery(context: StepContext, report: Path) -> None:
     generators = models_of(context.workspace, "generator", "train_generator")
     for place in generators.values():
         kept = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
-        version = tracking.registered_version(context.tracker, "showcases-generator", kept["fingerprint"])
+        files = [report / name for name in ("report.html", "gallery.json")]
+        version = tracking.log_to_version(context.tracker, "showcases-generator", kept["fingerprint"], files, "gallery")
         if version is not None:
-            files = [report / name for name in ("report.html", "gallery.json")]
-            tracking.log_to_version(context.tracker, "showcases-generator", version, files, "gallery")
             context.say(f"gallery logged with showcases-generator version {version}")
 
 

@@ -104,7 +104,7 @@ def register(context: StepContext, family: Family, variant: str, folder: str, be
     workspace = context.workspace
     with tempfile.TemporaryDirectory() as temporary:
         model = workspace.download(family.artifact, Path(temporary) / "model", folder)
-        version, wins = tracking.register(
+        made = tracking.register(
             context.tracker,
             name,
             model,
@@ -119,4 +119,8 @@ def register(context: StepContext, family: Family, variant: str, folder: str, be
             },
             comparable=("validation_data", "embedding_space"),
         )
+    if made is None:
+        context.say(f"{name} is not registered yet: MLflow is away, a copy of the model waits in the workspace")
+        return
+    version, wins = made
     context.say(f"registered {name} version {version}" + (", the new champion" if wins else ""))
