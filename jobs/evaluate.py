@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from jobs import tracking
+from jobs.judge import generator_scores, log_scores, selector_scores
 from jobs.showing import labels_of, left_out, make_gallery
 from jobs.step import Step, StepContext, main
 from jobs.training import METRICS_FILE
@@ -67,6 +68,8 @@ def evaluate(context: StepContext) -> None:
     gallery = make_gallery(context, examples, served, first_seeds(written), images, classifier)
     pictures = [picture for picture in (theta_picture(ranked, config.k), *(each for _, each in drawn)) if picture]
     write_report(context, tables, gallery, pictures, images.model_id)
+    log_scores(context, "selector", selector_scores(context, ranked))
+    log_scores(context, "generator", generator_scores(context, examples, systems))
     record(context, tables, len(examples))
 
 

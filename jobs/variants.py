@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs import tracking
+from jobs import flavour, tracking
 from jobs.step import StepContext, fingerprint_of
 from jobs.training import Worker, finished_model, train
 from showcases.artifacts import Workspace, variant_folder
@@ -104,6 +104,7 @@ def register(context: StepContext, family: Family, variant: str, folder: str, be
     workspace = context.workspace
     with tempfile.TemporaryDirectory() as temporary:
         model = workspace.download(family.artifact, Path(temporary) / "model", folder)
+        flavour.describe(model)
         made = tracking.register(
             context.tracker,
             name,
