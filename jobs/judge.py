@@ -144,11 +144,12 @@ def champion_of(client: "MlflowClient", name: str) -> str | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_registered_model(name).aliases.get("champion")
+        found = client.get_registered_model(name).aliases.get("champion")
     except MlflowException as error:
         if not is_refused(error):
             raise
         return None
+    return None if found is None else str(found)
 
 
 def present_pair(

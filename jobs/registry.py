@@ -76,7 +76,9 @@ def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[
         version = str(client.create_model_version(asked.name, source, run_id, tags=tags).version)
     client.set_registered_model_alias(asked.name, "candidate", version)
     champion = client.get_registered_model(asked.name).aliases.get("champion")
-    wins = champion in (None, version) or asked.beats(client.get_model_version(asked.name, champion))
+    wins = (
+        champion is None or str(champion) == version or asked.beats(client.get_model_version(asked.name, str(champion)))
+    )
     if wins:
         client.set_registered_model_alias(asked.name, "champion", version)
     return int(version), wins

@@ -19,6 +19,7 @@ from jobs import registry
 from jobs.leftovers import send_left
 from jobs.registry import FINGERPRINT as FINGERPRINT
 from jobs.replay import PENDING, Op, client_of, is_misconfigured
+from jobs.run_facts import environment, machine_watched
 from jobs.spool import Spool
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ConfigError
@@ -101,6 +102,10 @@ class Tracker:
     def set_tags(self, tags: dict[str, str]) -> None:
         self.spool.put(*({"do": "tag", "key": name, "value": value[:LONGEST_VALUE]} for name, value in tags.items()))
 
+    def log_inputs(self, datasets: list[dict[str, Any]]) -> None:
+        """What the run reads, see `run_facts.datasets`."""
+        self.spool.put({"do": "inputs", "datasets": datasets})
+
     def log_folder(self, folder: Path, name: str) -> None:
         self.spool.now_or_later({"do": "files", "to": name}, folder)
 
@@ -118,8 +123,9 @@ class Tracker:
 @contextlib.contextmanager
 def pipeline_run(config: "PipelineConfig") -> Iterator[str]:
     """The parent run of a pipeline; yields its id."""
-    with _run(config, "pipeline", None) as tracker:
-        tracker.log_params({"root": config.root, "seed": config.seed})
+    place = _place(config.root)
+    with _run(config, f"pipeline {place.rstrip('/').rpartition('/')[2]}", None) as tracker:
+        tracker.log_params({"root": place, "seed": config.seed})
         yield tracker.run_id
 
 
@@ -139,7 +145,8 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
     tracker = _begun(config, uri, name, parent)
     status = "FINISHED"
     try:
-        yield tracker
+        with machine_watched(tracker.log_metrics):
+            yield tracker
     except BaseException as error:
         tracker.set_tags({"error": str(error)})
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
@@ -149,7 +156,7 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
         if not tracker.spool.close(END_SECONDS):
             print(
                 f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, or "
-                f"`python -m jobs.resend --root '{config.root}'`",
+                f"`python -m jobs.resend --root '{_place(config.root)}'`",
                 flush=True,
             )
 
@@ -162,8 +169,9 @@ def _begun(config: "PipelineConfig", uri: str, name: str, parent: str | None) ->
     """
     tracker = Tracker(uri, f"{PENDING}{uuid.uuid4().hex}", config.root)
     experiment, location = config.tracking.experiment, _artifact_location(config)
-    begin: Op = {"do": "create", "name": name, "parent": parent, "tags": {}, "start": int(time.time() * 1000)}
-    tracker.spool.put(begin | {"experiment": experiment, "location": location})
+    begin: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
+    tags = environment() | {"seed": str(config.seed), "workspace": _place(config.root)}
+    tracker.spool.put(begin | {"experiment": experiment, "location": location, "tags": tags})
     if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
         send_left(Workspace(config.root))
     failure = tracker.spool.failure
@@ -177,11 +185,16 @@ def _artifact_location(config: "PipelineConfig") -> str | None:
     """Beside the workspace's artifacts; a tracking server decides for itself."""
     if tracking_uri(config).startswith(REMOTE):
         return None
-    if config.root.startswith("s3://"):
-        return f"s3://{parse_root(config.root).path}/mlflow"
-    if "://" in config.root:
-        return config.root.split("?")[0].rstrip("/") + "/mlflow"
-    return str(Path(config.root).expanduser().resolve() / "mlflow")
+    return f"{_place(config.root)}/mlflow"
+
+
+def _place(root: str) -> str:
+    """Where a workspace is, without what its URI says of keys and endpoints."""
+    if root.startswith("s3://"):
+        return f"s3://{parse_root(root).path}"
+    if "://" in root:
+        return root.split("?")[0].rstrip("/")
+    return str(Path(root).expanduser().resolve())
 
 
 def _point_at_endpoint(root: str) -> None:

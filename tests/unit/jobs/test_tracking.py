@@ -72,7 +72,7 @@ def assert_all_arrived(config: PipelineConfig, upstream: str) -> None:
     assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert len(client.search_runs([experiment.experiment_id])) == 2
-    run, parent = runs["train"], runs["pipeline"]
+    run, parent = runs["train"], runs["pipeline ws"]
     assert run.info.status == parent.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.params == {"lr": "0.1"} and run.data.metrics["seconds"] == 1.5
