@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobs import tracking
 from jobs.replay import is_refused
 from jobs.step import StepContext
+from jobs.training import METRICS_FILE
 from showcases.artifacts import Place, variant_folder
 from showcases.bundle import BundleSpec, Pinned
 from showcases.errors import ModelError
@@ -34,7 +35,10 @@ def log_scores(context: StepContext, artifact: str, scores: Mapping[Place, Score
         scores: by where a model lies in the workspace.
     """
     for place, found in scores.items():
-        fingerprint = json.loads(context.workspace.read_bytes(*place, "metrics.json"))["fingerprint"]
+        try:
+            fingerprint = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))["fingerprint"]
+        except FileNotFoundError:  # put there by hand: no job trained it, and none registered it
+            continue
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / SCORES_FILE
             file.write_text(found.to_json(), encoding="utf-8")

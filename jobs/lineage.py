@@ -4,7 +4,7 @@
     python -m jobs.lineage --root WORKSPACE --bundle 2 --json
     python -m jobs.lineage --root WORKSPACE --model showcases-generator        its champion
 
-The service names the version in each answer (`model_versions`), the registry its run, the run's manifests the rest.
+The service names the version in each answer (`models`), the registry its run, the run's manifests the rest.
 """
 
 import argparse

@@ -38,7 +38,7 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
     # its output into a file: pg_ctl would wait for the end of a pipe that the server holds
     run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:
-        yield f"postgresql://tracker@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://tracker@127.0.0.1:{port}/postgres"
     finally:
         run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
 

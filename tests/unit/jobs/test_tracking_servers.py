@@ -59,11 +59,12 @@ def test_a_described_model_is_one_to_mlflow(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_mlflow_serves_the_models(tmp_path: Path, free_ports: list[int], repository: Path) -> None:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # MLflow starts `uvicorn` by name
     for (name, folder), port in zip(save_models(tmp_path).items(), free_ports, strict=False):
         options = ("-m", str(folder), "-p", str(port), "--env-manager", "local")
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "models", "serve", *options],
-            env={**os.environ, "PYTHONPATH": str(repository / "platform")},
+            env={**os.environ, "PYTHONPATH": str(repository / "platform"), "PATH": path},
             cwd=tmp_path,
         )
         try:
