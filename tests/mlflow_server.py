@@ -29,11 +29,11 @@ def mlflow_server(folder: Path, port: int, store: str = "", artifacts: str = "")
         "--port": str(port),
         "--workers": "1",
     }
+    # no jobs of MLflow's own: eight processes that take longer to start than the server
+    environment = os.environ | {"TMPDIR": str(folder), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "server", *(part for option in options.items() for part in option)]
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"TMPDIR": str(folder)}, process_group=0
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, process_group=0)
         try:
             _wait(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
             yield f"http://127.0.0.1:{port}"
