@@ -44,7 +44,7 @@ def mlflow_server(folder: Path, port: int, store: str = "", artifacts: str = "")
 
 
 def _wait(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300  # on a machine that has much else to do
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             if urllib.request.urlopen(health, timeout=5).status == 200:
