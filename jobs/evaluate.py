@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from jobs import tracking
+from jobs.judge import generator_scores, log_scores, selector_scores
 from jobs.showing import labels_of, left_out, make_gallery
 from jobs.step import Step, StepContext, main
 from jobs.training import METRICS_FILE
@@ -67,6 +68,8 @@ def evaluate(context: StepContext) -> None:
     gallery = make_gallery(context, examples, served, first_seeds(written), images, classifier)
     pictures = [picture for picture in (theta_picture(ranked, config.k), *(each for _, each in drawn)) if picture]
     write_report(context, tables, gallery, pictures, images.model_id)
+    log_scores(context, "selector", selector_scores(context, ranked))
+    log_scores(context, "generator", generator_scores(context, examples, systems))
     record(context, tables, len(examples))
 
 
@@ -169,10 +172,9 @@ def log_gallery(context: StepContext, report: Path) -> None:
     generators = models_of(context.workspace, "generator", "train_generator")
     for place in generators.values():
         kept = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
-        version = tracking.registered_version(context.tracker, "showcases-generator", kept["fingerprint"])
+        files = [report / name for name in ("report.html", "gallery.json")]
+        version = tracking.log_to_version(context.tracker, "showcases-generator", kept["fingerprint"], files, "gallery")
         if version is not None:
-            files = [report / name for name in ("report.html", "gallery.json")]
-            tracking.log_to_version(context.tracker, "showcases-generator", version, files, "gallery")
             context.say(f"gallery logged with showcases-generator version {version}")
 
 

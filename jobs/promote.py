@@ -2,9 +2,12 @@
 
     python -m jobs.promote --root WORKSPACE                                the two models' champions, as champion
     python -m jobs.promote --root WORKSPACE --generator 4 --alias candidate   for a share of the traffic first
+    python -m jobs.promote --root WORKSPACE --generator 4 --force             though it is worse, or can't be compared
     python -m jobs.promote --root WORKSPACE --bundle 2                     back to a bundle that was made before
 
-A running service follows the alias by itself.
+A pair becomes champion only if neither of its models is worse than the one it takes the place of: their scores on the
+test set, which jobs.evaluate keeps with each version, are compared by a paired bootstrap. A candidate is not judged,
+nor is a bundle that has been champion before. A running service follows the alias by itself.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from jobs import tracking
 from jobs.config import PipelineConfig
+from jobs.judge import NoWorse, present_pair
 from jobs.step import exit_on_error
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Workspace
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 NAME = "showcases-bundle"
 MODELS = {"selector": "showcases-selector", "generator": "showcases-generator"}
 ALIASES = ("champion", "candidate")
+SERVED = "was_champion"  # tag of a bundle
 Judge = Callable[[BundleSpec], None]
 
 
@@ -41,48 +46,71 @@ def promote(
     config: PipelineConfig,
     alias: str = "champion",
     versions: dict[str, str] | None = None,
-    judge: Judge = anything_goes,
+    judge: Judge | None = None,
 ) -> int:
     """Make a bundle of the pair and give it the alias.
 
     Args:
         versions: by role, selector and generator; the model's own champion where one is not named.
-        judge: called before anything is written; raises a ModelError where the bundle is not good enough.
+        judge: called before anything is written; raises a ModelError where the bundle is not good enough. By default a
+            champion must not be worse than the present one.
 
     Returns:
         The bundle's version.
 
     Raises:
-        ModelError: a version does not exist, or the parts are of different embedding spaces.
+        ModelError: a version does not exist, the parts are of different embedding spaces, or the judge says no.
     """
     client = _client(config)
     pair = {role: _chosen(client, name, (versions or {}).get(role)) for role, name in MODELS.items()}
     spec = _checked(config, client, pair)
-    judge(spec)
+    (judge or _judge(client, alias))(spec)
     with tracking.step_run("promote", config, {"alias": alias, **asdict(spec)}, None) as tracker:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / BUNDLE_FILE
             file.write_text(spec.to_json(), encoding="utf-8")
-            tracker.log_folder(Path(folder), "bundle")
+            client.log_artifacts(tracker.run_id, folder, "bundle")
         source = f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle"
         version = _register(client, source, tracker.run_id, spec)
-    client.set_registered_model_alias(NAME, alias, str(version))
+    _give(client, alias, str(version))
     return version
 
 
-def point(config: PipelineConfig, version: str, alias: str = "champion") -> None:
+def point(config: PipelineConfig, version: str, alias: str = "champion", judge: Judge | None = None) -> None:
     """Give the alias to a bundle that was made before; the service checks it again before it takes it.
 
+    Args:
+        judge: as for `promote`; a bundle that has been champion before is not judged.
+
     Raises:
-        ModelError: there is no such bundle.
+        ModelError: there is no such bundle, or the judge says no.
     """
     from mlflow.exceptions import MlflowException
 
+    client = _client(config)
     try:
-        _client(config).get_model_version(NAME, version)
-        _client(config).set_registered_model_alias(NAME, alias, version)
+        found = client.get_model_version(NAME, version)
     except MlflowException as error:
         raise ModelError(f"no version {version} of {NAME} in {tracking.tracking_uri(config)}: {error}") from error
+    if SERVED not in found.tags:
+        (judge or _judge(client, alias))(_spec(found.tags))
+    _give(client, alias, version)
+
+
+def _judge(client: "MlflowClient", alias: str) -> Judge:
+    return NoWorse(client, *present_pair(client, NAME, MODELS)) if alias == "champion" else anything_goes
+
+
+def _spec(tags: dict[str, str]) -> BundleSpec:
+    """A bundle's, of the tags of its version."""
+    parts = (tags[name] for name in ("clip", "classifier", "embedding_space"))
+    return BundleSpec(Pinned.parse(tags["selector"]), Pinned.parse(tags["generator"]), *parts)
+
+
+def _give(client: "MlflowClient", alias: str, version: str) -> None:
+    client.set_registered_model_alias(NAME, alias, version)
+    if alias == "champion":
+        client.set_model_version_tag(NAME, version, SERVED, "yes")
 
 
 def _client(config: PipelineConfig) -> "MlflowClient":
@@ -155,17 +183,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--generator", help="version of showcases-generator; by default its champion")
     parser.add_argument("--bundle", help="version of showcases-bundle, in place of a new one")
     parser.add_argument("--alias", choices=ALIASES, default="champion")
+    parser.add_argument("--force", action="store_true", help="promote it though it is worse, or can't be compared")
     options = parser.parse_args(argv)
     if options.bundle and (options.selector or options.generator):
         parser.error("--bundle has its models already: give it alone")
     config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
+    judge = anything_goes if options.force else None
     with exit_on_error():
         if options.bundle:
             version = options.bundle
-            point(config, version, options.alias)
+            point(config, version, options.alias, judge)
         else:
             named = {role: getattr(options, role) for role in MODELS if getattr(options, role)}
-            version = str(promote(config, options.alias, named))
+            version = str(promote(config, options.alias, named, judge))
         print(f"{NAME} version {version} is {options.alias} now")
 
 

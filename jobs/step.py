@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import showcases
-from jobs import cluster, preflight, tracking
+from jobs import cluster, preflight, run_facts, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
 from showcases.artifacts import Manifest, Workspace
@@ -118,6 +118,7 @@ def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
     started = time.perf_counter()
     with tracking.step_run(step.name, config, used, parent_run) as tracker:
+        tracker.log_inputs(run_facts.datasets(workspace, inputs))
         context = StepContext(workspace, config, tracker, used, inputs)
         step.run(context)
         seconds = time.perf_counter() - started

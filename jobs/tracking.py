@@ -6,12 +6,23 @@ MLflow takes a second to import: it is imported on first use, so that workers th
 import contextlib
 import json
 import os
+import shutil
+import tempfile
+import time
+import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from showcases.artifacts import Manifest
+from jobs import registry
+from jobs.leftovers import send_left
+from jobs.registry import FINGERPRINT as FINGERPRINT
+from jobs.replay import PENDING, Op, client_of, is_misconfigured
+from jobs.run_facts import environment, machine_watched
+from jobs.spool import Spool
+from showcases.artifacts import Manifest, Workspace
+from showcases.errors import ConfigError
 from showcases.object_store import MAX_ATTEMPTS, parse_root
 
 if TYPE_CHECKING:
@@ -19,8 +30,10 @@ if TYPE_CHECKING:
 
     from jobs.config import PipelineConfig
 
-PARENT_TAG = "mlflow.parentRunId"
-FINGERPRINT = "fingerprint"  # tag of a model version: of the config and inputs that made it
+REMOTE = ("http://", "https://")
+LONGEST_VALUE = 5000  # characters of a tag or a param
+START_SECONDS, OWN_START_SECONDS = 30.0, 300.0  # wait for a server, or for its own database, which is made at first
+END_SECONDS = 60.0  # for the last of a run to be sent
 
 
 @dataclass(frozen=True)
@@ -52,28 +65,54 @@ def key_of(name: str) -> str:
 
 
 class Tracker:
-    """Logs to one MLflow run, by explicit URI and run id, so that it also works on a worker."""
+    """Logs to one MLflow run, by explicit URI and run id, so that it also works on a worker.
 
-    def __init__(self, uri: str, run_id: str) -> None:
-        self.uri, self.run_id = uri, run_id
+    Nothing here waits for metrics to arrive, or fails because MLflow does: see jobs.spool.
+
+    Args:
+        root: of the workspace, which keeps what MLflow can't take now.
+    """
+
+    def __init__(self, uri: str, run_id: str, root: str = "") -> None:
+        self.uri = uri
+        self.spool = Spool(uri, run_id, root)
+
+    @property
+    def run_id(self) -> str:
+        """As MLflow knows it; another one, which stands for it, while MLflow could not make the run."""
+        return self.spool.replay.known_run
 
     @property
     def client(self) -> "MlflowClient":
-        return _client(self.uri)
+        return client_of(self.uri)
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
-        for name, value in metrics.items():
-            self.client.log_metric(self.run_id, key_of(name), float(value), step=step)
+        now = int(time.time() * 1000)
+        self.spool.put(
+            *(
+                {"do": "metric", "key": key_of(name), "value": float(value), "time": now, "step": step}
+                for name, value in metrics.items()
+            )
+        )
 
     def log_params(self, params: dict[str, Any]) -> None:
-        for name, value in _flat(params).items():
-            self.client.log_param(self.run_id, name, str(value)[:500])
+        flat = _flat(params).items()
+        self.spool.put(*({"do": "param", "key": name, "value": str(value)[:LONGEST_VALUE]} for name, value in flat))
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.spool.put(*({"do": "tag", "key": name, "value": value[:LONGEST_VALUE]} for name, value in tags.items()))
+
+    def log_inputs(self, datasets: list[dict[str, Any]]) -> None:
+        """What the run reads, see `run_facts.datasets`."""
+        self.spool.put({"do": "inputs", "datasets": datasets})
 
     def log_folder(self, folder: Path, name: str) -> None:
-        self.client.log_artifacts(self.run_id, str(folder), name)
+        self.spool.now_or_later({"do": "files", "to": name}, folder)
 
     def log_manifest(self, manifest: Manifest) -> None:
-        self.client.log_text(self.run_id, manifest.to_json(), f"manifests/{manifest.artifact}.json")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, f"{manifest.artifact}.json").write_text(manifest.to_json(), encoding="utf-8")
+            self.log_folder(Path(folder), "manifests")
         counts = {f"rows.{k}": v for k, v in manifest.rows.items()}
         counts |= {f"failures.{k}": v for k, v in manifest.failures.items()}
         figures = {k: v for k, v in _flat(manifest.metrics).items() if isinstance(v, int | float)}
@@ -84,8 +123,9 @@ class Tracker:
 @contextlib.contextmanager
 def pipeline_run(config: "PipelineConfig") -> Iterator[str]:
     """The parent run of a pipeline; yields its id."""
-    with _run(config, "pipeline", None) as tracker:
-        tracker.log_params({"root": config.root, "seed": config.seed})
+    place = _place(config.root)
+    with _run(config, f"pipeline {place.rstrip('/').rpartition('/')[2]}", None) as tracker:
+        tracker.log_params({"root": place, "seed": config.seed})
         yield tracker.run_id
 
 
@@ -99,43 +139,62 @@ def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent
 
 @contextlib.contextmanager
 def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tracker]:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     uri = tracking_uri(config)
-    if not uri.startswith(("http://", "https://")):
+    if not uri.startswith(REMOTE):
         _point_at_endpoint(config.root)
-    client = _client(uri)
-    experiment = client.get_experiment_by_name(config.tracking.experiment)
-    if experiment is None:
-        location = _artifact_location(config)
-        experiment_id = client.create_experiment(config.tracking.experiment, artifact_location=location)
-    else:
-        experiment_id = experiment.experiment_id
-    tags = {PARENT_TAG: parent} if parent else {}
-    run = client.create_run(experiment_id, run_name=name, tags=tags)
+    tracker = _begun(config, uri, name, parent)
+    status = "FINISHED"
     try:
-        yield Tracker(uri, run.info.run_id)
+        with machine_watched(tracker.log_metrics):
+            yield tracker
     except BaseException as error:
-        client.set_tag(run.info.run_id, "error", str(error)[:5000])
-        client.set_terminated(run.info.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        tracker.set_tags({"error": str(error)})
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         raise
-    client.set_terminated(run.info.run_id, "FINISHED")
+    finally:
+        tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
+        if not tracker.spool.close(END_SECONDS):
+            print(
+                f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, or "
+                f"`python -m jobs.resend --root '{_place(config.root)}'`",
+                flush=True,
+            )
 
 
-def _client(uri: str) -> "MlflowClient":
-    from mlflow import MlflowClient
+def _begun(config: "PipelineConfig", uri: str, name: str, parent: str | None) -> Tracker:
+    """A run that MLflow has made, or will when it is back.
 
-    return MlflowClient(uri, uri)
+    Raises:
+        ConfigError: MLflow will never make it: the URI or the credentials are wrong.
+    """
+    tracker = Tracker(uri, f"{PENDING}{uuid.uuid4().hex}", config.root)
+    experiment, location = config.tracking.experiment, _artifact_location(config)
+    begin: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
+    tags = environment() | {"seed": str(config.seed), "workspace": _place(config.root)}
+    tracker.spool.put(begin | {"experiment": experiment, "location": location, "tags": tags})
+    if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
+        send_left(Workspace(config.root))
+    failure = tracker.spool.failure
+    if failure is not None and is_misconfigured(failure):
+        tracker.spool.discard()
+        raise ConfigError(f"--tracking.uri {uri}: {failure}") from failure
+    return tracker
 
 
 def _artifact_location(config: "PipelineConfig") -> str | None:
     """Beside the workspace's artifacts; a tracking server decides for itself."""
-    if tracking_uri(config).startswith(("http://", "https://")):
+    if tracking_uri(config).startswith(REMOTE):
         return None
-    if config.root.startswith("s3://"):
-        return f"s3://{parse_root(config.root).path}/mlflow"
-    if "://" in config.root:
-        return config.root.split("?")[0].rstrip("/") + "/mlflow"
-    return str(Path(config.root).expanduser().resolve() / "mlflow")
+    return f"{_place(config.root)}/mlflow"
+
+
+def _place(root: str) -> str:
+    """Where a workspace is, without what its URI says of keys and endpoints."""
+    if root.startswith("s3://"):
+        return f"s3://{parse_root(root).path}"
+    if "://" in root:
+        return root.split("?")[0].rstrip("/")
+    return str(Path(root).expanduser().resolve())
 
 
 def _point_at_endpoint(root: str) -> None:
@@ -165,19 +224,27 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | None:
-    """The latest version of a registered model that has this fingerprint, if there is one."""
-    found = tracker.client.search_model_versions(f"name = '{name}'")
-    versions = [int(version.version) for version in found if version.tags.get(FINGERPRINT) == fingerprint]
-    return max(versions, default=None)
+    """The latest version of a registered model that has this fingerprint, if there is one and MLflow says so."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return registry.version_of(tracker.client, name, fingerprint)
+    except MlflowException:  # it is away: asked again when it takes what is registered
+        return None
 
 
-def log_to_version(tracker: Tracker, name: str, version: int, files: Sequence[Path], folder: str) -> None:
-    """Files into the run that a registered version came from; the version's tag `folder` says where they lie."""
-    run = str(tracker.client.get_model_version(name, str(version)).run_id)
-    for file in files:
-        tracker.client.log_artifact(run, str(file), folder)
-    uri = tracker.client.get_run(run).info.artifact_uri
-    tracker.client.set_model_version_tag(name, str(version), folder, f"{uri}/{folder}")
+def log_to_version(tracker: Tracker, name: str, fingerprint: str, files: Sequence[Path], folder: str) -> int | None:
+    """Files into the run that a registered version came from; the version's tag `folder` says where they lie.
+
+    Returns:
+        The version; none where there is none, or MLflow is away and gets them later.
+    """
+    with tempfile.TemporaryDirectory() as kept:
+        for file in files:
+            shutil.copy(file, kept)
+        op = {"do": "to_version", "name": name, "fingerprint": fingerprint, "to": folder}
+        found: int | None = tracker.spool.now_or_later(op, Path(kept))
+    return found
 
 
 def register(
@@ -190,35 +257,17 @@ def register(
     larger_is_better: bool,
     tags: dict[str, str],
     comparable: tuple[str, ...] = ("validation_data",),
-) -> tuple[int, bool]:
+) -> tuple[int, bool] | None:
     """Register a model folder as a new version: alias `candidate`, and `champion` if it beats the present one.
 
     Args:
         metrics: validation figures; `monitor` among them decides.
-        comparable: tags that must agree for two figures to be compared. A champion measured on other data, or in
-            another embedding space, can't be compared and could not be served with this workspace: it is replaced.
+        comparable: see `registry.Registration`.
 
     Returns:
-        (version, whether it became champion).
+        (version, whether it became champion); none where MLflow is away and gets it later.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = tracker.client
-    tracker.log_folder(folder, "model")
-    with contextlib.suppress(MlflowException):
-        client.create_registered_model(name)
-    run = client.get_run(tracker.run_id)
-    all_tags = {**tags, f"metric.{key_of(monitor)}": repr(float(metrics[monitor]))}
-    made = client.create_model_version(name, f"{run.info.artifact_uri}/model", tracker.run_id, tags=all_tags)
-    client.set_registered_model_alias(name, "candidate", made.version)
-    champion = None
-    with contextlib.suppress(MlflowException):
-        champion = client.get_model_version_by_alias(name, "champion")
-    wins = True
-    judged = f"metric.{key_of(monitor)}"  # a champion that was judged by another metric can't be compared
-    if champion and judged in champion.tags and all(champion.tags.get(tag) == tags.get(tag) for tag in comparable):
-        old, new = float(champion.tags[judged]), float(metrics[monitor])
-        wins = new > old if larger_is_better else new < old
-    if wins:
-        client.set_registered_model_alias(name, "champion", made.version)
-    return int(made.version), wins
+    tracker.log_folder(folder, registry.MODEL_FOLDER)
+    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable)
+    made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
+    return made

@@ -24,6 +24,7 @@ RUNS = "_runs"  # unfinished training, under the workspace root
 BAD_BATCH = "bad_batch"  # folder of a run, a file a rank
 COLLECTIVE_TIMEOUT_SECONDS = 120  # Ray's default would hide a lost node for half an hour
 METRICS_FILE = "metrics.json"
+WORKER_END_SECONDS = 20.0  # for the last metrics to reach MLflow; what does not is sent later
 Worker = Callable[[dict[str, Any], Report, Path | None], None]
 
 
@@ -185,7 +186,8 @@ def keep_model(
 
 def run_on_rank(settings: dict[str, Any]) -> None:
     """What each Ray Train worker runs: restore, work, report."""
-    tracker = Tracker(*settings["tracking"])
+    uri, run_id = settings["tracking"]
+    tracker = Tracker(uri, run_id, settings["workspace"].root)
     prefix = settings["prefix"]
     is_first = ray.train.get_context().get_world_rank() == 0
 
@@ -205,6 +207,8 @@ def run_on_rank(settings: dict[str, Any]) -> None:
             settings["worker"](settings["arguments"], report, Path(folder) if folder else None)
     except LossError as error:
         keep_bad_batch(settings["workspace"], settings["run"], ray.train.get_context().get_world_rank(), error)
+    finally:
+        tracker.spool.close(WORKER_END_SECONDS)
 
 
 def keep_bad_batch(workspace: Workspace, run: str, rank: int, error: Any) -> None:

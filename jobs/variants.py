@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs import tracking
+from jobs import flavour, tracking
 from jobs.step import StepContext, fingerprint_of
 from jobs.training import Worker, finished_model, train
 from showcases.artifacts import Place, Workspace, variant_folder
@@ -104,7 +104,8 @@ def register(context: StepContext, family: Family, variant: str, place: Place, b
     workspace = context.workspace
     with tempfile.TemporaryDirectory() as temporary:
         model = workspace.download(place[0], Path(temporary) / "model", *place[1:])
-        version, wins = tracking.register(
+        flavour.describe(model)
+        made = tracking.register(
             context.tracker,
             name,
             model,
@@ -119,4 +120,8 @@ def register(context: StepContext, family: Family, variant: str, place: Place, b
             },
             comparable=("validation_data", "embedding_space"),
         )
+    if made is None:
+        context.say(f"{name} is not registered yet: MLflow is away, a copy of the model waits in the workspace")
+        return
+    version, wins = made
     context.say(f"registered {name} version {version}" + (", the new champion" if wins else ""))

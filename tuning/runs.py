@@ -7,7 +7,8 @@ from typing import Any
 
 from jobs import tracking
 from jobs.config import PipelineConfig
-from jobs.tracking import PARENT_TAG, Tracker
+from jobs.replay import PARENT_TAG
+from jobs.tracking import Tracker
 
 TRIAL_TAG = "showcases.trial"  # Ray Tune's id of the trial
 STOPPED_TAG = "showcases.stopped_early"

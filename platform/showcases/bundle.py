@@ -21,6 +21,11 @@ class Pinned:
     def __str__(self) -> str:
         return f"{self.name} version {self.version}"
 
+    @staticmethod
+    def parse(text: str) -> "Pinned":
+        """Of what `str` makes of it."""
+        return Pinned(*text.rsplit(" version ", 1))
+
 
 @dataclass(frozen=True)
 class BundleSpec:

@@ -105,7 +105,7 @@ def test_runs_are_nested_and_models_registered(local: PipelineConfig) -> None:
     experiment = client.get_experiment_by_name("showcases")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    parents = {run.info.run_id for run in runs if run.info.run_name == "pipeline"}
+    parents = {run.info.run_id for run in runs if run.info.run_name.startswith("pipeline ")}
     children = {run.info.run_name for run in runs if run.data.tags.get("mlflow.parentRunId") in parents}
     assert children == {step.name for step in STEPS}
     for model in ("showcases-selector", "showcases-generator"):

@@ -257,6 +257,22 @@ def test_the_gallery_lies_with_the_registered_version_that_wrote_it(evaluated: W
     assert logged == {"gallery/report.html", "gallery/gallery.json"}
 
 
+def test_scores_lie_with_the_registered_version_and_give_the_tables_figures(evaluated: Workspace) -> None:
+    from mlflow import MlflowClient, artifacts
+
+    from showcases.evaluation.bootstrap import whole
+    from showcases.evaluation.scores import Scores
+
+    client = MlflowClient(f"sqlite:///{evaluated.root}/mlflow.db")
+    tags = {str(v.version): v.tags for v in client.search_model_versions("name = 'showcases-generator'")}
+    assert "scores" not in tags["2"]
+    scores = Scores.from_json(artifacts.load_text(f"{tags['1']['scores']}/scores.json"), "scores")
+    table = read_csv(evaluated, "table_2.csv")
+    for figure in ("BLEU-1", "CLIP-Align"):
+        value = whole(scores.statistic(figure, scores.examples))
+        assert 100 * value == pytest.approx(float(table["img+text", figure]["value"]), abs=0.01)
+
+
 def test_figures_3_and_6_are_in_the_report(evaluated: Workspace) -> None:
     for name in ("figure_3", "figure_6a", "figure_6b"):
         png = evaluated.read_bytes("report", f"{name}.png")

@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from mlflow import MlflowClient
 
-from jobs import promote
+from jobs import promote, tracking
 from jobs.config import PipelineConfig
+from jobs.judge import SCORES
 from serve_apps import models, registry
 from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.models import Parts, RegistryAwayError, find
@@ -20,6 +23,7 @@ from serve_apps.registry import Registry, keep_served, resolve, weights
 from serve_apps.run import main
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError, ModelError
+from showcases.evaluation.scores import SCORES_FILE, Scores
 from showcases.selector import Selector
 from tests.serve.tiny_service import register_pair
 
@@ -139,6 +143,47 @@ def test_only_pairs_that_fit_are_promoted(
             promote.main(["--root", own.root, *wanted])
         assert message in capsys.readouterr().err
     assert resolve(own).registered is None  # nothing was registered by all that
+
+
+def keep_scores(config: PipelineConfig, name: str, version: str, hits: np.ndarray) -> None:
+    """As jobs.evaluate does: BLEU-1's rows of 40 texts of 10 words each, of which `hits` (40,) are right."""
+    client = MlflowClient(tracking.tracking_uri(config))
+    rows = np.stack([hits, np.full(40, 10), np.full(40, 10), np.full(40, 10)], axis=1)
+    scores = Scores({"test set": "tiny"}, [f"r{number}" for number in range(40)], {"BLEU-1": rows.tolist()})
+    run = client.get_model_version(name, version).run_id
+    client.log_text(run, scores.to_json(), f"{SCORES}/{SCORES_FILE}")
+    client.set_model_version_tag(name, version, SCORES, f"{client.get_run(run).info.artifact_uri}/{SCORES}")
+
+
+def test_a_worse_model_is_not_promoted_unless_it_is_forced(
+    own: ShowcaseArgs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, name = PipelineConfig(root=own.root), "showcases-generator"
+    promote.main(["--root", own.root])
+    register_pair(config, resolve(own).embedding_space, ["Fine soup.", "Good rice."])
+    newer = ["--root", own.root, "--generator", "2"]
+
+    def refused() -> str:
+        with pytest.raises(SystemExit):
+            promote.main(newer)
+        return capsys.readouterr().err
+
+    assert f"{name} version 2 has no scores" in refused() and resolve(own).generator.version == "1"
+    right = np.random.default_rng(0).integers(4, 9, 40)
+    keep_scores(config, name, "1", right)
+    keep_scores(config, name, "2", right - 1)  # each text has a right word less: no doubt about it
+    assert f"{name} version 2 is worse than version 1 by BLEU-1" in refused()
+    promote.main([*newer, "--alias", "candidate"])  # people may still be asked what they think of it
+    with pytest.raises(SystemExit):
+        promote.main(["--root", own.root, "--bundle", "2"])
+    assert resolve(own).generator.version == "1"
+    promote.main([*newer, "--force"])
+    assert resolve(own).generator.version == "2"
+    capsys.readouterr()
+    promote.main(["--root", own.root, "--generator", "1"])
+    assert f"{name} version 1 less version 2, 40 test examples: BLEU-1 +10.00 (95 %" in capsys.readouterr().out
+    promote.main(["--root", own.root, "--bundle", "3"])  # back to one that was champion: nobody is asked
+    assert resolve(own).generator.version == "2"
 
 
 def test_with_mlflow_away_what_was_served_last_is_served_again(own: ShowcaseArgs) -> None:

@@ -190,10 +190,10 @@ def hit_statistics(hits: np.ndarray, relevant: np.ndarray, k: int) -> dict[str, 
     return {
         "precision": Sums(np.stack([precision, ones], axis=1), ratio),
         "recall": Sums(np.stack([recall, ones], axis=1), ratio),
-        "f1": Sums(np.stack([precision, recall, ones], axis=1), _f1_of_sums),
+        "f1": Sums(np.stack([precision, recall, ones], axis=1), f1_of_sums),
     }
 
 
-def _f1_of_sums(sums: np.ndarray) -> np.ndarray:
+def f1_of_sums(sums: np.ndarray) -> np.ndarray:
     """(B,) from sums (B, 3) of precision, recall and examples."""
     return np.array([harmonic_mean(precision / n, recall / n) for precision, recall, n in sums.tolist()])

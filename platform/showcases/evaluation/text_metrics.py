@@ -70,10 +70,11 @@ def bleu_statistic(hypotheses: Sequence[str], references: Sequence[str], order: 
     metric = BLEU(lowercase=True, tokenize="13a", max_ngram_order=order, effective_order=True)  # else it warns
     scores = [metric.sentence_score(text, [other]) for text, other in zip(hypotheses, references, strict=True)]
     rows = [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
-    return Sums(np.array(rows).reshape(len(rows), 2 * order + 2), partial(_bleu_of_sums, order))
+    return Sums(np.array(rows).reshape(len(rows), 2 * order + 2), partial(bleu_of_sums, order))
 
 
-def _bleu_of_sums(order: int, sums: np.ndarray) -> np.ndarray:
+def bleu_of_sums(order: int, sums: np.ndarray) -> np.ndarray:
+    """(B,) BLEU of sums (B, 2 * order + 2) of the rows of `bleu_statistic`."""
     found = []
     for row in sums.tolist():
         counts, totals, (length, wanted) = row[:order], row[order : 2 * order], row[2 * order :]
