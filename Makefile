@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test faults full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test faults nodes full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test: check ## checks, then every test but the slow ones (those on Ray share one
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray
+
+nodes: $(READY) ## slow, as root: the pipeline on three hosts made of namespaces, while nodes and wires fail; writes nodes.md
+	$(PY) -m pytest -m netns -s tests/cluster
 
 full-size: $(READY) ## slow: three training steps of the generator at the paper's full size, on this machine
 	$(PY) -m pytest -m slow tests/unit/generator
