@@ -14,7 +14,11 @@ from tests.cluster.nodes import Job, Nodes
 BEGUN = re.compile(r"^(?:\(\d+/\d+\) )?\[(\w+)\] .* -> ", re.MULTILINE)
 DONE = re.compile(r"^\[(\w+)\] done in ([\d.]+) s", re.MULTILINE)
 IN_THE_DRIVER = ("annotate", "build_gest", "publish")  # steps that give the nodes no work
-WAITING = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::_StatsActor", "ray::PreemptionWatcher")
+WAITING = tuple(
+    f"ray::{name}"
+    for name in ("IDLE", "DashboardAgent", "RuntimeEnvAgent", "_StatsActor", "PreemptionWatcher", "Holders")
+)
+TRAINING = ("ray::RayTrainWorker", "ray::execute")
 GROUP_STARTED = "Attempting to start training worker group"  # said by Ray Train
 IDS = {"reviews": "review_id", "photos": "photo_id", "images": "photo_id", "gest_s1": "review_id"}
 
@@ -49,14 +53,20 @@ def as_table(outcomes: list[Outcome]) -> str:
 
 def busy(nodes: Nodes) -> Host | None:
     """The worker with most tasks and actors on it."""
-    work = {host.address: [t for t in host.titles() if t.startswith("ray::") and not t.startswith(WAITING)]
-            for host in nodes.workers if host.alive()}  # fmt: skip
+    work = {host.address: working(host) for host in nodes.workers if host.alive()}
     most = max(nodes.workers, key=lambda host: len(work.get(host.address, ())))
     return most if work.get(most.address) else None
 
 
+def working(host: Host) -> list[str]:
+    """Titles of the tasks and actors there that have something to do, e.g. ray::Map(FetchUnit.__call__)."""
+    return [title for title in host.titles() if title.startswith("ray::") and not title.startswith(WAITING)]
+
+
 def strike(job: Job, step: str, fault: Callable[[Host], None], said: str = "") -> str:
     """Let the fault come upon the busiest worker once it works at this step and `said` stands in the job's log.
+
+    A step that trains is at work once its training workers are there.
 
     Returns:
         What that worker was doing.
@@ -66,10 +76,11 @@ def strike(job: Job, step: str, fault: Callable[[Host], None], said: str = "") -
         host = busy(job.nodes)
         if step in IN_THE_DRIVER:
             host = host or job.nodes.workers[0]
-        if host and re.search(said, job.log()[start:]):
-            work = sorted({title.split("(")[0] for title in host.titles() if title.startswith("ray::")})
+        doing = working(host) if host else []
+        begun = not step.startswith("train_") or any(title.startswith(TRAINING) for title in doing)
+        if host and begun and re.search(said, job.log()[start:]):
             fault(host)
-            return ", ".join(name.removeprefix("ray::") for name in work if name not in WAITING) or "nothing"
+            return ", ".join(sorted({title.split("(")[0].removeprefix("ray::") for title in doing})) or "idle"
         time.sleep(0.1)
     return "missed: the step was over"
 

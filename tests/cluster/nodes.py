@@ -94,27 +94,31 @@ def _ray(network: Network, *options: str) -> Host:
 
 @dataclass
 class Job:
-    """A job on the cluster, and what it has printed so far, read on the head where it runs."""
+    """A job on the cluster, and what it has printed so far, read on the head where it runs.
+
+    Attributes:
+        earlier: logs of the jobs before it.
+    """
 
     nodes: Nodes
-    name: str
     process: subprocess.Popen[str]
+    earlier: set[Path]
 
     def log(self) -> str:
-        folder = os.readlink(self.nodes.head.path("/tmp/ray/session_latest"))  # absolute, as seen within the host
-        path = self.nodes.head.path(f"{folder}/logs/job-driver-{self.name}.log")
-        return path.read_text(errors="replace") if path.exists() else ""
+        own = job_logs(self.nodes.head) - self.earlier
+        return "".join(path.read_text(errors="replace") for path in sorted(own))
 
-    def finish(self, seconds: float) -> int:
-        """Its exit code."""
-        self.process.communicate(timeout=seconds)
-        return self.process.returncode
+
+def job_logs(head: Host) -> set[Path]:
+    folder = os.readlink(head.path("/tmp/ray/session_latest"))  # absolute, as seen within the host
+    return set(head.path(f"{folder}/logs").glob("job-driver-*.log"))
 
 
 def submit(nodes: Nodes, name: str, *command: str) -> Job:
-    """Send `python -m COMMAND` to the cluster, under this name."""
-    sent = [str(BIN / "ray"), "job", "submit", "--address", nodes.dashboard, "--submission-id", name]
+    """Send `python -m COMMAND` to the cluster; what is told here lies in NAME.out among the logs."""
+    sent = [str(BIN / "ray"), "job", "submit", "--address", nodes.dashboard]
     sent += ["--runtime-env", "jobs/runtime_env.yaml", "--", "python", "-m", *command]
-    output = (nodes.network.logs / f"{name}.out").open("w")
-    process = subprocess.Popen(sent, cwd=REPOSITORY, env=environment(), text=True, stdout=output, stderr=output)
-    return Job(nodes, name, process)
+    earlier = job_logs(nodes.head)
+    with (nodes.network.logs / f"{name}.out").open("w") as told:
+        process = subprocess.Popen(sent, cwd=REPOSITORY, env=environment(), text=True, stdout=told, stderr=told)
+    return Job(nodes, process, earlier)
