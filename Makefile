@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test docs test-docs faults tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test docs test-docs faults nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes
 
 tracking: $(READY) ## slow: MLflow on PostgreSQL and S3, killed in the middle of a run, and serving the models itself
 	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/test_tracking.py tests/unit/jobs/test_tracking_servers.py
+
+nodes: $(READY) ## slow, as root: the pipeline on three hosts made of namespaces, while nodes and wires fail; writes nodes.md
+	$(PY) -m pytest -m netns -s tests/cluster
 
 full-size: $(READY) ## slow: three training steps of the generator at the paper's full size, on this machine
 	$(PY) -m pytest -m slow tests/unit/generator

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -67,8 +68,13 @@ def settling(context: StepContext, plans: dict[str, Plan]) -> Settled:
     units = [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])]
     batch = config.embed.batch_size if config.cluster.gpu else min(config.embed.batch_size, 16)  # 16 fill a CPU
     several = config.cluster.encoders > 1
-    arbiter = ray.remote(Arbiter).options(num_cpus=0).remote(workspace, *NOTE) if several else None
-    return Settled(workspace, "auto", units, batch, arbiter)
+    return Settled(workspace, "auto", units, batch, arbiter(workspace) if several else None)
+
+
+def arbiter(workspace: Workspace) -> Any:
+    """The actor that settles the dtype. Lost with its node it starts again, with what its file says."""
+    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(Arbiter).options(**options).remote(workspace, *NOTE)
 
 
 def sample(plan: Plan) -> list[Unit]:

@@ -11,9 +11,10 @@ from typing import Any
 import ray.train
 from pyarrow.fs import FileSelector, FileType
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchTrainer
 
 from jobs.cluster import ClusterConfig
+from jobs.process_group import ProcessGroup
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
@@ -21,6 +22,7 @@ from showcases.errors import ConfigError, ShowcasesError
 from showcases.training import Report
 
 RUNS = "_runs"  # unfinished training, under the workspace root
+MAX_FAILURES = 2  # of the workers while they train, and as many while they are brought together
 BAD_BATCH = "bad_batch"  # folder of a run, a file a rank
 COLLECTIVE_TIMEOUT_SECONDS = 120  # Ray's default would hide a lost node for half an hour
 METRICS_FILE = "metrics.json"
@@ -74,17 +76,17 @@ def train(
             "prefix": f"{name}/",
         },
         scaling_config=scaling(context.config.cluster),
-        torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
+        torch_config=ProcessGroup(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
         run_config=RunConfig(
             name=run,
             storage_path=workspace.path(RUNS),
             storage_filesystem=workspace.filesystem,
-            failure_config=FailureConfig(max_failures=2),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
     try:
-        result = trainer.fit()
+        result = fit(trainer, context.say)
     except ray.train.TrainingFailedError as error:
         raise ShowcasesError(
             f"training {name} failed: {reason(error)}. Its checkpoints stay in {workspace.path(RUNS, run)}; run the "
@@ -98,6 +100,19 @@ def train(
         keep_model(Path(folder) / "model", workspace, metrics, fingerprint, artifact, *parts)
     workspace.filesystem.delete_dir(workspace.path(RUNS, run))
     return metrics
+
+
+def fit(trainer: TorchTrainer, say: Callable[[str], None]) -> ray.train.Result:
+    """Train; Ray Train itself tries again after what the workers fail at, but not where they never came together.
+
+    A node that is lost at that moment leaves the others with refused or broken connections, long before Ray knows why.
+    """
+    for _ in range(MAX_FAILURES):
+        try:
+            return trainer.fit()
+        except ray.train.ControllerError as error:
+            say(f"the workers did not come together: {reason(error)}; started again")
+    return trainer.fit()
 
 
 def reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 import ray
 from ray import tune
 
-from jobs import cluster
+from jobs import cluster, preflight
 from jobs.config import PipelineConfig
 from jobs.step import StepContext, exit_on_error, fingerprint_of
 from jobs.tracking import Tracker
@@ -55,6 +55,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
     before = _before(settled, workspace, inputs)
     with cluster.connected(config.cluster):
+        preflight.check(config)
         concurrent = options.max_concurrent or _at_once(settled)
         with sweep_run(config, settled.run, asdict(options), before) as tracker:
             outcomes = _finished(settled, workspace)

@@ -17,7 +17,7 @@ import ray
 from pyarrow.fs import FileType, copy_files
 from ray import tune
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, TrainingFailedError
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchTrainer
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
@@ -144,7 +144,7 @@ class Trial(tune.Trainable):
             run_on_rank,
             train_loop_config=self._arguments(),
             scaling_config=scaling(config.cluster),
-            torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
+            torch_config=ProcessGroup(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
             run_config=RunConfig(
                 name=self.run,
                 storage_path=self.workspace.path(RUNS),
