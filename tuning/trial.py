@@ -21,6 +21,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
+from jobs.process_group import ProcessGroup
 from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
