@@ -69,17 +69,28 @@ class Host:
     Attributes:
         wire: the outer end of its wire.
         process: whose end, even by SIGKILL, ends all others of the host.
+        log: what it prints.
     """
 
     address: str
     wire: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def first(self) -> int:
-        """The number, out here, of the first process within."""
-        [child] = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(child)
+        """The number, out here, of the first process within; it is there a moment after the host is made."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        while not (found := children.read_text().split()):
+            if not self.alive():
+                raise RuntimeError(f"the host at {self.address} has ended with {self.process.returncode}: {self.said}")
+            time.sleep(0.01)
+        return int(found[0])
+
+    @property
+    def said(self) -> str:
+        """The end of what its first process printed."""
+        return self.log.read_text(errors="replace")[-2000:]
 
     def path(self, within: str) -> Path:
         """A path of the host's as it is reached from out here."""
@@ -151,7 +162,7 @@ class Network:
                 [*ENDS_WITH_US, "unshare", *spaces, "sh", "-c", SETUP, "sh", address, self.address, folders, *command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env={**environment, "HOME": HOME},
             )  # fmt: skip
-        host = Host(address, wire, process)
+        host = Host(address, wire, process, self.logs / f"{address}.log")
         self.hosts.append(host)
         _wait_for_spaces(process)
         run("ip", "link", "add", wire, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))

@@ -24,6 +24,9 @@ class Untracked:
     def log_manifest(self, manifest: Manifest) -> None:
         pass
 
+    def log_inputs(self, datasets: list[dict]) -> None:
+        pass
+
 
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
