@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
 
 from serve_apps.schemas import Problem
 from showcases.catalog import CatalogError, NotFoundError
@@ -59,4 +60,12 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     unknown_path = error.status_code == 404 and error.detail == "Not Found"
     detail = "no such path; /docs lists them" if unknown_path else str(error.detail)
-    return problem(request, error.status_code, detail, error.headers)  # Allow, where the method is the wrong one
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem(request, error.status_code, detail, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route at this path; the error has those of the first one alone."""
+    routes: list[BaseRoute] = request.app.router.routes
+    here = [one for one in routes if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))

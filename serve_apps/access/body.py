@@ -54,7 +54,7 @@ class Body:
             except ClientLeftError:
                 return
             _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
-            if not uploads:
+            if rule_for(dict(scope)).body == "json":
                 require_plain_json(whole[0], self.limits)
             await self.app(scope, _replayed(whole, receive), send)
 
@@ -102,10 +102,11 @@ def require_plain_json(body: bytes, limits: Limits) -> None:
 
 
 def _require_kind(scope: Scope, has_body: bool) -> None:
-    if not has_body:
+    read_as = rule_for(dict(scope)).body
+    if not has_body or read_as is None:  # then no route takes it: 404 or 405, whatever it brings
         return
     kind = (header(scope, "content-type") or "").partition(";")[0].strip().lower()
-    wanted = TYPES[rule_for(dict(scope)).body]
+    wanted = TYPES[read_as]
     if kind != wanted:
         raise RefusedError(415, f"the body is {kind or 'of no declared type'}; send {wanted}", CLOSE)
     if (header(scope, "content-encoding") or "identity").lower() != "identity":

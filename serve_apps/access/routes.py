@@ -17,7 +17,7 @@ class Rule:
     methods: tuple[str, ...]
     path: str  # a regular expression
     scope: Scope | None
-    body: Body = "json"
+    body: Body | None = "json"  # None: nobody reads it
 
     def covers(self, method: str, path: str) -> bool:
         return method in self.methods and re.fullmatch(self.path, path) is not None
@@ -32,7 +32,7 @@ RULES = (
     Rule(("PUT",), r"/v1/businesses/[^/]+/photos", "write", body="photos"),
     Rule(("PUT",), r"/v1/.*", "write"),
 )
-OTHERS = Rule((), "", "admin")
+OTHERS = Rule((), "", "admin", body=None)
 
 
 def rule_for(scope: dict[str, Any]) -> Rule:

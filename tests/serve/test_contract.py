@@ -145,6 +145,14 @@ def test_a_wrong_method_is_told_the_right_one(token_and_api: tuple[str, FastAPI]
     token, api = token_and_api
     [answer] = ask(api, request(token, "DELETE", "/v1/users"))
     assert answer.status_code == 405 and answer.headers["allow"] == "GET"
+    [answer] = ask(api, request(token, "DELETE", "/v1/users/u0/reviews"))
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET, PUT"
+
+
+def test_a_method_that_nothing_takes_is_told_so_whatever_it_brings(token_and_api: tuple[str, FastAPI]) -> None:
+    token, api = token_and_api
+    [answer] = ask(api, request(token, "TRACE", "/v1/users/u0/reviews", content=b"x", headers={"content-type": "a/b"}))
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET, PUT"
 
 
 def test_an_id_that_ends_in_a_slash_is_another_id(token_and_api: tuple[str, FastAPI]) -> None:
