@@ -1,12 +1,14 @@
 """The proxy's layer that sends a short body along with the head: for a gateway to fetch it takes a call there and back.
 
-It waits for slow clients here besides, where they hold no place of a gateway.
+It waits for slow clients here besides, where they hold no place of a gateway; and a head that Serve could not send on
+(its calls hold 4 MiB) is refused.
 """
 
 import asyncio
 
 from serve_apps.access.asgi import (
     ALONG,
+    CLOSE,
     App,
     Receive,
     RefusedError,
@@ -14,6 +16,7 @@ from serve_apps.access.asgi import (
     Send,
     answer_problem,
     declared,
+    head_bytes,
     header,
     identify,
     too_late,
@@ -21,6 +24,7 @@ from serve_apps.access.asgi import (
 from serve_apps.access.config import Limits
 
 ALONG_BYTES = 64 * 1024  # a longer body, and one of a length not told, is left to the gateway
+HEAD_BYTES = 1024 * 1024  # the gateway's own limit is lower, and says more
 READ_S = Limits().body_s
 
 
@@ -31,19 +35,25 @@ class BodyAlong:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and head_bytes(scope) > HEAD_BYTES:
+            await _refuse(scope, send, RefusedError(431, f"the headers have more than {HEAD_BYTES} bytes", CLOSE))
+            return
         if scope["type"] == "http" and (length := _length(scope)) is not None:
             try:
                 async with asyncio.timeout(READ_S):
                     body = await _read(receive, length)
             except TimeoutError:
-                late = too_late(READ_S)
-                late.headers["x-request-id"] = identify(scope)
-                await answer_problem(scope, send, late)
+                await _refuse(scope, send, too_late(READ_S))
                 return
             if body is None:
                 return  # the client has gone
             scope = {**scope, ALONG: body}
         await self.app(scope, receive, send)
+
+
+async def _refuse(scope: Scope, send: Send, refused: RefusedError) -> None:
+    headers = {**refused.headers, "x-request-id": identify(scope)}
+    await answer_problem(scope, send, RefusedError(refused.status, refused.detail, headers))
 
 
 def _length(scope: Scope) -> int | None:

@@ -23,7 +23,11 @@ FORM = {
         "file's name. No file at all takes back what was sent before.",
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "format": "binary"},
+                    "examples": [{"ramen-1": "(bytes of a JPEG)"}],
+                }
             }
         },
     }

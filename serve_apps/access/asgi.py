@@ -60,6 +60,11 @@ def declared(scope: Scope) -> int | None:
     return None if given is None else int(given)
 
 
+def head_bytes(scope: Scope) -> int:
+    """Of all headers, names and values."""
+    return sum(len(name) + len(value) for name, value in scope["headers"])
+
+
 def too_late(seconds: float) -> RefusedError:
     """Of a body."""
     return RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE)

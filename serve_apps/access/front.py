@@ -5,7 +5,18 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from serve_apps.access import logs
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify, state
+from serve_apps.access.asgi import (
+    App,
+    Message,
+    Receive,
+    RefusedError,
+    Scope,
+    Send,
+    answer_problem,
+    head_bytes,
+    identify,
+    state,
+)
 from serve_apps.access.config import Limits
 from serve_apps.operations import metrics
 
@@ -57,7 +68,7 @@ class Front:
         target = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
         if target > self.limits.target_bytes:
             raise RefusedError(414, f"path and query have {target} bytes; at most {self.limits.target_bytes} are read")
-        head = sum(len(name) + len(value) for name, value in scope["headers"])
+        head = head_bytes(scope)
         if head > self.limits.head_bytes:
             raise RefusedError(431, f"the headers have {head} bytes; at most {self.limits.head_bytes} are read")
 

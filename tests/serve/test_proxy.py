@@ -166,6 +166,15 @@ def test_a_body_that_does_not_end_is_told_so_by_the_proxy(monkeypatch: pytest.Mo
     assert sent[0]["status"] == 408 and (b"connection", b"close") in sent[0]["headers"]
 
 
+def test_a_head_that_serve_cannot_send_on_is_refused_by_the_proxy() -> None:
+    gateway = Fetched()
+    answer = passing_on(
+        BodyAlong(gateway), method="GET", url="/", headers={"x-a": "a" * along.HEAD_BYTES, "x-request-id": "mine"}
+    )
+    assert (answer.status_code, answer.headers["connection"]) == (431, "close")
+    assert answer.json()["request_id"] == "mine" and not gateway.fetched
+
+
 def test_what_is_more_than_may_be_is_refused_and_told_when_there_is_room() -> None:
     now, answered = [0.0], 0
     going = asyncio.Event()
