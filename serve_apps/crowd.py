@@ -1,4 +1,4 @@
-"""The proxy's layer that refuses what is more than it can pass on: here that takes a tenth of what a gateway needs.
+"""The proxy's layer that refuses what is more than it can pass on, before it costs a gateway anything.
 
 A gateway refuses what finds no place before a model, in some 15 ms of its core. Where there comes more than it can
 even refuse, requests would wait before it for as long as there come more.

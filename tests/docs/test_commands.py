@@ -36,7 +36,7 @@ class Taken(BaseException):
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with the config files that commands name; each parser stops its program once it is content."""
     shutil.copytree(ROOT / "jobs" / "configs", tmp_path / "jobs" / "configs")
-    best = tmp_path / "workspace" / "_sweeps" / "generator" / "best.yaml"
+    best = tmp_path / "workspace" / "_sweeps" / "generator" / "default" / "best.yaml"
     best.parent.mkdir(parents=True)
     best.write_text("train_generator: {contrastive: {tau: 0.2}}\n")
     monkeypatch.chdir(tmp_path)

@@ -44,7 +44,7 @@ def checkout(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def prepare(workspace: Path) -> None:
     """What commands of other pages take as done: a sweep, and two models of `make reproduce`."""
-    best = workspace / "_sweeps" / "generator" / "best.yaml"
+    best = workspace / "_sweeps" / "generator" / "default" / "best.yaml"
     best.parent.mkdir(parents=True)
     best.write_text("train_generator: {contrastive: {tau: 0.2}}\n")
     [model] = (workspace / "generator").glob("*-seed0")

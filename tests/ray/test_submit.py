@@ -77,11 +77,12 @@ def wait_for_jobs_api(address: str, process: subprocess.Popen[bytes], log: Path,
 
 def readme_command(repository: Path, replacements: dict[str, str]) -> list[str]:
     """README's line, with the places that differ on every cluster replaced; each must be in it."""
-    found = re.findall(r"^ray job submit .*?[^\\]$", (repository / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert len(found) == 1, f"README.md: {len(found)} commands `ray job submit`, one expected"
+    readme = (repository / "README.md").read_text()
+    found = re.findall(r"^python -m jobs.submit .*?[^\\]$", readme, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1, f"README.md: {len(found)} commands `python -m jobs.submit`, one expected"
     words = shlex.split(found[0].replace("\\\n", " "))
     missing = set(replacements) - set(words)
-    assert not missing, f"README.md: not in the `ray job submit` line: {missing}"
+    assert not missing, f"README.md: not in the `jobs.submit` line: {missing}"
     return [replacements.get(word, word) for word in words]
 
 
