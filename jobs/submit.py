@@ -160,7 +160,7 @@ def root_of(arguments: Sequence[str]) -> str:
     """The workspace that a step with these arguments uses: the flag, else the config file's, else the default."""
     values = {"root": "workspace"}
     for before, word in zip(["", *arguments], arguments, strict=False):
-        flag, _, value = word.partition("=") if "=" in word else (before, "", word)
+        flag, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
         if flag == "--root":
             values["given"] = value
         elif flag == "--config":

@@ -67,6 +67,8 @@ def test_the_root_is_the_steps(tmp_path: Path) -> None:
     assert submit.root_of([]) == "workspace"
     assert submit.root_of(["--config", str(file), "--seed", "1"]) == "s3://bucket/mine"
     assert submit.root_of(["--root=/flag", "--config", str(file)]) == "/flag"
+    own_server = "s3://bucket/mine?endpoint_override=http://10.0.0.1:9000&region=us-east-1"
+    assert submit.root_of(["--root", own_server]) == submit.root_of([f"--root={own_server}"]) == own_server
 
 
 def test_config_files_go_along_by_content(tmp_path: Path) -> None:
