@@ -108,6 +108,11 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end."""
+    items.sort(key=lambda item: item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[str]:
     """A local Ray cluster of 4 logical CPUs that all tests marked `ray` share; yields its address."""
