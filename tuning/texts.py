@@ -61,15 +61,7 @@ def validation_examples(
     rows = workspace.read_table("gest_s2").filter(pc.field("split") == "val").to_pylist()
     known = set(images.ids)
     found = [
-        Example(
-            review_id=row["review_id"],
-            user_id=row["user_id"],
-            business_id=row["business_id"],
-            explanation=row["explanation"],
-            own_photos=list(row["photo_ids"]),
-            shown=[photo for photo in row["photo_ids"] if photo in known][:most_photos],
-            history=list(row["history_review_ids"]),
-        )
+        Example.of(row, [photo for photo in row["photo_ids"] if photo in known][:most_photos])
         for row in rows
         if row["explanation"] and any(photo in known for photo in row["photo_ids"])
     ]

@@ -29,6 +29,19 @@ class Example:
     shown: list[str]
     history: list[str]
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any], shown: list[str]) -> "Example":
+        """Of a row of GEST-s2, with the photos that it is written about."""
+        return cls(
+            review_id=row["review_id"],
+            user_id=row["user_id"],
+            business_id=row["business_id"],
+            explanation=row["explanation"],
+            own_photos=list(row["photo_ids"]),
+            shown=shown,
+            history=list(row["history_review_ids"]),
+        )
+
 
 def draw_examples(
     rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, list[str]], most: int, seed: int
@@ -46,18 +59,7 @@ def draw_examples(
     if not found:
         raise ConfigError("gest_s2 has no test example with photos; is the corpus large enough?")
     order = np.random.default_rng([seed, 2]).permutation(len(found))[:most]
-    return [
-        Example(
-            review_id=row["review_id"],
-            user_id=row["user_id"],
-            business_id=row["business_id"],
-            explanation=row["explanation"],
-            own_photos=list(row["photo_ids"]),
-            shown=chosen[row["review_id"]],
-            history=list(row["history_review_ids"]),
-        )
-        for row in (found[i] for i in sorted(order))
-    ]
+    return [Example.of(row, chosen[row["review_id"]]) for row in (found[i] for i in sorted(order))]
 
 
 def with_own_photos(examples: Iterable[Example], most: int) -> list[Example]:
