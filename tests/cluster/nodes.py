@@ -43,6 +43,10 @@ class Nodes:
     def dashboard(self) -> str:
         return f"http://{self.head.address}:8265"
 
+    def outside(self) -> dict[str, str]:
+        """The environment of whoever sends jobs from this machine."""
+        return environment() | {"RAY_API_SERVER_ADDRESS": self.dashboard}
+
     def add_worker(self) -> Host:
         """A new node on a new host; it joins while this goes on."""
         host = _ray(self.network, f"--address={self.head.address}:6379", f"--num-cpus={CPUS}")
@@ -114,11 +118,10 @@ def job_logs(head: Host) -> set[Path]:
     return set(head.path(f"{folder}/logs").glob("job-driver-*.log"))
 
 
-def submit(nodes: Nodes, name: str, *command: str) -> Job:
-    """Send `python -m COMMAND` to the cluster; what is told here lies in NAME.out among the logs."""
-    sent = [str(BIN / "ray"), "job", "submit", "--address", nodes.dashboard]
-    sent += ["--runtime-env", "jobs/runtime_env.yaml", "--", "python", "-m", *command]
+def submit(nodes: Nodes, name: str, *arguments: str) -> Job:
+    """Send a step by `jobs.submit`, as README has it; what that prints lies in NAME.out among the logs."""
+    command = [sys.executable, "-m", "jobs.submit", "--retries", "3", *arguments]
     earlier = job_logs(nodes.head)
     with (nodes.network.logs / f"{name}.out").open("w") as told:
-        process = subprocess.Popen(sent, cwd=REPOSITORY, env=environment(), text=True, stdout=told, stderr=told)
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=nodes.outside(), text=True, stdout=told, stderr=told)
     return Job(nodes, process, earlier)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from jobs.cluster import ClusterConfig
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.tracking import TrackingConfig
 from tests.cluster.hosts import ENDS_WITH_US
 from tests.cluster.nodes import BIN, Nodes
 from tests.conftest import S3Server, wait_for_port
@@ -65,21 +64,19 @@ def put_corpus(corpus: Path, nodes: Nodes, store: S3Server) -> CorpusConfig:
     return CorpusConfig(f"{CORPUS}/image_review_all.json", photos, f"{CORPUS}/labels.json")
 
 
-def put_config(nodes: Nodes, root: str, corpus: CorpusConfig, tracking: str) -> str:
-    """Where on the head the pipeline's options lie: two processes train together, a node each."""
-    config = PipelineConfig(
-        root=root,
-        corpus=corpus,
-        tracking=TrackingConfig(uri=tracking),
-        cluster=ClusterConfig(workers=2, cpus_per_worker=2, encoders=2),
-    )
-    config = quick(replace(config, fetch_images=replace(config.fetch_images, unit=50)))
+def options() -> PipelineConfig:
+    """Small sizes; two processes train together, a node each."""
+    config = quick(PipelineConfig(cluster=ClusterConfig(workers=2, cpus_per_worker=2, encoders=2)))
+    config = replace(config, fetch_images=replace(config.fetch_images, unit=50))
     selector, generator = config.train_selector, config.train_generator
-    config = replace(
+    return replace(
         config,
         train_selector=replace(selector, loop=replace(selector.loop, epochs=EPOCHS)),
         train_generator=replace(generator, loop=replace(generator.loop, epochs=EPOCHS)),
     )
-    place = f"{CORPUS}/config.yaml"
-    nodes.head.path(place).write_text(json.dumps(asdict(config)))  # JSON is YAML
-    return place
+
+
+def write(config: PipelineConfig, file: Path) -> str:
+    """The config as a file of this machine, whose content `jobs.submit` sends along."""
+    file.write_text(json.dumps(asdict(config)))  # JSON is YAML
+    return str(file)

@@ -1,20 +1,26 @@
 """The whole pipeline on three hosts that share nothing but a network, in peace and while nodes and wires fail."""
 
 import contextlib
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from jobs.pipeline import STEPS
+from jobs.tracking import TrackingConfig
+from showcases.artifacts import Workspace
 from tests.cluster import servers
 from tests.cluster.faults import Outcome, as_table, done_again, facts, strike, watch
 from tests.cluster.hosts import LOSS, Host, network, why_no_loss, why_not
-from tests.cluster.nodes import Job, Nodes, cluster, submit
+from tests.cluster.nodes import REPOSITORY, Job, Nodes, cluster, submit
+from tests.docs.shell import commands_of, replaced
 
 pytestmark = [pytest.mark.slow, pytest.mark.netns, pytest.mark.timeout(3600)]
 
@@ -25,11 +31,16 @@ LOSS_SECONDS = 60
 
 @dataclass
 class Stage:
-    """Where the pipeline runs, and what came of each fault."""
+    """Where the pipeline runs, and what came of each fault.
+
+    Attributes:
+        readme: README's places and sizes, and what stands for them here.
+    """
 
     nodes: Nodes
     start: Callable[[str], Job]
     root: Callable[[str], str]
+    readme: dict[str, str]
     outcomes: list[Outcome] = field(default_factory=list)
     calm: dict[str, float] = field(default_factory=dict)
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -49,10 +60,18 @@ def stage(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         corpus = servers.put_corpus(tiny_corpus, nodes, store)
 
         def start(name: str) -> Job:
-            place = servers.put_config(nodes, store.root(name), corpus, tracking)
-            return submit(nodes, name, "jobs.pipeline", "--config", place)
+            config = replace(servers.options(), root=store.root(name), corpus=corpus, tracking=TrackingConfig(tracking))
+            return submit(nodes, name, "pipeline", "--config", servers.write(config, logs / f"{name}.json"))
 
-        stage = Stage(nodes, start, store.root)
+        readme = {
+            "jobs/configs/mini.yaml": servers.write(servers.options(), logs / "sizes.json"),
+            "s3://my-bucket/showcases": store.root("readme"),
+            "s3://my-bucket/photos": str(corpus.photos),
+            "/data/image_review_all.json": str(corpus.reviews),
+            "http://mlflow.example:5000": tracking,
+            "24": "2",
+        }
+        stage = Stage(nodes, start, store.root, readme)
         print("the cluster is up", flush=True)
         code = watch(job := start("calm"), lambda step: None, stage.calm.__setitem__)
         print(stage.calm, flush=True)
@@ -101,6 +120,25 @@ def disturbed(stage: Stage, name: str, strikes: Callable[[Job, str], str | None]
 def test_in_peace_every_step_is_done(stage: Stage) -> None:
     assert list(stage.calm) == [step.name for step in STEPS]
     assert all(all(found.values()) for found in stage.facts.values())
+
+
+def test_the_four_commands_of_readme(stage: Stage) -> None:
+    stage.nodes.wait()
+    job, folder = "", REPOSITORY
+    for command in commands_of(folder / "README.md", "jobs.submit"):
+        places = {word: place for word, place in (stage.readme | {"JOB": job}).items() if word in command}
+        done = subprocess.run(
+            [sys.executable, *replaced(command, places)[1:]],
+            cwd=folder, env=stage.nodes.outside(), capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        print(" ".join(command), "\n", done.stdout[-500:], flush=True)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+        job = re.findall(r"^job (\S+) at", done.stderr, re.MULTILINE)[-1] if "--follow" not in command else job
+    found = facts(stage.root("readme"))
+    assert all(all(told.values()) for told in found.values())
+    for step in ("ingest", "fetch_images"):  # what follows has no labels here, so its rows are others
+        assert found[step] == stage.facts[step]
+    assert b"tau" in Workspace(stage.root("readme")).read_bytes("_sweeps", "generator", "default", "best.yaml")
 
 
 def test_a_node_lost_in_each_step(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,3 +78,16 @@ def all_blocks() -> list[Block]:
 def run_by(test: str) -> list[Block]:
     """The blocks that a test of test_shell_blocks.py is said to run."""
     return [block for block in all_blocks() if block.mark == f"run by tests/docs/test_shell_blocks.py::{test}"]
+
+
+def commands_of(document: Path, module: str) -> list[list[str]]:
+    """The commands `python -m MODULE` of a document that need no cloud."""
+    blocks = [block for block in blocks_of(document) if not block.needs_cloud]
+    return [command for block in blocks for command in block.commands if command[:3] == ["python", "-m", module]]
+
+
+def replaced(command: list[str], places: Mapping[str, str]) -> list[str]:
+    """The command with those of its words replaced that differ from machine to machine; each must be in it."""
+    missing = set(places) - set(command)
+    assert not missing, f"{' '.join(command)}: there is no {missing}"
+    return [places.get(word, word) for word in command]

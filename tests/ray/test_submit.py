@@ -1,8 +1,6 @@
 """Jobs sent to a head of its own: the README's line, and what `jobs.submit` adds to Ray's own submission."""
 
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +20,7 @@ from jobs import submit
 from jobs.follow import Follower, exit_code, worth_another_try
 from showcases.artifacts import Workspace
 from tests.cut_line import Line
+from tests.docs.shell import commands_of, replaced
 
 pytestmark = pytest.mark.ray
 
@@ -75,32 +74,22 @@ def wait_for_jobs_api(address: str, process: subprocess.Popen[bytes], log: Path,
     raise RuntimeError(f"no jobs API at {address}:\n{log.read_text()[-4000:]}")
 
 
-def readme_command(repository: Path, replacements: dict[str, str]) -> list[str]:
-    """README's line, with the places that differ on every cluster replaced; each must be in it."""
-    readme = (repository / "README.md").read_text()
-    found = re.findall(r"^python -m jobs.submit .*?[^\\]$", readme, re.MULTILINE | re.DOTALL)
-    assert len(found) == 1, f"README.md: {len(found)} commands `python -m jobs.submit`, one expected"
-    words = shlex.split(found[0].replace("\\\n", " "))
-    missing = set(replacements) - set(words)
-    assert not missing, f"README.md: not in the `jobs.submit` line: {missing}"
-    return [replacements.get(word, word) for word in words]
-
-
 @pytest.mark.timeout(400)
 def test_readme_line_writes_the_artifact(
     head: str, s3_server, tiny_corpus: Path, repository: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     workspace = Workspace(s3_server.root("submitted", "showcases"))
-    command = readme_command(
-        repository,
+    first = commands_of(repository / "README.md", "jobs.submit")[0]
+    command = replaced(
+        first,
         {
-            "http://127.0.0.1:8265": head,
             "s3://my-bucket/showcases": workspace.root,
             "/data/image_review_all.json": str(tiny_corpus / "image_review_all.json"),
             "http://mlflow.example:5000": f"sqlite:///{tmp_path / 'mlflow.db'}",
         },
     )
-    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, timeout=360)
+    there = environment | {"RAY_API_SERVER_ADDRESS": head}
+    done = subprocess.run(command, cwd=repository, env=there, capture_output=True, text=True, timeout=360)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     assert "[ingest] done" in done.stdout
     manifest = workspace.require("reviews")
