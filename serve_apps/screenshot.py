@@ -20,6 +20,11 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 SIZES = {"desktop": (1320, 960), "phone": (390, 844)}  # px
 
 
+def chromium() -> str | None:
+    """Where this machine has one, if so."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @contextlib.contextmanager
 def browser() -> Iterator["Browser"]:
     """The machine's Chromium, headless.
@@ -27,7 +32,7 @@ def browser() -> Iterator["Browser"]:
     Raises:
         ConfigError: it has none, or Playwright is not installed.
     """
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = chromium()
     if path is None:
         raise ConfigError("no chromium on the PATH: install one to take pictures of the page")
     try:

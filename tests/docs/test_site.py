@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from serve_apps.screenshot import browser, chromium
+
 LOADS = {
     "script": "src",
     "img": "src",
@@ -113,11 +115,9 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.skipif(chromium() is None, reason="no chromium is installed")
 def test_a_browser_asks_this_site_alone_and_pages_fit(address: str) -> None:
     """The scripts may ask for what no tag names; a page must not be wider than a phone."""
-    pytest.importorskip("playwright")
-    from serve_apps.screenshot import browser
-
     asked: list[str] = []
     with browser() as opened:
         page = opened.new_page(viewport={"width": 390, "height": 800})

@@ -1,14 +1,15 @@
 """What the tests of the page share: steps that all of them take, and what the service answered."""
 
 import json
-import shutil
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from serve_apps.screenshot import chromium
+
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+if chromium() is None:
     pytest.skip("no chromium is installed", allow_module_level=True)
 
 from playwright.sync_api import Page, expect

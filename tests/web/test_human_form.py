@@ -1,19 +1,20 @@
 """A judge's page in a real Chromium: rated by keyboard, closed in the middle, gone on with, downloaded, read."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from serve_apps.screenshot import SIZES, browser
+from serve_apps.screenshot import chromium as installed
+
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+if installed() is None:
     pytest.skip("no chromium is installed", allow_module_level=True)
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from serve_apps.screenshot import SIZES, browser
 from showcases.evaluation.human.answers import collect
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.forms import forms

@@ -1,20 +1,21 @@
 """The report in a real Chromium: filtered by model and failure, photos marked by their sentence, nothing asked for."""
 
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from serve_apps.screenshot import browser
+from serve_apps.screenshot import chromium as installed
+
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+if installed() is None:
     pytest.skip("no chromium is installed", allow_module_level=True)
 
 from playwright.sync_api import Page, expect
 
-from serve_apps.screenshot import browser
 from showcases.evaluation.gallery import Photo, Sentence, Showcase, Text, data_uri
 from showcases.evaluation.report import Labels, Report
 from showcases.evaluation.tables import Column, Row, Table
