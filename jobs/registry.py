@@ -24,6 +24,7 @@ class Registration:
         figure: its value.
         comparable: tags that must agree for two figures to be compared. A champion measured on other data, or in
             another embedding space, can't be compared and could not be served with this workspace: it is replaced.
+        contends: whether it becomes champion where it is better; else it is `candidate` alone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Registration:
     larger_is_better: bool
     tags: dict[str, str]
     comparable: tuple[str, ...]
+    contends: bool = True
 
     @property
     def judged_by(self) -> str:
@@ -55,7 +57,7 @@ def version_of(client: "MlflowClient", name: str, fingerprint: str) -> int | Non
 
 
 def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[int, bool]:
-    """Register the run's model folder as a new version: alias `candidate`, and `champion` if it beats the present one.
+    """Register the run's model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
 
     A version of the same run and fingerprint, of an attempt whose answer was lost, is taken for it.
 
@@ -75,13 +77,17 @@ def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[
         source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
         version = str(client.create_model_version(asked.name, source, run_id, tags=tags).version)
     client.set_registered_model_alias(asked.name, "candidate", version)
-    champion = client.get_registered_model(asked.name).aliases.get("champion")
-    wins = (
-        champion is None or str(champion) == version or asked.beats(client.get_model_version(asked.name, str(champion)))
-    )
+    wins = asked.contends and _wins(client, asked, version)
     if wins:
         client.set_registered_model_alias(asked.name, "champion", version)
     return int(version), wins
+
+
+def _wins(client: "MlflowClient", asked: Registration, version: str) -> bool:
+    champion = client.get_registered_model(asked.name).aliases.get("champion")
+    if champion is None or str(champion) == version:
+        return True
+    return asked.beats(client.get_model_version(asked.name, str(champion)))
 
 
 def _made_before(client: "MlflowClient", run_id: str, asked: Registration) -> str | None:

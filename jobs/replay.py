@@ -184,6 +184,9 @@ class Replay:
     def _create(self, op: Op, _: Path | None) -> str:
         return self.create(op)
 
+    def _continue(self, op: Op, _: Path | None) -> None:
+        self.client.update_run(self.real(self.run), status="RUNNING")
+
     def _files(self, op: Op, folder: Path | None) -> bool:
         self.client.log_artifacts(self.real(self.run), str(folder), op["to"])
         return True

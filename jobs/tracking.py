@@ -138,11 +138,18 @@ def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent
 
 
 @contextlib.contextmanager
-def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tracker]:
+def continued_run(name: str, config: "PipelineConfig", run: str) -> Iterator[Tracker]:
+    """A run that an earlier process began."""
+    with _run(config, name, None, run) as tracker:
+        yield tracker
+
+
+@contextlib.contextmanager
+def _run(config: "PipelineConfig", name: str, parent: str | None, run: str | None = None) -> Iterator[Tracker]:
     uri = tracking_uri(config)
     if not uri.startswith(REMOTE):
         _point_at_endpoint(config.root)
-    tracker = _begun(config, uri, name, parent)
+    tracker = _begun(config, uri, name, parent, run)
     status = "FINISHED"
     try:
         with machine_watched(tracker.log_metrics):
@@ -161,17 +168,35 @@ def _run(config: "PipelineConfig", name: str, parent: str | None) -> Iterator[Tr
             )
 
 
-def _begun(config: "PipelineConfig", uri: str, name: str, parent: str | None) -> Tracker:
-    """A run that MLflow has made, or will when it is back.
+def begin(
+    config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, tags: dict[str, str] | None = None
+) -> Tracker:
+    """A run that MLflow will make, as soon as it can; of another process's tracker nothing but `run_id` is needed.
+
+    Args:
+        run: a pending id (`replay.PENDING`) that is the same each time the run is begun; then it is made once.
+        tags: besides those that every run has.
+    """
+    tracker = Tracker(tracking_uri(config), run or f"{PENDING}{uuid.uuid4().hex}", config.root)
+    begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
+    own = environment() | {"seed": str(config.seed), "workspace": _place(config.root)} | (tags or {})
+    where = {"experiment": config.tracking.experiment, "location": _artifact_location(config)}
+    tracker.spool.put(begun | where | {"tags": own})
+    return tracker
+
+
+def _begun(config: "PipelineConfig", uri: str, name: str, parent: str | None, run: str | None) -> Tracker:
+    """A run that MLflow has made, or will when it is back; or one that goes on.
 
     Raises:
         ConfigError: MLflow will never make it: the URI or the credentials are wrong.
     """
-    tracker = Tracker(uri, f"{PENDING}{uuid.uuid4().hex}", config.root)
-    experiment, location = config.tracking.experiment, _artifact_location(config)
-    begin: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
-    tags = environment() | {"seed": str(config.seed), "workspace": _place(config.root)}
-    tracker.spool.put(begin | {"experiment": experiment, "location": location, "tags": tags})
+    if run is None or run.startswith(PENDING):
+        tracker = begin(config, name, parent, run)
+    else:
+        tracker = Tracker(uri, run, config.root)
+    if run is not None:
+        tracker.spool.put({"do": "continue"})
     if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
         send_left(Workspace(config.root))
     failure = tracker.spool.failure
@@ -257,17 +282,18 @@ def register(
     larger_is_better: bool,
     tags: dict[str, str],
     comparable: tuple[str, ...] = ("validation_data",),
+    contends: bool = True,
 ) -> tuple[int, bool] | None:
-    """Register a model folder as a new version: alias `candidate`, and `champion` if it beats the present one.
+    """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
 
     Args:
         metrics: validation figures; `monitor` among them decides.
-        comparable: see `registry.Registration`.
+        comparable: see `registry.Registration`, as is `contends`.
 
     Returns:
         (version, whether it became champion); none where MLflow is away and gets it later.
     """
     tracker.log_folder(folder, registry.MODEL_FOLDER)
-    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable)
+    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable, contends)
     made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
     return made

@@ -94,8 +94,16 @@ def model_fingerprint(context: StepContext, family: Family, config: Any, variant
     return fingerprint_of({**context.used, f"train_{family.artifact}": own}, context.inputs)
 
 
-def register(context: StepContext, family: Family, variant: str, place: Place, best: float, fingerprint: str) -> None:
-    """The model at a place goes to the registry, once; it becomes champion if it beats the present one."""
+def register(
+    context: StepContext,
+    family: Family,
+    variant: str,
+    place: Place,
+    best: float,
+    fingerprint: str,
+    contends: bool = True,
+) -> None:
+    """The model at a place goes to the registry, once; it becomes champion if it contends and wins."""
     name = f"showcases-{family.artifact}"
     standing = tracking.registered_version(context.tracker, name, fingerprint)
     if standing is not None:
@@ -119,6 +127,7 @@ def register(context: StepContext, family: Family, variant: str, place: Place, b
                 tracking.FINGERPRINT: fingerprint,
             },
             comparable=("validation_data", "embedding_space"),
+            contends=contends,
         )
     if made is None:
         context.say(f"{name} is not registered yet: MLflow is away, a copy of the model waits in the workspace")

@@ -1,15 +1,20 @@
-"""Told by Ray Tune how trials fare: prints it, keeps reports for a sweep that is continued, closes MLflow's runs."""
+"""Told by Ray Tune how trials fare: prints it, keeps reports for a sweep that is continued, has runs of MLflow's."""
 
 import json
+import time
 from typing import Any
 
 from ray import tune
 
+from jobs import tracking
+from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
 from tuning.kinds import Plan
-from tuning.runs import TrialRuns, trial_name
+from tuning.runs import STOPPED_TAG, TrialRuns, trial_name
 from tuning.search import HISTORY, TIME, read_history
 from tuning.trial import POINT, number_of
+
+MADE_SECONDS = 5.0  # that a trial waits for its run to be made, unless MLflow is away
 
 
 class Progress(tune.Callback):
@@ -17,6 +22,17 @@ class Progress(tune.Callback):
 
     def __init__(self, plan: Plan, runs: TrialRuns) -> None:
         self.plan, self.runs = plan, runs
+        self.trackers: dict[str, Tracker] = {}  # by trial
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if trial.trial_id in self.trackers:  # it was paused
+            return
+        tracker = self.trackers[trial.trial_id] = self.runs.begin(
+            trial.trial_id, number_of(trial.trial_id, trial.config)
+        )
+        if self.plan.sweep.scheduler != "pbt":  # where a point changes, and parameters may not
+            tracker.log_params(trial.config[POINT])
+        tracker.spool.drain(MADE_SECONDS)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -34,7 +50,7 @@ class Progress(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         last = trial.last_result
         stopped = round(last.get(TIME, 0)) < self.plan.sweep.epochs
-        self.runs.end(trial.trial_id, "FINISHED", stopped)
+        self._end(trial, {STOPPED_TAG: "true"} if stopped else {}, "FINISHED")
         figure = last.get(self.plan.goal.score, float("nan"))
         point = ", ".join(
             f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.config[POINT].items()
@@ -43,13 +59,19 @@ class Progress(tune.Callback):
         print(f"  {self._name(trial)}: {self.plan.goal.score} {figure:.4f} at {point}{early}", flush=True)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.runs.end(trial.trial_id, "FAILED")
+        self._end(trial, {}, "FAILED")
         print(f"  {self._name(trial)} failed", flush=True)
 
     def _log_point(self, trial: Any, epoch: int) -> None:
-        tracker = self.runs.find(trial.trial_id)
-        if tracker is not None:
-            tracker.log_metrics({f"option.{name}": value for name, value in trial.config[POINT].items()}, step=epoch)
+        point = {f"option.{name}": value for name, value in trial.config[POINT].items()}
+        self.trackers[trial.trial_id].log_metrics(point, step=epoch)
+
+    def _end(self, trial: Any, tags: dict[str, str], status: str) -> None:
+        tracker = self.trackers.pop(trial.trial_id, None)
+        if tracker is not None:  # else it never started
+            tracker.set_tags(tags)
+            tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
+            tracker.spool.close(tracking.END_SECONDS)
 
     def _name(self, trial: Any) -> str:
         return trial_name(number_of(trial.trial_id, trial.config))

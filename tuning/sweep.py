@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -148,7 +150,7 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker) -> TrialS
     own = settled.kind.config(config)
     context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
     prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
-    return TrialSettings(replace(settled, config=config), TrialRuns(tracker.uri, tracker.run_id, settled.run), prepared)
+    return TrialSettings(replace(settled, config=config), TrialRuns(config, tracker.run_id, settled.run), prepared)
 
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
@@ -213,11 +215,13 @@ def _publish(
     settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, outcomes: list[Outcome]
 ) -> None:
     """The results into the workspace, the folder that was asked for, and MLflow; the model into its registry."""
-    for name, content in result_files(settled, outcomes).items():
-        workspace.write_bytes(content, *settled.place, name)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in result_files(settled, outcomes).items():
+            workspace.write_bytes(content, *settled.place, name)
+            Path(folder, name).write_bytes(content)
         if settled.sweep.out is not None:
-            Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
-            (Path(settled.sweep.out) / name).write_bytes(content)
+            shutil.copytree(folder, settled.sweep.out, dirs_exist_ok=True)
+        tracker.log_folder(Path(folder), "sweep")
     best = outcomes[0]
     tracker.log_metrics({**best.figures, "trials": len(outcomes)})
     if settled.sweep.register:
@@ -225,7 +229,8 @@ def _publish(
         section = settled.kind.config(settled.config)
         fingerprint = fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs)
         figure = best.figures[settled.kind.objective]
-        register(context, settled.kind.family, section.variants[0], (*settled.place, MODEL), figure, fingerprint)
+        place = (*settled.place, MODEL)
+        register(context, settled.kind.family, section.variants[0], place, figure, fingerprint, contends=False)
 
 
 def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:

@@ -158,9 +158,8 @@ class Trial(tune.Trainable):
 
     def _arguments(self) -> dict[str, Any]:
         """What `run_on_rank` is given: the step's training at the trial's point."""
-        plan, point = self.settings.plan, self.config[POINT]
-        tracker = self.settings.runs.of(self.trial_id, number_of(self.trial_id, self.config), point)
-        options = plan.at(point)
+        plan = self.settings.plan
+        options = plan.at(self.config[POINT])
         training = {
             "root": plan.config.root,
             "config": options,
@@ -174,7 +173,7 @@ class Trial(tune.Trainable):
             "run": self.run,
             "worker": work,
             "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
-            "tracking": (tracker.uri, tracker.run_id),
+            "tracking": (plan.config.tracking.uri, self.settings.runs.id_of(self.trial_id)),
             "prefix": "",
             "start": self.start,
         }

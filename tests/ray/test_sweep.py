@@ -127,6 +127,10 @@ def test_trials_end_and_the_best_is_a_config(
     assert parent.data.metrics["best_val_nats_per_word"] == pytest.approx(figures[0])
     candidate = client.get_model_version_by_alias("showcases-generator", "candidate")
     assert candidate.run_id == parent.info.run_id
+    assert "champion" not in client.get_registered_model("showcases-generator").aliases
+    assert {"report.html", "best.yaml"} <= {
+        Path(file.path).name for file in client.list_artifacts(parent.info.run_id, "sweep")
+    }
     kept = Generator.from_pretrained(workspace.download("_sweeps", tmp_path / "model", "generator", "default", "model"))
     assert kept.config.n_embd == TINY_MODEL["n_embd"]
     assert not list((Path(workspace.root) / "_runs").iterdir())  # checkpoints of trials are not kept

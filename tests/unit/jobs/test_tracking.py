@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
@@ -21,6 +22,11 @@ from showcases.errors import ConfigError
 from tests import faulty_proxy as proxies
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.mlflow_server import mlflow_server
+from tuning.kinds import GENERATOR_KIND, plan
+from tuning.options import SweepConfig
+from tuning.progress import Progress
+from tuning.runs import STOPPED_TAG, TrialRuns, sweep_run
+from tuning.trial import POINT
 
 LOSSES = [4.0 / (step + 1) for step in range(25)]
 AWAY = {"reset": 1.0}
@@ -139,6 +145,35 @@ def test_the_next_step_sends_what_an_earlier_one_could_not(
         pass
     MlflowClient(upstream).delete_run(tracker.run_id)
     assert_all_arrived(config, upstream)
+
+
+def test_trials_of_a_sweep_go_on_and_are_sent_in_the_end(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    proxy.spoil(AWAY)
+    settled = plan(GENERATOR_KIND, config, SweepConfig(trials=2, epochs=3))
+    last = {"epoch": 2.0, settled.goal.score: 1.5}
+    trial = SimpleNamespace(trial_id="abc_00001", config={POINT: {"tau": 0.2}}, last_result=last)
+    with sweep_run(config, "sweep", {}, None) as parent:
+        runs = TrialRuns(config, parent.run_id, "sweep")
+        told = Progress(settled, runs)
+        told.on_trial_start(0, [], trial)
+        worker = tracking.Tracker(proxy.endpoint, runs.id_of(trial.trial_id), config.root)  # another process in truth
+        worker.log_metrics({"loss": 1.5}, step=2)
+        assert not worker.spool.close(20)
+        told.on_trial_complete(0, [], trial)
+        proxy.spoil({})
+    client = MlflowClient(upstream)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    assert experiment is not None
+    found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    run = found["sweep/trial-01"]
+    assert len(found) == 2 and run.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+    assert run.data.params == {"tau": "0.2"} and run.data.metrics == {"loss": 1.5}
+    assert run.info.status == "FINISHED" and run.data.tags[STOPPED_TAG] == "true"
+    with sweep_run(config, "sweep", {}, parent.run_id) as again:
+        assert client.get_run(again.run_id).info.status == "RUNNING" and again.run_id == parent.run_id
+    assert not list(Path(config.root, SPOOLS).iterdir())
 
 
 def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyProxy, upstream: str) -> None:
