@@ -220,6 +220,7 @@ def test_weights_that_only_mlflow_has_are_copied_for_when_it_is_away(
     assert not [path for path in Path(own.root, registry.LAST_SERVED).iterdir() if path.is_dir()]
 
 
+@pytest.mark.slow  # a cluster of its own
 def test_the_command_serves_until_it_is_told_to_end(args: ShowcaseArgs, repository: Path) -> None:
     command = [sys.executable, "-m", "serve_apps.run", "--root", args.root, "--port", "0"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True, env=_environment(repository))
