@@ -3,11 +3,10 @@
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,41 +24,36 @@ START_SECONDS = 180.0
 
 @contextlib.contextmanager
 def service(config: PipelineConfig) -> Iterator[str]:
-    """Start the service as a process of its own; yields its address once it is ready, and ends it afterwards."""
-    port = free_port()
-    command = [sys.executable, "-m", "serve_apps.run", "--root", config.root, "--port", str(port)]
+    """Start the service as a process of its own; yields its address once it is ready, and ends it afterwards.
+
+    Raises:
+        ShowcasesError: it ended, or took too long.
+    """
+    command = [sys.executable, "-m", "serve_apps.run", "--root", config.root, "--port", "0"]
     command += ["--tracking-uri", tracking_uri(config)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    late = threading.Timer(START_SECONDS, process.kill)
+    late.start()
     try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_ready(address, process)
+        address = _address(process)
+        late.cancel()
         yield address
     finally:
+        late.cancel()
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(60)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ShowcasesError(f"the service ended with exit code {process.returncode} before it was ready")
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-            urllib.request.urlopen(f"{address}/readyz", timeout=5),
-        ):
-            return
-        time.sleep(0.5)
-    raise ShowcasesError(f"the service was not ready after {START_SECONDS:.0f} s")
+def _address(process: subprocess.Popen[str]) -> str:
+    """From the line that the service prints when it is ready."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("showcases at "):
+            return line.split()[2]
+    raise ShowcasesError(f"the service ended with {process.wait()} before it was ready in {START_SECONDS:.0f} s")
 
 
 def ask(address: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it sta
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.proxy:middlewares",
     "SHOWCASES_PROXY_REQUESTS": "256",  # under way in a proxy; what is more gets 503 there
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
+    "MALLOC_ARENA_MAX": "4",  # heaps of a process: with glibc's eight a core its memory creeps up for many minutes
 }
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "config.yaml"
