@@ -10,6 +10,7 @@ the two hops cost one client, over calling the two models in this process.
 import argparse
 import asyncio
 import contextlib
+import math
 import random
 import socket
 import statistics
@@ -118,6 +119,8 @@ async def load(url: str, asked: Sequence[Visit], clients: int, seconds: float) -
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     async with httpx.AsyncClient(limits=limits) as session:
         await asyncio.gather(*(client(session) for _ in range(clients)))
+    if not took:  # a machine so busy that no answer came in time
+        return Load(clients, 0.0, math.nan, math.nan, failed)
     ordered = sorted(took)
     p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
     return Load(clients, len(took) / seconds, 1000 * statistics.median(took), 1000 * p99, failed)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.cluster import ClusterConfig
 from jobs.pipeline import STEPS
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Workspace
@@ -63,8 +64,9 @@ def stage(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             config = replace(servers.options(), root=store.root(name), corpus=corpus, tracking=TrackingConfig(tracking))
             return submit(nodes, name, "pipeline", "--config", servers.write(config, logs / f"{name}.json"))
 
-        readme = {
-            "jobs/configs/mini.yaml": servers.write(servers.options(), logs / "sizes.json"),
+        sizes = replace(servers.options(), cluster=ClusterConfig(workers=2, cpus_per_worker=1, encoders=2))
+        readme = {  # with a CPU left for the process of a sweep's trial
+            "jobs/configs/mini.yaml": servers.write(sizes, logs / "sizes.json"),
             "s3://my-bucket/showcases": store.root("readme"),
             "s3://my-bucket/photos": str(corpus.photos),
             "/data/image_review_all.json": str(corpus.reviews),
