@@ -53,7 +53,7 @@ def _address(process: subprocess.Popen[str]) -> str:
     for line in process.stdout:
         if line.startswith("showcases at "):
             return line.split()[2]
-    raise ShowcasesError(f"the service ended with {process.wait()} before it was ready in {START_SECONDS:.0f} s")
+    raise ShowcasesError(f"the service ended with exit code {process.wait()} before it was ready")
 
 
 def ask(address: str, body: dict[str, Any]) -> dict[str, Any]:
