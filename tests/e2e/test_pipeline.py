@@ -95,6 +95,7 @@ def test_a_changed_option_redoes_its_step_and_what_follows(local: PipelineConfig
     assert workspace.require("report").config["evaluate"]["max_examples"] == 5
 
 
+@pytest.mark.slow
 def test_one_more_seed_trains_one_more_model_and_one_less_removes_it(local: PipelineConfig, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(local.root, root)

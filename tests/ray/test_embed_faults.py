@@ -29,11 +29,12 @@ def check_accounts(workspace: Workspace, photos: Photos) -> tuple[dict[str, np.n
     return vectors, failed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_driver_and_a_killed_encoder_lose_nothing(ray_cluster: str, tmp_path: Path) -> None:
     from showcases.clip import ClipEncoder
 
-    photos, unit = Photos(800), 16
+    photos, unit = Photos(1_500), 16
     workspace = Workspace(str(tmp_path / "workspace"))
     write_inputs(workspace, photos)
     tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
