@@ -62,8 +62,9 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
         with sweep_run(config, settled.run, asdict(options), before) as tracker:
             outcomes = _finished(settled, workspace)
             if outcomes is None:
-                _begin(settled, workspace, inputs, tracker)
-                outcomes = _trials(settled, workspace, inputs, tracker, concurrent)
+                run = before or tracker.run_id  # the same in all that go on with it: its trials' runs are named by it
+                _begin(settled, workspace, inputs, run)
+                outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
             _publish(settled, workspace, inputs, tracker, outcomes)
     return outcomes
 
@@ -107,8 +108,8 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
     return str(standing["run"])
 
 
-def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker) -> None:
-    begun = {"run": tracker.run_id, "asked": _asked(settled, inputs)}
+def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
+    begun = {"run": run, "asked": _asked(settled, inputs)}
     workspace.write_bytes(json.dumps(begun, indent=2).encode(), *settled.place, SWEEP_FILE)
 
 
@@ -121,10 +122,10 @@ def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:
 
 
 def _trials(
-    settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, concurrent: int
+    settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, run: str, concurrent: int
 ) -> list[Outcome]:
     """Run the trials; keep their outcomes and the best one's model, remove the rest."""
-    settings = _settings(settled, inputs, tracker)
+    settings = _settings(settled, inputs, tracker, run)
     found = search(settings.plan, concurrent, DRIVER_CPU)
     print(f"[{settled.run}] {settled.sweep.name}: {concurrent} trials side by side", flush=True)
     results = _tuner(settings, workspace, found).fit()
@@ -140,7 +141,7 @@ def _trials(
     return outcomes
 
 
-def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker) -> TrialSettings:
+def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker, run: str) -> TrialSettings:
     """What all trials share; absolute places, since they run in folders of their own."""
     config = replace(settled.config, tracking=replace(settled.config.tracking, uri=tracker.uri))
     config = replace(config, root=Workspace(config.root).root)
@@ -150,7 +151,7 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker) -> TrialS
     own = settled.kind.config(config)
     context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
     prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
-    return TrialSettings(replace(settled, config=config), TrialRuns(config, tracker.run_id, settled.run), prepared)
+    return TrialSettings(replace(settled, config=config), TrialRuns(config, run, settled.run), prepared)
 
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
