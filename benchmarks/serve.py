@@ -6,8 +6,8 @@ Both are started here, one after the other, and asked for the same showcases by 
 when the last is answered. The first line compares showcases/s with most clients; the second says what HTTP, gateway and
 the two hops cost one client, over calling the two models in this process: both by turns, while our service runs.
 
-Use a workspace that nothing was PUT into: a tenant's own rows are read at every request, and the models called here have
-no tenant.
+Use a workspace that nothing was PUT into: a tenant's own rows are read at every request, and the models called here
+have no tenant.
 """
 
 import argparse

@@ -176,6 +176,30 @@ def test_trials_of_a_sweep_go_on_and_are_sent_in_the_end(
     assert not list(Path(config.root, SPOOLS).iterdir())
 
 
+def test_a_sweep_begun_without_mlflow_goes_on_with_the_same_runs(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    """`sweep.json` keeps an id then that MLflow has never given; who goes on with the sweep finds its runs by it."""
+    proxy.spoil(AWAY)
+    with pytest.raises(KeyboardInterrupt), sweep_run(config, "sweep", {}, None) as parent:
+        begun = parent.run_id
+        TrialRuns(config, begun, "sweep").begin("abc_00001", 1).log_metrics({"loss": 2.0}, step=1)
+        raise KeyboardInterrupt
+    proxy.spoil({})
+    with sweep_run(config, "sweep", {}, begun) as parent:
+        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
+        trial.log_metrics({"loss": 1.5}, step=2)
+        assert trial.spool.close(20)
+    client = MlflowClient(upstream)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert len(client.search_runs([experiment.experiment_id])) == 2 and parent.run_id == runs["sweep"].info.run_id
+    history = client.get_metric_history(runs["sweep/trial-01"].info.run_id, "loss")
+    assert sorted((metric.step, metric.value) for metric in history) == [(1, 2.0), (2, 1.5)]
+    assert runs["sweep"].info.status == "FINISHED" and begun != parent.run_id
+
+
 def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyProxy, upstream: str) -> None:
     with tracking.step_run("slow", config, {}, None) as tracker:
         proxy.spoil({"stall": 1.0})
