@@ -68,6 +68,12 @@ def in_order(plan: Plan, outcomes: Sequence[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=lambda outcome: sign * outcome.figures[plan.goal.score])
 
 
+def whole(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those that trained as long as any: the figure of one that was stopped early is of fewer epochs."""
+    longest = max(outcome.epochs for outcome in outcomes)
+    return [outcome for outcome in outcomes if outcome.epochs == longest]
+
+
 def front(plan: Plan, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The Pareto front: those that no other is as good as in every figure and better than in one."""
     sign = 1.0 if plan.goal.larger_is_better else -1.0

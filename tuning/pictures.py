@@ -8,7 +8,7 @@ import numpy as np
 
 from showcases.evaluation.pictures import COLOURS, GREY, blank, png_of
 from tuning.kinds import Plan
-from tuning.outcomes import Outcome
+from tuning.outcomes import Outcome, whole
 from tuning.spaces import Choice, Option, Range, Value
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BEST, PAPER = COLOURS[0], COLOURS[1]
+MARGIN = 0.04  # beside an axis' ends, in shares of it
+STOPPED = "#cfc9c0"  # before it had trained as long as others
 COLOUR_MAP = "viridis_r"  # dark is good
 SMOOTHING = 0.12  # of a response curve, in shares of the option's range
 
@@ -30,14 +32,15 @@ def pictures(
         shares: importance of the options, if it is known.
     """
     drawn = {
-        "parallel": ("All trials: each line is one, dark lines are good.", parallel(plan, outcomes)),
-        "responses": ("The figure over each option: dots are trials, the line is their local mean.",
-                      responses(plan, outcomes)),
+        "parallel": ("All trials: each line is one, dark lines are good; grey ones were stopped early.",
+                     parallel(plan, outcomes)),
+        "responses": ("The figure over each option: dots are trials, the line is their local mean; crosses at the edge "
+                      "are trials stopped early, whose figures are of fewer epochs.", responses(plan, outcomes)),
     }  # fmt: skip
     if len(plan.goal.metrics) > 1:
         drawn["front"] = ("The figures that are searched on, one against another.", trade_offs(plan, outcomes))
     if shares:
-        told = "Share of the figure's variance that each option explains (functional ANOVA)."
+        told = "Share of the figure's variance that each option explains (functional ANOVA), of trials of equal length."
         drawn["importance"] = (told, importance(shares))
     return drawn
 
@@ -59,11 +62,13 @@ def parallel(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
     figure, [axes] = blank(width=1.6 * (len(plan.options) + 2), height=4.6)
     shade = _shade(plan, outcomes)
     names = [*plan.options, plan.goal.score]
-    score = _score_axis(plan, outcomes)
+    shown = _comparable(outcomes)
+    score = _score_axis(plan, shown)
     for outcome in reversed(outcomes):  # the best on top
         heights = [option.domain.position(outcome.point[name]) for name, option in plan.options.items()]
-        heights.append(score(outcome.figures[plan.goal.score]))
-        axes.plot(range(len(names)), heights, **_line(outcome, outcomes[0], shade(outcome)))
+        if outcome in shown:
+            heights.append(score(outcome.figures[plan.goal.score]))
+        axes.plot(range(len(heights)), heights, **_line(outcome, outcomes[0], shade(outcome)))
     axes.set_xticks(range(len(names)), [_label(name) for name in names])
     axes.set_yticks([])
     axes.set_xlim(-0.3, len(names) - 0.7)
@@ -71,7 +76,7 @@ def parallel(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
     axes.grid(False)
     for place, option in enumerate(plan.options.values()):
         _scale(axes, place, _ticks(option))
-    low, high = _ends(plan, outcomes)
+    low, high = _ends(plan, shown)
     _scale(axes, len(names) - 1, [(score(value), f"{value:.4g}") for value in np.linspace(low, high, 4)])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2, frameon=False)
     return figure
@@ -80,17 +85,21 @@ def parallel(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
 def responses(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
     """The score over each option: a dot a trial, and for a range the mean of the trials near by."""
     figure, found = blank(len(plan.options), width=3.2 * len(plan.options), height=3.4)
-    shade = _shade(plan, outcomes)
+    shade, shown = _shade(plan, outcomes), _comparable(outcomes)
+    edge = 0.02 if plan.goal.larger_is_better else 0.98  # the worse one
     for axes, (name, option) in zip(found, plan.options.items(), strict=True):
         for outcome in reversed(outcomes):
-            x = _place(option, outcome.point[name])
-            axes.scatter(x, outcome.figures[plan.goal.score], **_dot(outcome, outcomes[0], shade(outcome)))
-        _fit_axis(axes, option)
+            x, y = _place(option, outcome.point[name]), outcome.figures[plan.goal.score]
+            if outcome in shown:
+                axes.scatter(x, y, **_dot(outcome, outcomes[0], shade(outcome)))
+            else:
+                axes.scatter(x, edge, transform=axes.get_xaxis_transform(), **_cross(outcome))
+        _fit_axis(axes, option, [outcome.point[name] for outcome in outcomes])
         if isinstance(option.domain, Range):
-            _curve(axes, plan, name, option, outcomes)
+            _curve(axes, plan, name, option, whole(outcomes))
         axes.set_xlabel(_label(name))
     found[0].set_ylabel(plan.goal.score)
-    found[0].legend(frameon=False, fontsize=8)
+    found[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=3, frameon=False, fontsize=8)
     return figure
 
 
@@ -137,13 +146,26 @@ def _dot(outcome: Outcome, best: Outcome, colour: Any) -> dict[str, Any]:
     return {"color": [colour], "s": 26}
 
 
+def _cross(outcome: Outcome) -> dict[str, Any]:
+    """A trial that was stopped early; the paper's keeps its colour."""
+    look = {"marker": "x", "s": 22, "linewidths": 1.0}
+    return look | ({"color": GREY} if outcome.number else {"color": PAPER, "label": "the paper's point, stopped early"})
+
+
+def _comparable(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those whose figures are shown beside each other: of as many epochs, and the best whatever its epochs are."""
+    full = whole(outcomes)
+    return [outcome for outcome in outcomes if outcome in full or outcome is outcomes[0]]
+
+
 def _shade(plan: Plan, outcomes: Sequence[Outcome]) -> Callable[[Outcome], Any]:
-    """The colour of a trial, by its rank: one far trial would leave no shades for the others."""
+    """The colour of a trial, by its rank: one far trial would leave no shades for the others. Grey: stopped early."""
     from matplotlib import colormaps
 
-    colours = colormaps[COLOUR_MAP]
-    rank = {outcome.trial: place for place, outcome in enumerate(outcomes)}
-    return lambda outcome: colours(1.0 - 0.85 * rank[outcome.trial] / max(1, len(outcomes) - 1))
+    colours, shown = colormaps[COLOUR_MAP], _comparable(outcomes)
+    rank = {outcome.trial: place for place, outcome in enumerate(shown)}
+    found = {trial: colours(1.0 - 0.85 * place / max(1, len(shown) - 1)) for trial, place in rank.items()}
+    return lambda outcome: found.get(outcome.trial, STOPPED)
 
 
 def _score_axis(plan: Plan, outcomes: Sequence[Outcome]) -> Callable[[float], float]:
@@ -175,16 +197,22 @@ def _place(option: Option, value: Value) -> float:
     return domain.values.index(value) if isinstance(domain, Choice) else float(value)
 
 
-def _fit_axis(axes: "Axes", option: Option) -> None:
+def _fit_axis(axes: "Axes", option: Option, tried: Sequence[Value]) -> None:
+    """The option's whole range, and what was tried beyond it."""
     domain = option.domain
     if isinstance(domain, Choice):
         axes.set_xticks(range(len(domain.values)), [str(value) for value in domain.values], rotation=20, fontsize=8)
         axes.set_xlim(-0.5, len(domain.values) - 0.5)
-    elif domain.log:
+        return
+    low, high = min(domain.low, *map(float, tried)), max(domain.high, *map(float, tried))
+    if domain.log:
         axes.set_xscale("log")
         values = [float(value) for value in domain.steps(4)]
         axes.minorticks_off()  # their labels would overlap
         axes.set_xticks(values, [f"{value:.2g}" for value in values])
+        axes.set_xlim(low * (low / high) ** MARGIN, high * (high / low) ** MARGIN)
+    else:
+        axes.set_xlim(low - MARGIN * (high - low), high + MARGIN * (high - low))
 
 
 def _curve(axes: "Axes", plan: Plan, name: str, option: Option, outcomes: Sequence[Outcome]) -> None:

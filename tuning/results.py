@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from tuning.importance import importances
 from tuning.kinds import Plan
-from tuning.outcomes import Outcome, as_csv, best_yaml, front, rows
+from tuning.outcomes import Outcome, as_csv, best_yaml, front, rows, whole
 from tuning.page import page
 from tuning.pictures import pictures, png
 
 
 def result_files(settled: Plan, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
     """By name the files that tell what came of a sweep."""
-    scores = [outcome.figures[settled.goal.score] for outcome in outcomes]
-    shares = importances(settled.options, [outcome.point for outcome in outcomes], scores)
+    compared = whole(outcomes)
+    scores = [outcome.figures[settled.goal.score] for outcome in compared]
+    shares = importances(settled.options, [outcome.point for outcome in compared], scores)
     drawn = pictures(settled, outcomes, shares)
     config = best_yaml(settled, outcomes[0])
     title = f"{settled.run}: {settled.sweep.name}"
@@ -38,6 +39,11 @@ def told(settled: Plan, outcomes: Sequence[Outcome]) -> list[str]:
     if len(settled.goal.metrics) > 1:
         names = ", ".join(outcome.name for outcome in front(settled, outcomes))
         lines.append(f"On the Pareto front, where no figure can be had without loss in another: {names}.")
+    if early := len(outcomes) - len(whole(outcomes)):
+        lines.append(
+            f"{early} of them ended after fewer epochs than the others: what they reached can't be compared with the "
+            "rest, so response curves and importance leave them out."
+        )
     if own.scheduler == "pbt":
         lines.append("Options changed during training: they are those that each trial ended with.")
     return lines

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -220,8 +219,9 @@ def _publish(
         for name, content in result_files(settled, outcomes).items():
             workspace.write_bytes(content, *settled.place, name)
             Path(folder, name).write_bytes(content)
-        if settled.sweep.out is not None:
-            shutil.copytree(folder, settled.sweep.out, dirs_exist_ok=True)
+            if settled.sweep.out is not None:
+                Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
+                Path(settled.sweep.out, name).write_bytes(content)
         tracker.log_folder(Path(folder), "sweep")
     best = outcomes[0]
     tracker.log_metrics({**best.figures, "trials": len(outcomes)})

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from showcases.errors import ShowcasesError
 from tuning.importance import importances
 from tuning.kinds import GENERATOR_KIND, SELECTOR_KIND, TEXT_FIGURES, Plan, plan
 from tuning.options import SweepConfig
-from tuning.outcomes import Outcome, as_csv, as_text, best_yaml, from_json, front, in_order, rows, to_json
+from tuning.outcomes import Outcome, as_csv, as_text, best_yaml, from_json, front, in_order, rows, to_json, whole
+from tuning.pictures import parallel
 from tuning.points import drawn
 from tuning.results import result_files, told
 from tuning.spaces import GENERATOR, SELECTOR, chosen
@@ -101,6 +103,33 @@ def test_importance_takes_choices_and_a_point_outside() -> None:
     points = drawn(options, {"kernel": "deep", "sigma": 0.1}, 30, seed=0)
     shares = importances(options, points, [float(point["kernel"] == "rbf") for point in points])
     assert shares is not None and shares["kernel"] > 0.95
+
+
+def test_what_was_stopped_early_is_compared_with_nothing() -> None:
+    """Trials that ran to the end follow tau alone; those stopped after one are far worse, by their lambda_image."""
+    settled, outcomes = one_figure([0.0] * 40)
+    score, names = settled.goal.score, list(settled.options)
+    made = [
+        replace(
+            outcome,
+            figures={score: 6 + 9 * float(outcome.point["lambda_image"]) if early else float(outcome.point["tau"])},
+            epochs=1 if early else 4,
+        )
+        for outcome in outcomes
+        for early in [outcome.number % 3 == 2]
+    ]
+    best = in_order(settled, made)
+    files = result_files(settled, best)
+    shares = {
+        row["option"]: float(row["share"]) for row in csv.DictReader(io.StringIO(files["importance.csv"].decode()))
+    }
+    assert max(shares, key=shares.__getitem__) == "tau" and shares["lambda_image"] < 0.1, shares
+    assert "13 of them ended after fewer epochs" in " ".join(told(settled, best)) and len(shares) == len(names)
+    assert len(whole(best)) == 27 and "trial-02" in files["trials.csv"].decode()
+    lines = parallel(settled, best).axes[0].get_lines()
+    lengths = [len(line.get_xdata()) for line in lines if len(line.get_xdata()) > 2]
+    assert sorted(lengths) == [len(names)] * 13 + [len(names) + 1] * 27  # no figure is drawn of those
+    assert "fewer epochs" not in " ".join(told(settled, in_order(settled, outcomes)))
 
 
 @pytest.mark.parametrize("many", [False, True])
