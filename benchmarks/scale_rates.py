@@ -137,7 +137,8 @@ def report(figures: Mapping[str, Any], options: argparse.Namespace) -> None:
     for path, rate in rates.items():
         print(f"{path:48}{rate:>12,.2f}")
     print(f"decoding alone, photos a second of one core      {photos['rows'] / photos['decode_cpu_s']:>11,.1f}")
-    print(f"loading an encoder, s                            {photos['loading_s']:>11,.1f}")
+    loading = photos.get("loading_s", 0.0) + sentences.get("loading_s", 0.0)  # in the bill of whichever came first
+    print(f"loading an encoder, s                            {loading:>11,.1f}")
     print(f"stored, bytes a photo                            {figures['bytes'] / fetched['rows']:>11,.0f}")
     print(f"photos of the corpus that was counted            {figures['counts']['photos']:>11,}")
     simulated = simulated_seconds(photos, unit=256, encoders=1)
