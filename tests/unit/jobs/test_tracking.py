@@ -183,7 +183,9 @@ def test_a_sweep_begun_without_mlflow_goes_on_with_the_same_runs(
     proxy.spoil(AWAY)
     with pytest.raises(KeyboardInterrupt), sweep_run(config, "sweep", {}, None) as parent:
         begun = parent.run_id
-        TrialRuns(config, begun, "sweep").begin("abc_00001", 1).log_metrics({"loss": 2.0}, step=1)
+        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
+        trial.log_metrics({"loss": 2.0}, step=1)
+        assert not trial.spool.close(5)  # as if its process had ended: what it noted waits
         raise KeyboardInterrupt
     proxy.spoil({})
     with sweep_run(config, "sweep", {}, begun) as parent:
