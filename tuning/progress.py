@@ -62,6 +62,12 @@ class Progress(tune.Callback):
         self._end(trial, {}, "FAILED")
         print(f"  {self._name(trial)} failed", flush=True)
 
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Of an interrupted sweep some trials have not ended; their runs go on with --resume."""
+        for tracker in self.trackers.values():
+            _finish(tracker, "KILLED")
+        self.trackers.clear()
+
     def _log_point(self, trial: Any, epoch: int) -> None:
         point = {f"option.{name}": value for name, value in trial.config[POINT].items()}
         self.trackers[trial.trial_id].log_metrics(point, step=epoch)
@@ -70,8 +76,12 @@ class Progress(tune.Callback):
         tracker = self.trackers.pop(trial.trial_id, None)
         if tracker is not None:  # else it never started
             tracker.set_tags(tags)
-            tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
-            tracker.spool.close(tracking.END_SECONDS)
+            _finish(tracker, status)
 
     def _name(self, trial: Any) -> str:
         return trial_name(number_of(trial.trial_id, trial.config))
+
+
+def _finish(tracker: Tracker, status: str) -> None:
+    tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
+    tracker.spool.close(tracking.END_SECONDS)

@@ -45,7 +45,9 @@ class TrialRuns:
     def begin(self, trial_id: str, number: int) -> Tracker:
         """The trial's run; it is made when the trial first starts, or as soon as MLflow is there."""
         name, tags = f"{self.name}/{trial_name(number)}", {TRIAL_TAG: trial_id}
-        return tracking.begin(self.config, name, self.parent, self.id_of(trial_id), tags)
+        tracker = tracking.begin(self.config, name, self.parent, self.id_of(trial_id), tags)
+        tracker.spool.put({"do": "continue"})  # where the trial was interrupted, its run says so
+        return tracker
 
 
 def trial_name(number: int) -> str:

@@ -105,6 +105,7 @@ class Search:
     Args:
         space: of the trials' arguments.
         count: how often it is drawn from.
+        trials: that there are in the end.
         concurrent: trials side by side; none where trials are held back by their resources.
         resources: of a trial's own process.
         keep: checkpoints a trial.
@@ -114,6 +115,7 @@ class Search:
     searcher: Searcher | None
     scheduler: TrialScheduler | None
     count: int
+    trials: int
     concurrent: int | None
     resources: dict[str, float]
     keep: int = 1
@@ -125,26 +127,22 @@ def search(plan: Plan, concurrent: int, driver_cpu: float) -> Search:
     sweep = plan.sweep
     if sweep.scheduler == "pbt":
         space = settled(drawn(plan.options, plan.paper, sweep.trials, sweep.search_seed))
-        return Search(space, None, population(plan), 1, None, one_of(concurrent), keep=4)
+        return Search(space, None, population(plan), 1, sweep.trials, None, one_of(concurrent), keep=4)
     scheduler = ContinuedHalving(plan) if sweep.scheduler == "asha" else None
     own = {"CPU": driver_cpu}
     if sweep.search_algorithm in ("tpe", "multi"):
         searcher = NumberedSearch(plan.options, plan.paper, plan.goal, sweep.search_seed)
-        return Search({}, searcher, scheduler, sweep.trials, concurrent, own)
+        return Search({}, searcher, scheduler, sweep.trials, sweep.trials, concurrent, own)
     if sweep.search_algorithm == "grid":
         points = grid(plan.options, plan.paper, sweep.grid_steps)
     else:
         points = drawn(plan.options, plan.paper, sweep.trials, sweep.search_seed)
-    return Search(settled(points), None, scheduler, 1, concurrent, own)
+    return Search(settled(points), None, scheduler, 1, len(points), concurrent, own)
 
 
 def settled(points: list[Point]) -> dict[str, Any]:
-    """A space of just these points, each once, in order."""
-
-    def point(spec: Any) -> Point:
-        return points[spec.config[NUMBER]]
-
-    return {NUMBER: tune.grid_search(list(range(len(points)))), POINT: tune.sample_from(point)}
+    """A space of just these points, each once, in order; plain values, which a continued sweep finds again."""
+    return {POINT: tune.grid_search(points)}
 
 
 def population(plan: Plan) -> PopulationBasedTraining:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ OUTCOMES = "outcomes.json"  # of a finished sweep
 TUNE = "tune"  # Ray Tune's state and the trials' checkpoints, until the sweep has finished
 MODEL = "model"  # of the best trial
 MANNERS = ("resume", "register", "out", "max_concurrent")  # of a sweep's options: they change no figure
+INTERRUPTED = 128 + signal.SIGINT  # exit status, as a shell has it
 SNAPSHOT_SECONDS = "2"  # Ray Tune's own state is written at most so often; a kill loses no more than that
 
 
@@ -48,6 +50,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     Raises:
         ArtifactError: a step has to run before.
         ConfigError: the options don't fit each other, or the sweep that is gone on with.
+        KeyboardInterrupt: it was interrupted; what has ended is kept for --resume.
         ShowcasesError: no trial ended well.
     """
     settled = plan(kind, config, options)
@@ -128,13 +131,16 @@ def _trials(
     found = search(settings.plan, concurrent, DRIVER_CPU)
     print(f"[{settled.run}] {settled.sweep.name}: {concurrent} trials side by side", flush=True)
     results = _tuner(settings, workspace, found).fit()
+    left = found.trials - _ended(settled, workspace)
+    if left:  # after a signal Ray Tune returns as from a sweep that has come to its end
+        raise KeyboardInterrupt(f"{left} of {found.trials} trials were still to end")
     by_trial = _by_trial(settled, results)
     outcomes = in_order(settled, [outcome for outcome, _ in by_trial.values()])
     _keep_model(settled, workspace, by_trial[outcomes[0].trial][1])
     workspace.write_bytes(to_json(outcomes).encode(), *settled.place, OUTCOMES)
     workspace.filesystem.delete_dir(workspace.path(*settled.place, TUNE))
-    left = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
-    for info in left:
+    runs = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
+    for info in runs:
         if info.base_name.startswith(runs_prefix(settled)):
             workspace.filesystem.delete_dir(info.path)
     return outcomes
@@ -184,6 +190,12 @@ def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune
             verbose=0,
         ),
     )
+
+
+def _ended(settled: Plan, workspace: Workspace) -> int:
+    """How many trials would not be run again, by the state that Ray Tune goes on from."""
+    state = tune.ExperimentAnalysis(workspace.path(*settled.place, TUNE), storage_filesystem=workspace.filesystem)
+    return sum(trial.is_finished() for trial in state.trials or [])
 
 
 def _by_trial(settled: Plan, results: tune.ResultGrid) -> dict[str, tuple[Outcome, Any]]:
@@ -238,7 +250,12 @@ def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:
     """Command line of a sweep."""
     with exit_on_error():
         config, options = parse(argv, prog)
-        outcomes = sweep(kind, config, options)
+        try:
+            outcomes = sweep(kind, config, options)
+        except KeyboardInterrupt as interrupt:
+            why = f"interrupted ({interrupt})" if str(interrupt) else "interrupted"
+            print(f"{why}: what has ended is kept, and the same command with --resume true goes on", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
         settled = plan(kind, config, options)
     print("\n".join(told(settled, outcomes)))
     print(as_text(rows(settled, outcomes)))

@@ -185,6 +185,6 @@ def runs_prefix(plan: Plan) -> str:
 
 
 def number_of(trial_id: str, config: dict[str, Any]) -> int:
-    """A trial's place in the sweep: Ray Tune's own count where it has one, for pbt copies whole configs."""
+    """A trial's place in the sweep: Ray Tune's own count where it has one, Optuna's trials have none."""
     _, _, count = trial_id.partition("_")
     return int(count) if count else int(config[NUMBER])

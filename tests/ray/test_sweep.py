@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from ray import tune
 
 from jobs.config import parse
 from showcases.artifacts import ARTIFACTS, Manifest, Workspace
@@ -24,8 +27,10 @@ from showcases.generator import Generator
 from showcases.schemas import embeddings_schema
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig
+from tuning.runs import trial_name
 from tuning.sweep import sweep
 from tuning.sweep_generator import main
+from tuning.trial import TrialSettings, number_of
 
 pytestmark = pytest.mark.ray
 
@@ -186,6 +191,111 @@ def test_a_killed_sweep_goes_on(repository: Path, workspace: Workspace, config_f
     assert parent.info.status == "FINISHED" and len(after) == 5
     for name, run in finished.items():
         assert after[name].info.run_id == run.info.run_id and after[name].info.end_time == run.info.end_time
+
+
+def untrained(second_may_end: Path, ran: Path) -> type[tune.Trainable]:
+    """A trial that only reports, two epochs; the second one waits until it may. Each start is written to `ran`."""
+
+    class Untrained(tune.Trainable):
+        def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:  # type: ignore[override]
+            self.name = trial_name(number_of(self.trial_id, config))
+            with ran.open("a") as file:
+                file.write(f"{self.name}\n")
+
+        def step(self) -> dict[str, Any]:
+            while self.name == "trial-01" and not second_may_end.exists():
+                time.sleep(0.1)
+            epoch = self.iteration + 1
+            figures = {"val_nats_per_word": 2.0, "best_val_nats_per_word": 2.0}
+            return {**figures, "epoch": epoch, "done": epoch == 2}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            (Path(checkpoint_dir) / "model").mkdir()
+
+        def load_checkpoint(self, checkpoint: Any) -> None: ...
+
+    return Untrained
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "sent"),
+    [
+        ("grid", signal.SIGINT),
+        pytest.param("random", signal.SIGUSR1, marks=pytest.mark.slow),  # Ray Tune ends on this one too
+        pytest.param("tpe", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
+    ray_cluster: str,
+    workspace: Workspace,
+    config_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    algorithm: str,
+    sent: signal.Signals,
+) -> None:
+    may_end, ran = tmp_path / "may end", tmp_path / "ran"
+    monkeypatch.setattr("tuning.sweep.Trial", untrained(may_end, ran))
+    options = ["--config", str(config_file), "--root", workspace.root, "--max_concurrent", "1", "--resume", "true"]
+    options += ["--search_algorithm", algorithm, "--search", "{mma_layers: [1, 2]}", "--trials", "3", "--epochs", "2"]
+
+    def interrupt() -> None:
+        while not ran.exists() or "trial-01" not in ran.read_text():
+            time.sleep(0.1)
+        os.kill(os.getpid(), sent)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    thread.join()
+    assert stopped.value.code == 130
+    assert "interrupted (2 of 3 trials were still to end): what has ended is kept" in capsys.readouterr().err
+    assert not list((Path(workspace.root) / "_sweeps").rglob("outcomes.json"))
+
+    may_end.touch()
+    main(options)
+    assert len(sweep_table(workspace, "default")) == 3
+    assert ran.read_text().split() == ["paper", "trial-01", "trial-01", "trial-02"]
+    main(options)  # it has come to its end: nothing is left to run
+    assert len(ran.read_text().split()) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_an_interrupted_training_goes_on(
+    repository: Path, workspace: Workspace, config_file: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C in a terminal, which all processes of its group get, within a grid's second training."""
+    command = [sys.executable, "-m", "tuning.sweep_generator", "--config", str(config_file), "--root", workspace.root]
+    command += ["--search_algorithm", "grid", "--search", "{mma_layers: [1, 2]}", "--epochs", "2"]
+    command += ["--scheduler", "none", "--max_concurrent", "1", "--resume", "true"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(repository / "platform"), str(repository)))}
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        begun = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        while "  paper: " not in log.read_text() or len(runs_of(workspace, "default")[2]) < 2:
+            assert begun.poll() is None, log.read_text()
+            time.sleep(0.2)
+        os.killpg(begun.pid, signal.SIGINT)
+        assert begun.wait(timeout=60) == 130, log.read_text()
+    assert "interrupted (2 of 3 trials were still to end): what has ended is kept" in log.read_text()
+    assert not list((Path(workspace.root) / "_sweeps").rglob("outcomes.json"))
+    _, parent, before = runs_of(workspace, "default")
+    statuses = {name: run.info.status for name, run in before.items()}
+    assert statuses == {"sweep-generator/paper": "FINISHED", "sweep-generator/trial-01": "KILLED"}
+    assert parent.info.status == "KILLED"
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {row["mma_layers"] for row in sweep_table(workspace, "default")} == {"1", "2", "3"}  # 3: the paper's
+    _, parent, after = runs_of(workspace, "default")
+    assert {run.info.status for run in (parent, *after.values())} == {"FINISHED"} and len(after) == 3
+    paper = "sweep-generator/paper"
+    assert after[paper].info.end_time == before[paper].info.end_time  # it was not trained again
 
 
 def test_says_which_step_is_missing(tmp_path: Path) -> None:
