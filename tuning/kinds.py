@@ -108,8 +108,13 @@ class Plan:
 
     @property
     def run(self) -> str:
-        """Its folder of unfinished trainings, and what its runs in MLflow are called."""
+        """What its folders of unfinished trainings begin with."""
         return f"sweep-{self.kind.name}"
+
+    @property
+    def title(self) -> str:
+        """What its run in MLflow is called."""
+        return self.run if self.sweep.name == SweepConfig.name else f"{self.run} {self.sweep.name}"
 
     def at(self, point: Mapping[str, Value]) -> Any:
         """The step's config at a point."""

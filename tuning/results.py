@@ -16,7 +16,7 @@ def result_files(settled: Plan, outcomes: Sequence[Outcome]) -> dict[str, bytes]
     shares = importances(settled.options, [outcome.point for outcome in compared], scores)
     drawn = pictures(settled, outcomes, shares)
     config = best_yaml(settled, outcomes[0])
-    title = f"{settled.run}: {settled.sweep.name}"
+    title = settled.title
     html = page(title, told(settled, outcomes), rows(settled, outcomes), drawn, config)
     files = {"trials.csv": as_csv(settled, outcomes), "best.yaml": config, "report.html": html}
     if shares:

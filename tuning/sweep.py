@@ -61,7 +61,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     with cluster.connected(config.cluster):
         preflight.check(config)
         concurrent = options.max_concurrent or _at_once(settled)
-        with sweep_run(config, settled.run, asdict(options), before) as tracker:
+        with sweep_run(config, settled.title, asdict(options), before) as tracker:
             outcomes = _finished(settled, workspace)
             if outcomes is None:
                 run = before or tracker.run_id  # the same in all that go on with it: its trials' runs are named by it
@@ -129,7 +129,7 @@ def _trials(
     """Run the trials; keep their outcomes and the best one's model, remove the rest."""
     settings = _settings(settled, inputs, tracker, run)
     found = search(settings.plan, concurrent, DRIVER_CPU)
-    print(f"[{settled.run}] {settled.sweep.name}: {concurrent} trials side by side", flush=True)
+    print(f"[{settled.title}] {concurrent} trials side by side", flush=True)
     results = _tuner(settings, workspace, found).fit()
     left = found.trials - _ended(settled, workspace)
     if left:  # after a signal Ray Tune returns as from a sweep that has come to its end
@@ -156,7 +156,7 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker, run: str)
     own = settled.kind.config(config)
     context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
     prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
-    return TrialSettings(replace(settled, config=config), TrialRuns(config, run, settled.run), prepared)
+    return TrialSettings(replace(settled, config=config), TrialRuns(config, run, settled.title), prepared)
 
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
