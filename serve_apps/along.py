@@ -5,6 +5,7 @@ It waits for slow clients here besides, where they hold no place of a gateway; a
 """
 
 import asyncio
+from typing import Any
 
 from serve_apps.access.asgi import (
     ALONG,
@@ -26,6 +27,7 @@ from serve_apps.access.config import Limits
 ALONG_BYTES = 64 * 1024  # a longer body, and one of a length not told, is left to the gateway
 HEAD_BYTES = 1024 * 1024  # the gateway's own limit is lower, and says more
 READ_S = Limits().body_s
+PATIENCE_S = 1.0  # most requests are answered before
 
 
 class BodyAlong:
@@ -49,6 +51,24 @@ class BodyAlong:
                 return  # the client has gone
             scope = {**scope, ALONG: body}
         await self.app(scope, receive, send)
+
+
+def ask_late_whether_gone(receive: Receive) -> None:
+    """In the gateway: have Serve ask its proxy only after PATIENCE_S whether the client of a whole body has gone.
+
+    Serve begins to ask with every request: a call there and back, though the proxy ends what the gateway does for a
+    client that goes by itself. What it asks by is private to Ray 2.60; where it isn't found, all stays as it is. It
+    has to be changed before the request's first await.
+    """
+    ask = getattr(receive, "_receive_asgi_messages", None)
+    if ask is None:
+        return
+
+    async def later(request: Any) -> Any:
+        await asyncio.sleep(PATIENCE_S)
+        return await ask(request)
+
+    receive._receive_asgi_messages = later  # type: ignore[attr-defined]
 
 
 async def _refuse(scope: Scope, send: Send, refused: RefusedError) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from serve_apps.access.asgi import App, Message, Receive, Scope, Send, header, identify, state
+from serve_apps.access.asgi import ALONG, App, Message, Receive, Scope, Send, header, identify, state
+from serve_apps.along import ask_late_whether_gone
 from serve_apps.operations import lines, metrics, replica, traces
 from serve_apps.operations.carried import Carried, carrying
 from serve_apps.operations.config import OperationsConfig
@@ -61,6 +62,8 @@ class Observe:
             await self.app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if ALONG in scope:
+            ask_late_whether_gone(receive)
         began, status, route = time.perf_counter(), GONE, self.routes.template(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
 

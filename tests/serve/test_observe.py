@@ -3,15 +3,20 @@
 import asyncio
 import json
 import logging
+import pickle
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from serve_apps import along
 from serve_apps.access import logs
+from serve_apps.access.asgi import ALONG, Message
 from serve_apps.access.config import AccessConfig, StageLimits
 from serve_apps.api import create_api
 from serve_apps.operations import lines, metrics, replica, samples, traces
@@ -228,3 +233,44 @@ def test_a_span_that_fails_says_so_by_its_type_alone() -> None:
         server.server_close()
     [span] = receiver.spans
     assert span.failed and SECRET not in str(span) and carried() == {}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_proxy_is_asked_late_whether_the_client_of_a_whole_body_has_gone(
+    whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Serve's own `receive`, which it begins to ask with before the application runs."""
+    from ray.serve._private.http_util import ASGIReceiveProxy
+
+    monkeypatch.setattr(along, "PATIENCE_S", 0.5)
+    body = json.dumps(WISH).encode()
+    told = (
+        [{"type": "http.disconnect"}]
+        if whole
+        else [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
+    )
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/showcases", "headers": headers, "query_string": b""}
+    scope |= {"client": ("test", 1), "scheme": "http", "http_version": "1.1"} | ({ALONG: body} if whole else {})
+    asked: list[float] = []
+    sent: list[Message] = []
+
+    async def ask_the_proxy(_: Any) -> bytes:
+        asked.append(time.monotonic())
+        return pickle.dumps(told)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def scene() -> float:
+        receive: Any = ASGIReceiveProxy(scope, None, ask_the_proxy)  # type: ignore[arg-type]
+        began = time.monotonic()
+        fetching = asyncio.create_task(receive.fetch_until_disconnect())
+        async with asyncio.timeout(10):
+            await create_api(Models())(scope, receive, send)  # its text never comes
+            await fetching
+        return began
+
+    began = asyncio.run(scene())
+    assert len(asked) == 1 and (asked[0] - began >= 0.5) is whole
+    assert not sent

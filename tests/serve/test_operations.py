@@ -2,11 +2,13 @@
 
 import json
 import re
+import socket
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -124,6 +126,17 @@ def test_a_caller_who_does_not_trace_is_not_traced(service: str, spans: Receiver
         httpx.get(f"{service}/healthz", headers={"traceparent": f"00-{trace}-{trace[:16]}-{flag}"})
     spans.wait(known, 1)  # that of the same process which came first would be there
     assert not [one for one in spans.spans if one.trace == unsampled]
+
+
+def test_a_client_that_has_gone_ends_its_request(service: str, wish: dict) -> None:
+    """Serve's proxy tells the gateway, which begins to ask itself only after a second."""
+    place, body = urlsplit(service), json.dumps({**wish, "n": 5}).encode()
+    head = f"POST /v1/showcases HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    for _ in range(10):
+        with socket.create_connection((place.hostname, place.port)) as connection:
+            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            time.sleep(0.01)  # it is on its way
+    scraped_when(lambda series: total(series, "ray_showcases_requests_total", status="499") > 0)
 
 
 def test_the_metrics_count_what_happened(service: str, wish: dict) -> None:
