@@ -4,7 +4,7 @@
 
 Both are started here, one after the other, and asked for the same showcases by clients that each send the next request
 when the last is answered. The first line compares showcases/s with most clients; the second says what HTTP, gateway and
-the two hops cost one client, over calling the two models in this process: both by turns, while our service runs.
+the two hops cost one client, over calling the two models in this process: by turns, while our service runs.
 
 Use a workspace that nothing was PUT into: a tenant's own rows are read at every request, and the models called here
 have no tenant.
@@ -29,6 +29,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import torch
 
 from benchmarks.bare_service import Pair
 from benchmarks.line import cores, print_line
@@ -135,12 +136,13 @@ async def load(url: str, asked: Sequence[Visit], clients: int, seconds: float) -
     return Load(clients, len(took) / seconds, 1000 * statistics.median(took), 1000 * p99, failed)
 
 
-def hops(url: str, root: str, asked: Sequence[Visit], seconds: float) -> tuple[float, float]:
-    """p50 in ms of one client over HTTP, and of calling the two models in this process.
+def hops(url: str, root: str, asked: Sequence[Visit], seconds: float) -> dict[str, float]:
+    """p50 in ms of one client over HTTP ("http"), and of calling the two models in this process: on as many threads as
+    PyTorch takes ("models"), as the bare service does, and on one ("one_thread"), as Ray gives our replicas.
 
-    By turns of a few, so that both meet the machine in the same mood; and both have looked everything up once before.
+    By turns of a few, so that all meet the machine in the same mood; and all have looked everything up once before.
     """
-    pair, took = Pair(root), {"http": list[float](), "models": list[float]()}
+    pair, threads = Pair(root), torch.get_num_threads()
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
     def over_http(visit: Visit) -> None:
@@ -151,21 +153,30 @@ def hops(url: str, root: str, asked: Sequence[Visit], seconds: float) -> tuple[f
         if answer.status != 200:
             raise SystemExit(f"error: POST /v1/showcases got {answer.status}")
 
-    ways: dict[str, Callable[[Visit], object]] = {"http": over_http, "models": lambda visit: pair(*visit, 3)}
-    for way in ways.values():
+    def models(visit: Visit) -> None:
+        pair(*visit, 3)
+
+    ways: dict[str, tuple[int, Callable[[Visit], None]]] = {
+        "http": (threads, over_http),
+        "models": (threads, models),
+        "one_thread": (1, models),
+    }
+    for _, way in ways.values():
         for visit in asked:
             way(visit)
+    took: dict[str, list[float]] = {name: [] for name in ways}
     ends = time.perf_counter() + seconds
     with contextlib.closing(connection):
         for start in itertools.cycle(range(0, len(asked), TURN)):
-            for name, way in ways.items():
+            for name, (count, way) in ways.items():
+                torch.set_num_threads(count)
                 for visit in asked[start : start + TURN]:
                     began = time.perf_counter()
                     way(visit)
                     took[name].append(time.perf_counter() - began)
             if time.perf_counter() > ends:
                 break
-    return 1000 * statistics.median(took["http"]), 1000 * statistics.median(took["models"])
+    return {name: 1000 * statistics.median(times) for name, times in took.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -185,12 +196,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                 found[name][clients] = asyncio.run(load(url, asked, clients, options.seconds))
                 print(f"{name}, {clients:>2} clients: {found[name][clients].told()}", flush=True)
             if name == "ours":
-                alone, model = hops(url, options.root, asked[:ALONE], 2 * options.seconds)
+                alone = hops(url, options.root, asked[:ALONE], 2 * options.seconds)
     most = max(options.clients)
     ours, bare = found["ours"][most], found["bare"][most]
     print_line("serve", ours.rate / bare.rate, ours.rate, bare.rate, "showcases/s", cores(), clients=float(most))
-    print(f"one client: {alone:.1f} ms over HTTP, {model:.1f} ms by calling the models: {alone - model:.1f} ms of hops")
-    print_line("serve_overhead", None, alone - model, None, "ms", cores(), http=alone, models=model)
+    over, least = alone["http"] - alone["models"], alone["http"] - alone["one_thread"]
+    print(
+        f"one client: {alone['http']:.1f} ms over HTTP; by calling the models {alone['models']:.1f} ms, on one thread "
+        f"{alone['one_thread']:.1f} ms: {over:.1f} and {least:.1f} ms of hops"
+    )
+    print_line("serve_overhead", None, over, None, "ms", cores(), over_one_thread=least, **alone)
 
 
 if __name__ == "__main__":
