@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,8 +65,9 @@ def parallel(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
     names = [*plan.options, plan.goal.score]
     shown = _comparable(outcomes)
     score = _score_axis(plan, shown)
+    options = {name: _holding_all(option, name, outcomes) for name, option in plan.options.items()}
     for outcome in reversed(outcomes):  # the best on top
-        heights = [option.domain.position(outcome.point[name]) for name, option in plan.options.items()]
+        heights = [option.domain.position(outcome.point[name]) for name, option in options.items()]
         if outcome in shown:
             heights.append(score(outcome.figures[plan.goal.score]))
         axes.plot(range(len(heights)), heights, **_line(outcome, outcomes[0], shade(outcome)))
@@ -74,7 +76,7 @@ def parallel(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
     axes.set_xlim(-0.3, len(names) - 0.7)
     axes.spines["left"].set_visible(False)
     axes.grid(False)
-    for place, option in enumerate(plan.options.values()):
+    for place, option in enumerate(options.values()):
         _scale(axes, place, _ticks(option))
     low, high = _ends(plan, shown)
     _scale(axes, len(names) - 1, [(score(value), f"{value:.4g}") for value in np.linspace(low, high, 4)])
@@ -94,7 +96,7 @@ def responses(plan: Plan, outcomes: Sequence[Outcome]) -> "Figure":
                 axes.scatter(x, y, **_dot(outcome, outcomes[0], shade(outcome)))
             else:
                 axes.scatter(x, edge, transform=axes.get_xaxis_transform(), **_cross(outcome))
-        _fit_axis(axes, option, [outcome.point[name] for outcome in outcomes])
+        _fit_axis(axes, _holding_all(option, name, outcomes))
         if isinstance(option.domain, Range):
             _curve(axes, plan, name, option, whole(outcomes))
         axes.set_xlabel(_label(name))
@@ -197,14 +199,23 @@ def _place(option: Option, value: Value) -> float:
     return domain.values.index(value) if isinstance(domain, Choice) else float(value)
 
 
-def _fit_axis(axes: "Axes", option: Option, tried: Sequence[Value]) -> None:
-    """The option's whole range, and what was tried beyond it."""
+def _holding_all(option: Option, name: str, outcomes: Sequence[Outcome]) -> Option:
+    """The option with a range that holds what was tried beyond it: the paper's point may lie outside."""
+    domain = option.domain
+    if isinstance(domain, Choice):
+        return option
+    tried = [float(outcome.point[name]) for outcome in outcomes]
+    return replace(option, domain=replace(domain, low=min(domain.low, *tried), high=max(domain.high, *tried)))
+
+
+def _fit_axis(axes: "Axes", option: Option) -> None:
+    """The option's whole range."""
     domain = option.domain
     if isinstance(domain, Choice):
         axes.set_xticks(range(len(domain.values)), [str(value) for value in domain.values], rotation=20, fontsize=8)
         axes.set_xlim(-0.5, len(domain.values) - 0.5)
         return
-    low, high = min(domain.low, *map(float, tried)), max(domain.high, *map(float, tried))
+    low, high = domain.low, domain.high
     if domain.log:
         axes.set_xscale("log")
         values = [float(value) for value in domain.steps(4)]
@@ -212,6 +223,8 @@ def _fit_axis(axes: "Axes", option: Option, tried: Sequence[Value]) -> None:
         axes.set_xticks(values, [f"{value:.2g}" for value in values])
         axes.set_xlim(low * (low / high) ** MARGIN, high * (high / low) ** MARGIN)
     else:
+        if domain.whole:
+            axes.set_xticks([float(value) for value in domain.steps(6)], [str(value) for value in domain.steps(6)])
         axes.set_xlim(low - MARGIN * (high - low), high + MARGIN * (high - low))
 
 

@@ -16,7 +16,7 @@ from tuning.importance import importances
 from tuning.kinds import GENERATOR_KIND, SELECTOR_KIND, TEXT_FIGURES, Plan, plan
 from tuning.options import SweepConfig
 from tuning.outcomes import Outcome, as_csv, as_text, best_yaml, from_json, front, in_order, rows, to_json, whole
-from tuning.pictures import parallel
+from tuning.pictures import parallel, responses
 from tuning.points import drawn
 from tuning.results import result_files, told
 from tuning.spaces import GENERATOR, SELECTOR, chosen
@@ -130,6 +130,17 @@ def test_what_was_stopped_early_is_compared_with_nothing() -> None:
     lengths = [len(line.get_xdata()) for line in lines if len(line.get_xdata()) > 2]
     assert sorted(lengths) == [len(names)] * 13 + [len(names) + 1] * 27  # no figure is drawn of those
     assert "fewer epochs" not in " ".join(told(settled, in_order(settled, outcomes)))
+
+
+def test_a_papers_point_outside_of_the_ranges_lies_on_the_axes() -> None:
+    settled = plan(GENERATOR_KIND, PipelineConfig(), SweepConfig(search={"mma_layers": [1, 2], "tau": [0.2, 0.4]}))
+    best = in_order(settled, swept(settled, [{settled.goal.score: value} for value in (3.0, 2.0, 2.5)]))
+    lines = [line for line in parallel(settled, best).axes[0].get_lines() if len(line.get_xdata()) > 2]
+    heights = {line.get_label(): list(line.get_ydata()) for line in lines}
+    assert heights["the paper's point"] == pytest.approx([1.0, 0.0, 1.0])  # 3 layers, tau 0.1, the worst figure
+    assert len(lines) == 3 and all(0 <= height <= 1 for each in heights.values() for height in each)
+    layers = responses(settled, best).axes[0]
+    assert [label.get_text() for label in layers.get_xticklabels()] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("many", [False, True])
