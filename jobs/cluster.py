@@ -18,12 +18,12 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-# Of Ray Train: nobody takes this machine away; a screen is no place for a line a worker and a checkpoint.
-LOCAL_SWITCHES = (
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER",
-    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING",
-    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING",
-)
+LOCAL_TRAIN_ENV = {  # of Ray Train on one machine
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",  # a screen is no place for a line a worker and a checkpoint
+    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # by default 2: a training that has ended would be noticed so late
+}
 # What tells that a process or a node is gone, and not that anything is wrong with the work.
 LOST_ERRORS = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, LocalRayletDiedError, RpcError)
 LOST = 75  # exit code of a step that ends so (EX_TEMPFAIL of sysexits.h): another try may do
@@ -71,8 +71,8 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     environment = None if in_job else runtime_env()
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it prints every line of a worker twice
     if address is None:
-        for switch in LOCAL_SWITCHES:
-            os.environ.setdefault(switch, "0")
+        for name, value in LOCAL_TRAIN_ENV.items():
+            os.environ.setdefault(name, value)
         environment = {**runtime_env(), "worker_process_setup_hook": "jobs.quiet.setup"}
     ray.init(
         address=address or "local",

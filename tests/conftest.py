@@ -118,8 +118,10 @@ def ray_cluster() -> Iterator[str]:
     """A local Ray cluster of 4 logical CPUs that all tests marked `ray` share; yields its address."""
     import ray
 
-    from jobs.cluster import runtime_env
+    from jobs.cluster import LOCAL_TRAIN_ENV, runtime_env
 
+    for name, value in LOCAL_TRAIN_ENV.items():
+        os.environ.setdefault(name, value)
     folder = tempfile.mkdtemp(prefix="sc-", dir="/tmp")  # short: a unix socket's path has at most 107 characters
     context = ray.init(
         address="local",
