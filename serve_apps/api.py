@@ -11,6 +11,7 @@ from serve_apps import contract, feedback, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
+from serve_apps.heads import Head
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.observe import observe
 from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
@@ -52,6 +53,7 @@ def create_api(
     _pages(api)
     contract.install(api, access)
     protect(api, access)
+    api.add_middleware(Head)
     observe(api, backend, operations or OperationsConfig())
     return api
 

@@ -155,6 +155,24 @@ def test_a_method_that_nothing_takes_is_told_so_whatever_it_brings(token_and_api
     assert answer.status_code == 405 and answer.headers["allow"] == "GET, PUT"
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/v1/photos/p1", "/v1/users/u0/reviews", "/v1/photos/no", "/v1/nothing", "/v1/showcases"]
+)
+def test_head_is_answered_as_get_without_the_body(token_and_api: tuple[str, FastAPI], path: str) -> None:
+    token, api = token_and_api
+    same = {"headers": {"x-request-id": "same"}}
+    got, head = ask(api, request(token, "GET", path, **same), request(token, "HEAD", path, **same))
+    one_less = {"x-ratelimit-remaining", "x-ratelimit-reset"}
+    told = [{name: value for name, value in one.headers.items() if name not in one_less} for one in (got, head)]
+    assert head.status_code == got.status_code and told[0] == told[1]
+    assert got.content and not head.content and int(head.headers["content-length"]) == len(got.content)
+
+
+def test_head_needs_what_get_needs(token_and_api: tuple[str, FastAPI]) -> None:
+    [answer] = ask(token_and_api[1], ("HEAD", "/v1/photos/p1"))
+    assert answer.status_code == 401 and not answer.content
+
+
 def test_an_id_that_ends_in_a_slash_is_another_id(token_and_api: tuple[str, FastAPI]) -> None:
     """And not, by a redirect, the one without."""
     token, api = token_and_api

@@ -1,8 +1,11 @@
 """The running service over HTTP, against the same models called by hand on what the steps wrote."""
 
+import contextlib
+import http.client
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -60,6 +63,17 @@ def test_it_is_alive_and_ready_with_the_champions(client: httpx.Client, tiny_wor
             "alias": "champion",
         }
     assert ready["catalog"]["reviews"] == tiny_workspace.read_table("reviews").num_rows
+
+
+def test_a_monitor_asks_by_head_and_the_connection_goes_on(service: str) -> None:
+    """A body would be read as the next answer's first line."""
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(service).netloc, timeout=60)) as connection:
+        for method in ("HEAD", "GET", "HEAD", "GET"):
+            connection.request(method, "/healthz")
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == 200 and answer.getheader("content-length") == "18"
+            assert body == (b"" if method == "HEAD" else b'{"status":"alive"}')
 
 
 def test_photos_are_those_that_the_selector_chooses(
