@@ -24,6 +24,8 @@ SPOOLS = "_tracking"  # folder in the workspace
 OPS = "ops.json"
 MAX_OPS = 100_000  # noted and not sent; metrics beyond it are dropped, and counted
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts while MLflow is away
+KEEP_EVERY = 0.5  # seconds between looks at what waits: older than this it is in the workspace
+KEEP_SHARE = 20  # and at least so many times what it took to keep it
 LIVE: set[str] = set()  # names of the spools of this process
 
 
@@ -42,11 +44,13 @@ class Spool:
         self.name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
         self.replay = Replay(uri, run, self.say)
         self.failure: Exception | None = None  # of the last attempt
-        self._ops: list[Op] = []  # not sent yet, in order; only the thread takes some out
+        self._ops: list[Op] = []  # not sent yet, in order; only the sending thread takes some out
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._ending = self._kept = False
-        self._dropped = self._files = 0
+        self._ending = self._over = self._closed = self._kept = False
+        self._dropped = self._files = self._noted = self._sent = 0  # counts
+        self._settled = (0, 0)  # what was noted and sent when the workspace last had all that waits
+        self._keeping = threading.Lock()  # one writes the file at a time
 
     @property
     def place(self) -> str:
@@ -62,6 +66,7 @@ class Spool:
                 self.say(f"{MAX_OPS:,} entries wait for MLflow: further metrics are dropped")
             self._dropped += len(ops) - len(taken)
             self._ops.extend(taken)
+            self._noted += len(taken)
             self._start()
             self._changed.notify_all()
 
@@ -109,9 +114,10 @@ class Spool:
                 self._start()
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._thread is None, seconds)
+            self._closed = True
             left = bool(self._ops)
         if left:
-            self._keep(is_open=False)
+            self._keep()
         return not left
 
     def discard(self) -> None:
@@ -127,6 +133,8 @@ class Spool:
             self._thread.start()
 
     def _work(self) -> None:
+        keeper = threading.Thread(target=self._keep_what_waits, name=f"keeping-{self.name}", daemon=True)
+        keeper.start()
         pause = FIRST_PAUSE
         while True:
             with self._changed:
@@ -141,11 +149,13 @@ class Spool:
                 else:
                     self._changed.wait_for(lambda: self._ending, pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        keeper.join()
         self._end()
 
     def _attempt(self) -> None:
-        if self.workspace is not None and (self.workspace.is_local or self.failure is not None):
-            self._keep(is_open=True)
         try:
             while self._ops:
                 self._send_some()
@@ -153,8 +163,6 @@ class Spool:
             self._failed(error)
         else:
             self.failure = None
-            if self._kept:
-                self._keep(is_open=True)
         with self._changed:
             self._changed.notify_all()
 
@@ -168,6 +176,7 @@ class Spool:
         finally:
             with self._changed:
                 del self._ops[: count - len(taken)]
+                self._sent += count - len(taken)
 
     def _failed(self, error: Exception) -> None:
         with self._changed:
@@ -185,17 +194,39 @@ class Spool:
             self._thread = None
             self._changed.notify_all()
 
-    def _keep(self, is_open: bool) -> None:
+    def _keep_what_waits(self) -> None:
+        """So that a killed process loses little: what MLflow has not taken in half a second, the workspace has."""
+        sent, pause = 0, KEEP_EVERY
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or (self._noted, self._sent) != self._settled)
+                self._changed.wait_for(lambda: self._over, pause)
+                if self._over:
+                    return
+                now, is_sent, waits = (self._noted, self._sent), not self._ops, self._sent == sent
+                sent = self._sent
+            if is_sent and not self._kept:
+                self._settled = now
+            elif waits or self._kept:
+                began = time.monotonic()
+                is_kept = self._keep()
+                self._settled = now if is_kept else self._settled
+                pause = max(KEEP_EVERY, KEEP_SHARE * (time.monotonic() - began)) if is_kept else LONGEST_PAUSE
+
+    def _keep(self) -> bool:
         if self.workspace is None:
-            return
-        with self._changed:
-            ops = list(self._ops)
-        told = {"uri": self.uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
-        try:
-            self.workspace.write_bytes(json.dumps(told | {"ops": ops}).encode(), SPOOLS, self.name, OPS)
+            return True
+        with self._keeping:
+            with self._changed:
+                ops, is_open = list(self._ops), not self._closed
+            told = {"uri": self.uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
+            try:
+                self.workspace.write_bytes(json.dumps(told | {"ops": ops}).encode(), SPOOLS, self.name, OPS)
+            except Exception as error:  # the store's failure is no reason to stop sending
+                self.say(f"{self.place} can't be written ({brief(error)}): kept in memory alone")
+                return False
             self._kept = bool(ops) or self._kept
-        except Exception as error:  # the store's failure is no reason to stop sending
-            self.say(f"{self.place} can't be written ({brief(error)}): kept in memory alone")
+            return True
 
     @staticmethod
     def say(message: str) -> None:

@@ -4,12 +4,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.hosts import LOSS, Host, Network, network, why_no_loss, why_not
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 
@@ -41,16 +42,9 @@ def hosts(tmp_path: Path) -> Iterator[Network]:
         yield made
 
 
-def until(there: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def counter(hosts: Network) -> Host:
     host = hosts.add([sys.executable, "-S", "-c", COUNTER], os.environ)
-    until(lambda: host.path("/tmp/bound").exists())
+    wait_until(lambda: host.path("/tmp/bound").exists())
     return host
 
 
@@ -62,14 +56,14 @@ def send(host: Host, packets: int) -> None:
 
 
 def received(host: Host) -> int:
-    until(lambda: host.path("/tmp/count").exists())
+    wait_until(lambda: host.path("/tmp/count").exists())
     return int(host.path("/tmp/count").read_text())
 
 
 def test_hosts_share_neither_files_nor_processes_and_end_whole(hosts: Network, tmp_path: Path) -> None:
     script = "echo mine > /tmp/mine; sleep 1000 & echo x > /etc/x || echo refused > /tmp/refused; sleep 1001"
     one, other = (hosts.add(["sh", "-c", script], os.environ) for _ in range(2))
-    until(lambda: all(host.path("/tmp/refused").exists() for host in (one, other)))
+    wait_until(lambda: all(host.path("/tmp/refused").exists() for host in (one, other)))
     one.path("/tmp/mine").write_text("changed")
     assert other.path("/tmp/mine").read_text() == "mine\n" and not Path("/tmp/mine").exists()
     assert not Path("/etc/x").exists()
@@ -77,7 +71,7 @@ def test_hosts_share_neither_files_nor_processes_and_end_whole(hosts: Network, t
     assert sorted(title for title in one.titles() if title.startswith("sleep")) == ["sleep 1000", "sleep 1001"]
     inside = [Path(f"/proc/{pid}") for pid in (one.first, one.process.pid)]
     one.kill()
-    until(lambda: not any(folder.exists() for folder in inside))
+    wait_until(lambda: not any(folder.exists() for folder in inside))
     assert other.alive() and not one.alive()
 
 
@@ -88,7 +82,7 @@ def test_a_cut_wire_carries_nothing(hosts: Network) -> None:
     time.sleep(0.5)
     assert not host.path("/tmp/count").exists()  # it still waits for the first
     host.join()
-    until(lambda: send(host, 1) or time.sleep(1.5) or host.path("/tmp/count").exists())
+    wait_until(lambda: send(host, 1) or time.sleep(1.5) or host.path("/tmp/count").exists())
 
 
 def test_a_lossy_wire_loses_its_share(hosts: Network) -> None:

@@ -23,6 +23,7 @@ from showcases.gest.config import FetchConfig, HttpConfig
 from showcases.gest.images import read_columns, read_photos
 from showcases.schemas import PHOTOS
 from tests.photo_server import PhotoServer, photo, photo_server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -160,10 +161,3 @@ def start_driver(
     command = [sys.executable, "-m", "jobs.fetch_images", "--config", str(path), "--reviews", "unused"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(repository / "platform"), str(repository)))}
     return subprocess.Popen([*command, "--photos", "urls"], cwd=repository, env=environment)
-
-
-def wait_until(done, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert done()

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from jobs.follow import Follower, exit_code, worth_another_try
 from showcases.artifacts import Workspace
 from tests.cut_line import Line
 from tests.docs.shell import commands_of, replaced
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -100,13 +101,6 @@ def test_readme_line_writes_the_artifact(
 
 def send(client: JobSubmissionClient, name: str, command: str) -> str:
     return client.submit_job(entrypoint=command, submission_id=name)
-
-
-def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_cut_line_costs_nothing_of_the_log(head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

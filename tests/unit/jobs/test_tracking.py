@@ -15,13 +15,14 @@ from mlflow import MlflowClient
 
 from jobs import leftovers, resend, tracking
 from jobs.config import PipelineConfig
-from jobs.spool import SPOOLS
+from jobs.spool import OPS, SPOOLS
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ConfigError
 from tests import faulty_proxy as proxies
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.mlflow_server import mlflow_server
+from tests.waiting import wait_until
 from tuning.kinds import GENERATOR_KIND, plan
 from tuning.options import SweepConfig
 from tuning.progress import Progress
@@ -212,17 +213,25 @@ def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyPro
     assert proxy.requests.total() < 20  # many at once, not one by one
 
 
+def kept_losses(config: PipelineConfig) -> list[float]:
+    """What the spools in the workspace have noted."""
+    files = Path(config.root, SPOOLS).glob(f"*/{OPS}")
+    return [op["value"] for file in files for op in json.loads(file.read_text())["ops"]]
+
+
 def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
     config: PipelineConfig, proxy: FaultyProxy, upstream: str, repository: Path
 ) -> None:
     with tracking.step_run("train", config, {}, None) as tracker:
         proxy.spoil(AWAY)
         code = f"""
+            from jobs import spool
             from jobs.tracking import Tracker
+            spool.FIRST_PAUSE = 600.0
             tracker = Tracker({proxy.endpoint!r}, {tracker.run_id!r}, {config.root!r})
             for step in range(5):
                 tracker.log_metrics({{"loss": float(step)}}, step)
-            tracker.spool.drain(60)
+                tracker.spool.drain(60)  # up to the first attempt, which fails, and there is none after it
             print("noted", flush=True)
             input()
         """
@@ -236,6 +245,7 @@ def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
         )
         assert worker.stdout is not None
         assert any(line == "noted\n" for line in worker.stdout)
+        wait_until(lambda: kept_losses(config) == [0.0, 1.0, 2.0, 3.0, 4.0])
         assert leftovers.waiting(Workspace(config.root)) == []  # it is at work on it
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
@@ -243,6 +253,21 @@ def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
     assert leftovers.send_left(Workspace(config.root)) == (1, 0)
     history = MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")
     assert sorted(metric.value for metric in history) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_what_a_hanging_server_has_not_taken_is_kept_meanwhile(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxies, "STALL_SECONDS", 8.0)
+    with tracking.step_run("train", config, {}, None) as tracker:
+        assert tracker.spool.drain(60)
+        proxy.spoil({"stall": 1.0}, limit=1)
+        for step in range(2):
+            tracker.log_metrics({"loss": float(step)}, step)
+            wait_until(lambda step=step: kept_losses(config) == [float(each) for each in range(step + 1)], 7)
+        assert tracker.spool.failure is None  # the first request still waits for its answer
+    assert len(MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")) == 2
+    assert not list(Path(config.root, SPOOLS).iterdir())
 
 
 def test_what_mlflow_refuses_is_said_and_the_rest_arrives(
