@@ -46,8 +46,8 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 	  --train_generator.variants '["img+text", "img", "text"]'
 
 test: check ## checks, then every test but the slow ones (those on Ray share one cluster), with the library's coverage
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not ray" -n 2 --cov --cov-report= --durations=10
-	$(PY) -m pytest -m "ray and not slow" --cov --cov-append --cov-report=term --durations=10
+	$(PY) -m pytest -m "not slow and not ray" -n 2 --cov --cov-report=term --durations=10
+	$(PY) -m pytest -m "ray and not slow" --durations=10
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray

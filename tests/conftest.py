@@ -32,7 +32,7 @@ os.environ.update(
     RAY_metrics_report_interval_ms="1000",  # tests need not wait ten seconds for a metric
 )
 os.environ.pop("AWS_PROFILE", None)
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores as it is
 
 from serve_apps.args import SERVE_ENV  # noqa: E402
 
@@ -109,8 +109,14 @@ def shared_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end."""
+    """What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end.
+
+    Coverage is that of tests/unit: tracing takes a third of the time of what runs under it.
+    """
     items.sort(key=lambda item: item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
+    for item in items:
+        if REPOSITORY / "tests" / "unit" not in item.path.parents:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
