@@ -24,7 +24,7 @@ SPOOLS = "_tracking"  # folder in the workspace
 OPS = "ops.json"
 MAX_OPS = 100_000  # noted and not sent; metrics beyond it are dropped, and counted
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts while MLflow is away
-KEEP_EVERY = 0.5  # seconds between looks at what waits: older than this it is in the workspace
+KEEP_EVERY = 0.5  # seconds between looks at what waits: what was there at the last is kept in the workspace
 KEEP_SHARE = 20  # and at least so many times what it took to keep it
 LIVE: set[str] = set()  # names of the spools of this process
 
@@ -196,15 +196,15 @@ class Spool:
 
     def _keep_what_waits(self) -> None:
         """So that a killed process loses little: what MLflow has not taken in half a second, the workspace has."""
-        sent, pause = 0, KEEP_EVERY
+        pause = KEEP_EVERY
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._over or (self._noted, self._sent) != self._settled)
+                noted = self._noted
                 self._changed.wait_for(lambda: self._over, pause)
                 if self._over:
                     return
-                now, is_sent, waits = (self._noted, self._sent), not self._ops, self._sent == sent
-                sent = self._sent
+                now, is_sent, waits = (self._noted, self._sent), not self._ops, self._sent < noted
             if is_sent and not self._kept:
                 self._settled = now
             elif waits or self._kept:
