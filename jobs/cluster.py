@@ -59,6 +59,12 @@ def runtime_env() -> dict[str, object]:
     return {"env_vars": {"PYTHONPATH": path}}
 
 
+def own_address() -> dict[str, object] | None:
+    """For the workers of a job: its cluster's address, unless the job's own environment names one."""
+    address, config = os.environ.get("RAY_ADDRESS"), os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
+    return {"env_vars": {"RAY_ADDRESS": address}} if address and '"RAY_ADDRESS"' not in config else None
+
+
 @contextlib.contextmanager
 def connected(config: ClusterConfig) -> Iterator[None]:
     """Be connected to Ray inside the block; ends what it started, never another's cluster."""
@@ -68,7 +74,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ  # set by `ray job submit`
     address = config.address or ("auto" if in_job else None)
-    environment = None if in_job else runtime_env()
+    environment = own_address() if in_job else runtime_env() | {"worker_process_setup_hook": "jobs.quiet.name_cluster"}
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it prints every line of a worker twice
     if address is None:
         for name, value in LOCAL_TRAIN_ENV.items():

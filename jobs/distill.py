@@ -15,7 +15,7 @@ import safetensors.numpy
 from jobs.bill import bill
 from jobs.dealing import count_partitions, deal_out, deal_units
 from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_partition, shard_name
-from jobs.shards import Tally, follow, resume_or_clear
+from jobs.shards import Tally, follow
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
 from showcases.distillation.shuffle import Shuffle
@@ -33,8 +33,6 @@ METRICS = "metrics.json"  # of the classifier, written last: where it is, the cl
 
 
 def distill(context: StepContext) -> None:
-    for artifact in STEP.writes:
-        resume_or_clear(context, artifact)
     train(context)
     score_pairs(context)
 
@@ -76,10 +74,9 @@ def score_pairs(context: StepContext) -> None:
     shuffle = Shuffle(workspace, "alignments", count_partitions(workspace))
     shards = {shard_name(number, shuffle.partitions): number for number in range(shuffle.partitions)}
     standing = {path.rpartition("/")[2] for path in workspace.shards("alignments")}
-    if standing - set(shards):  # of a release that cut the work otherwise
-        workspace.clear("alignments")
-        resume_or_clear(context, "alignments")
-        standing = set()
+    for name in standing - set(shards):  # of a release that cut the work otherwise
+        workspace.filesystem.delete_file(workspace.path("alignments", name))
+    standing &= set(shards)
     left = [number for name, number in shards.items() if name not in standing]
     if standing:
         context.say(f"{len(standing)} of {len(shards)} partitions stand, going on from there")

@@ -16,7 +16,7 @@ from jobs.bill import bill, cluster_holds, spoken
 from jobs.dtype import NOTE, Settled, settled
 from jobs.embed_units import Plan, plan_photos, plan_sentences
 from jobs.encoding import bottleneck, encode, sorted_out
-from jobs.shards import Tally, done_ids, follow, resume_or_clear, unit_name
+from jobs.shards import Tally, done_ids, follow, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
 from showcases.clip.config import image_size
@@ -29,8 +29,6 @@ SAMPLE_UNITS, SAMPLE_ROWS = 4, 4  # of photos, and of reviews, that the dtype is
 
 def embed(context: StepContext) -> None:
     """Embed what no shard holds yet, then check that nothing is missing and nothing there twice."""
-    for artifact in STEP.writes:
-        resume_or_clear(context, artifact)
     size = photo_size(context.workspace)
     plans = make_plans(context, size)
     write_orphans(context.workspace, plans[PHOTOS].orphans)

@@ -94,7 +94,7 @@ class _Encoding:
     def __init__(self, dtype: Settled, batch_size: int, device: str, threads: int) -> None:
         from showcases.clip.embed import UnitEncoder  # here: who decodes imports this module too, and needs no encoder
 
-        self.encode = UnitEncoder(dtype.workspace.root, batch_size, device, threads, dtype)
+        self.encode = UnitEncoder(dtype.workspace, batch_size, device, threads, dtype)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"came_to": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}

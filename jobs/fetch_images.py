@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from jobs.bill import bill, spoken
 from jobs.config import PipelineConfig
 from jobs.fetching import drop, fetch, located
-from jobs.shards import Tally, done_ids, follow, resume_or_clear, without
+from jobs.shards import Tally, done_ids, follow, without
 from jobs.step import Step, StepContext, main
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.fetch import STATUSES
@@ -23,7 +23,6 @@ def fetch_images(context: StepContext) -> None:
     config, workspace = context.config, context.workspace
     retried = statuses_to_retry(config.fetch_images.retry)
     source = open_source(config.corpus.photos, config.fetch_images)
-    resume_or_clear(context, "images")
     photos = workspace.read_table("photos", ["photo_id", "url"])
     if retried:
         context.say(f"{drop(workspace, 'status', retried):,} photos are fetched again: {', '.join(retried)}")

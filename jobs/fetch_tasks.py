@@ -17,22 +17,24 @@ class FetchUnit:
     """Fetches a unit of photos and writes its shard.
 
     Args:
-        root: of the workspace.
         schema: of a unit's rows: photo_id, url, and what the source needs besides.
         holders: actor of showcases.gest.images.Holders.
     """
 
-    def __init__(self, root: str, source: Source, config: FetchConfig, schema: pa.Schema, holders: Any) -> None:
-        self.root, self.source, self.config, self.schema, self.holders = root, source, config, schema, holders
+    def __init__(
+        self, workspace: Workspace, source: Source, config: FetchConfig, schema: pa.Schema, holders: Any
+    ) -> None:
+        self.workspace, self.source, self.config = workspace, source, config
+        self.schema, self.holders = schema, holders
 
     def __call__(self, row: dict[str, Any]) -> dict[str, float]:
         wanted = pa.Table.from_pylist(pickle.loads(row["unit"]), schema=self.schema)
         unit = fetch_unit(self.source, wanted, self.config.max_side, self.config.max_pixels)
         table = unit.table(ray.get(self.holders.claim.remote(unit.contents)))
-        Workspace(self.root).write_table(table, "images", row["shard"])
+        self.workspace.write_table(table, "images", row["shard"])
         return unit.count(table)
 
 
-def drop_from(row: dict[str, Any], root: str, column: str, values: list[str]) -> dict[str, int]:
+def drop_from(row: dict[str, Any], workspace: Workspace, column: str, values: list[str]) -> dict[str, int]:
     """Take the rows with one of these values out of a shard."""
-    return {"dropped": drop_rows(Workspace(root), row["shard"], column, values)}
+    return {"dropped": drop_rows(workspace, row["shard"], column, values)}

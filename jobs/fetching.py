@@ -20,15 +20,15 @@ FOREVER = -1  # restarts of the actor, which begins with what the shards say; a 
 
 def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
     """What each unit of these photos came to (see Tally), as its shard is written, in no order."""
-    config, root = context.config.fetch_images, context.workspace.root
+    config, workspace = context.config.fetch_images, context.workspace
     if not photos.num_rows:
         return
     units = [
         {"shard": unit_name(row["photo_id"] for row in piece), "unit": pickle.dumps(list(piece))}
         for piece in cut(photos.to_pylist(), config.unit)
     ]
-    holders = ray.remote(Holders).options(num_cpus=0, max_restarts=FOREVER, max_task_retries=FOREVER).remote(root)
-    task = FetchUnit(root, source, config, photos.schema, holders)
+    holders = ray.remote(Holders).options(num_cpus=0, max_restarts=FOREVER, max_task_retries=FOREVER).remote(workspace)
+    task = FetchUnit(workspace, source, config, photos.schema, holders)
     finished = ray.data.from_items(units, override_num_blocks=len(units)).map(
         task.__call__,
         num_cpus=1,
@@ -54,6 +54,6 @@ def drop(workspace: Workspace, column: str, values: Sequence[str]) -> int:
     shards = [{"shard": path} for path in workspace.shards("images")]
     if not shards:
         return 0
-    given = (workspace.root, column, list(values))
+    given = (workspace, column, list(values))
     dropped = ray.data.from_items(shards).map(drop_from, fn_args=given)  # type: ignore[arg-type] # of a row alone
     return int(sum(row["dropped"] for row in dropped.iter_rows()))

@@ -24,6 +24,7 @@ from jobs.corpus import with_corpus
 from jobs.step import execute, exit_on_error
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
+from showcases.claims import hold
 
 STEPS = tuple(
     module.STEP
@@ -55,12 +56,17 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     config = with_corpus(config)
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}
-    with cluster.connected(config.cluster), pipeline_run(config) as parent:
+    names = [name for step in STEPS for name in step.writes]
+    with (
+        hold(workspace, names, "jobs.pipeline", print) as claim,
+        cluster.connected(config.cluster),
+        pipeline_run(config) as parent,
+    ):
         preflight.check(config)
         for number, step in enumerate(STEPS, start=1):
             print(f"({number}/{len(STEPS)}) ", end="", flush=True)
             started = time.perf_counter()
-            if execute(step, workspace, config, parent):
+            if execute(step, workspace, config, parent, claim):
                 seconds[step.name] = time.perf_counter() - started
     return seconds
 

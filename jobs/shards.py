@@ -15,24 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.step import StepContext
 from showcases.artifacts import Workspace
 from showcases.shard_files import read_shard
 
-UNFINISHED = "_unfinished"  # file in the artifact: fingerprint of the work whose shards lie there
 SECONDS_BETWEEN_LINES = 10.0
-
-
-def resume_or_clear(context: StepContext, artifact: str) -> None:
-    """Keep the shards of the same work that was cut off; clear those of any other."""
-    workspace = context.workspace
-    try:
-        standing = workspace.read_bytes(artifact, UNFINISHED).decode()
-    except FileNotFoundError:
-        standing = None
-    if standing != context.fingerprint:
-        workspace.clear(artifact)
-        workspace.write_bytes(context.fingerprint.encode(), artifact, UNFINISHED)
 
 
 def done_ids(workspace: Workspace, artifact: str, column: str) -> pa.Array:

@@ -1,7 +1,9 @@
 """One step of the flow: what it reads and writes, when it may be skipped, how it is run alone."""
 
+import contextlib
 import datetime
 import hashlib
+import itertools
 import json
 import sys
 import time
@@ -14,8 +16,10 @@ import showcases
 from jobs import cluster, preflight, run_facts, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
+from showcases import builds, claims
 from showcases.artifacts import Manifest, Workspace
-from showcases.errors import ShowcasesError
+from showcases.claims import Claim
+from showcases.errors import ArtifactError, ObjectStoreError, ShowcasesError
 from showcases.store_errors import store_error_in
 
 
@@ -28,6 +32,7 @@ class StepContext:
     tracker: tracking.Tracker
     used: dict[str, Any]  # the sections of the config that the result depends on, plain
     inputs: dict[str, str]  # digest by name of what is read
+    claim: Claim | None = None  # of what it writes
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -36,8 +41,15 @@ class StepContext:
         return fingerprint_of(self.used, self.inputs)
 
     def say(self, message: str) -> None:
-        """Progress, for a person."""
+        """Progress, for a person.
+
+        Raises:
+            ClaimError: another run has taken over; going on would be for nothing.
+        """
         print(f"  {message}", flush=True)
+        if self.claim is not None:
+            with contextlib.suppress(ObjectStoreError):  # checked for good before anything is put in place
+                self.claim.check(tuple(self.claim.epochs)[:1])
 
     def record(
         self,
@@ -62,13 +74,12 @@ class Step:
         run: does the work.
         corpus: it reads files of the corpus.
         inputs: digests of what it reads besides artifacts.
-        resumes: it tells by itself which parts of its artifacts still hold, and keeps those; for any other step they
-            are cleared away when config or inputs have changed, or it was cut off.
-        replaces: its artifacts are in use while it runs, and it puts new ones in their place in one go: they are never
-            cleared, and their manifests stand until the new ones are written.
+        resumes: it finds out what an unfinished build of the same config and inputs holds, and does the rest.
+        replaces: its artifacts are in use while it runs, and it replaces their content itself in one go: they are not
+            built aside.
         manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
             of one does not make it run again.
-        asked: whether the options ask for it to run though its artifacts stand; what lies in them it keeps.
+        asked: whether the options ask for it to run though its artifacts are current; it edits a copy of them.
     """
 
     name: str
@@ -92,42 +103,110 @@ class Step:
         return sections
 
 
-def execute(step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None) -> bool:
-    """Run the step unless its artifacts stand, made from the same inputs and config.
+def execute(
+    step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None, claim: Claim | None = None
+) -> bool:
+    """Run the step unless its artifacts are current: whole, and made from the same inputs and config.
+
+    They are built aside and put in place together at the end; what was there before stays until then.
+
+    Args:
+        claim: that holds them already; by default they are claimed for this step.
 
     Returns:
         Whether it ran.
 
     Raises:
-        ArtifactError: an input is not finished.
+        ArtifactError: an input is not finished, or was replaced meanwhile.
+        ClaimError: another run writes the same artifacts, or has taken over.
     """
-    inputs = {name: workspace.require(name).digest for name in step.reads} | step.inputs(config)
+    for name in (*step.reads, *step.writes):
+        builds.restore(workspace, name)
+    inputs = input_digests(step, workspace, config)
     used = step.used(config)
-    standing = [workspace.manifest(name) for name in step.writes]
-    made = all(manifest and manifest.made_from(used, inputs) for manifest in standing)
-    if made and not config.force and not step.asked(config):
+    is_same = is_made_from(step, workspace, used, inputs)
+    is_current = is_same and is_whole(step, workspace)
+    if is_current and not config.force and not step.asked(config):
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
-    for name, manifest in zip(step.writes, standing, strict=True):
-        if step.replaces:
-            continue
-        if config.force or not step.resumes:
-            workspace.clear(name)
-        elif manifest is not None:
-            workspace.reopen(name)
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
+    if claim is not None:
+        _run(step, workspace, config, parent_run, claim, is_same, used, inputs)
+    else:
+        with claims.hold(
+            workspace, step.writes, f"jobs.{step.name}", lambda said: print(f"  {said}", flush=True)
+        ) as own:
+            _run(step, workspace, config, parent_run, own, is_same, used, inputs)
+    return True
+
+
+def input_digests(step: Step, workspace: Workspace, config: PipelineConfig) -> dict[str, str]:
+    """Digest of each thing that the step reads.
+
+    Raises:
+        ArtifactError: an artifact is not finished, lacks files, or is not of the same run as one written with it.
+    """
+    manifests = [workspace.require(name) for name in step.reads]
+    for manifest in manifests:
+        if wrong := builds.damage(workspace, manifest):
+            raise ArtifactError(f"{wrong}; run jobs.{manifest.step} again")
+    for one, other in itertools.combinations(manifests, 2):
+        if one.step == other.step and one.claim != other.claim:
+            raise ArtifactError(
+                f"{workspace.root}: {one.artifact} and {other.artifact} come from different runs of jobs.{one.step}: "
+                f"one was interrupted at its very end. Run jobs.{one.step} again"
+            )
+    return {manifest.artifact: manifest.digest for manifest in manifests} | step.inputs(config)
+
+
+def is_made_from(step: Step, workspace: Workspace, used: dict[str, Any], inputs: dict[str, str]) -> bool:
+    """Whether the step's artifacts are finished, from one run, and made from this config and these inputs."""
+    manifests = [workspace.manifest(name) for name in step.writes]
+    made = [manifest for manifest in manifests if manifest is not None and manifest.made_from(used, inputs)]
+    return len(made) == len(manifests) and len({manifest.claim for manifest in made}) <= 1
+
+
+def is_whole(step: Step, workspace: Workspace) -> bool:
+    """Whether no file of the step's finished artifacts is missing; prints what is."""
+    if step.replaces:
+        return True
+    wrong = [found for name in step.writes if (found := builds.damage(workspace, workspace.require(name)))]
+    for found in wrong:
+        print(f"[{step.name}] {found}: made again", flush=True)
+    return not wrong
+
+
+def _run(
+    step: Step,
+    workspace: Workspace,
+    config: PipelineConfig,
+    parent_run: str | None,
+    claim: Claim,
+    is_same: bool,
+    used: dict[str, Any],
+    inputs: dict[str, str],
+) -> None:
     started = time.perf_counter()
+    place = workspace.placed({name: workspace.folder(name) for name in step.reads})
+    if not step.replaces:
+        resumes = step.resumes and not config.force
+        place = builds.begin(place, step.writes, fingerprint_of(used, inputs), claim, resumes, resumes and is_same)
     with tracking.step_run(step.name, config, used, parent_run) as tracker:
         tracker.log_inputs(run_facts.datasets(workspace, inputs))
-        context = StepContext(workspace, config, tracker, used, inputs)
+        context = StepContext(place, config, tracker, used, inputs, claim)
         step.run(context)
         seconds = time.perf_counter() - started
-        for name in step.writes:
-            manifest = _manifest(name, step, used, inputs, seconds, context.records.get(name, {}))
-            workspace.finish(manifest)
+        for name in step.reads:
+            if workspace.require(name).digest != inputs[name]:
+                raise ArtifactError(
+                    f"{workspace.root}: {name} was replaced while jobs.{step.name} read it; run it again"
+                )
+        manifests = [
+            _manifest(name, step, used, inputs, seconds, context.records.get(name, {})) for name in step.writes
+        ]
+        for manifest in builds.finish(place, manifests, claim):
             tracker.log_manifest(manifest)
     print(f"[{step.name}] done in {seconds:.1f} s", flush=True)
-    return True
 
 
 def main(step: Step, argv: Sequence[str] | None = None) -> None:

@@ -23,6 +23,7 @@ from jobs.cli import CONFIGS
 from jobs.commands import COMMANDS
 from jobs.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
 from jobs.package import check_size, runtime_env
+from showcases.claims import SUBMISSION
 from showcases.errors import ConfigError, ShowcasesError
 
 ADDRESS = "http://127.0.0.1:8265"
@@ -94,10 +95,11 @@ def submit(client: JobSubmissionClient, options: argparse.Namespace) -> int:
     root = root_of(options.arguments)
     if "://" not in root:
         check_folder(root, alive_nodes(client), options.shared_folder)
+    name = f"showcases-{options.step}-{secrets.token_hex(4)}"
     environment = runtime_env()
+    environment["env_vars"] = {**environment.get("env_vars", {}), SUBMISSION: name}  # a later try replaces an earlier
     print(check_size(environment), file=sys.stderr, flush=True)
     command = entrypoint(options.step, options.arguments)
-    name = f"showcases-{options.step}-{secrets.token_hex(4)}"
     for attempt in range(options.retries + 1):
         job = name if attempt == 0 else f"{name}-{attempt + 1}"
         follower = Follower(client, job, options.patience)

@@ -12,6 +12,7 @@ from typing import Any
 from jobs import flavour, tracking
 from jobs.step import StepContext, fingerprint_of
 from jobs.training import Worker, finished_model, train
+from showcases import builds
 from showcases.artifacts import Place, Workspace, variant_folder
 
 
@@ -75,6 +76,8 @@ def train_model(
     """
     fingerprint = model_fingerprint(context, family, config, variant, seed)
     standing = finished_model(context.workspace, fingerprint, artifact, folder)
+    if standing is None and not context.config.force:
+        standing = reused_model(context.workspace, fingerprint, artifact, folder)
     if standing is not None:
         context.say(f"{artifact}/{folder}: trained before")
         return standing
@@ -86,6 +89,15 @@ def train_model(
         **family.prepare(context, config, variant, seed),
     }
     return train(context, f"{artifact.strip('_')}-{folder}", family.worker, arguments, artifact, (folder,), fingerprint)
+
+
+def reused_model(workspace: Workspace, fingerprint: str, artifact: str, folder: str) -> dict[str, float] | None:
+    """Metrics of the model in the artifact that is being replaced, once its files are in the new build as well."""
+    before = Workspace(workspace.root)
+    metrics = finished_model(before, fingerprint, artifact, folder)
+    if metrics is not None and before.folder(artifact) != workspace.folder(artifact):
+        builds.copy_files(workspace, f"{before.folder(artifact)}/{folder}", f"{workspace.folder(artifact)}/{folder}")
+    return metrics
 
 
 def model_fingerprint(context: StepContext, family: Family, config: Any, variant: str, seed: int) -> str:

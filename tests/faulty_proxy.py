@@ -26,7 +26,7 @@ ANSWERS = {  # kind: status, S3's code, S3's message
     "gone": ("404 Not Found", "NoSuchUpload", "The specified upload does not exist."),
     "region": ("301 Moved Permanently", "PermanentRedirect", "The bucket must be addressed by another endpoint."),
 }
-KINDS = (*ANSWERS, "reset", "lost", "truncated", "stall")
+KINDS = (*ANSWERS, "reset", "lost", "truncated", "stall", "unconditional")
 FLAKY = {
     "500": 0.02,
     "503": 0.02,
@@ -58,7 +58,8 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         rates: probability a request by kind (`"reset": 0.02`) or by method and kind (`"GET truncated": 0.1`, which
             goes before the kind's own). Kinds: those of ANSWERS, which never reach the server; `reset`, of the
             connection, before the server has the request; `lost`, a reset after the server did what was asked, in the
-            middle of its answer; `truncated`, a part of the answer's body, then the end; `stall`, 2 s of silence.
+            middle of its answer; `truncated`, a part of the answer's body, then the end; `stall`, 2 s of silence;
+            `unconditional`, If-Match and If-None-Match are ignored.
         seed: of the dice.
         limit: faults in all, after which nothing more is spoilt.
         target: spoil only requests whose path and query match this pattern.
@@ -170,6 +171,10 @@ class _Connection(socketserver.StreamRequestHandler):
             return True
         if kind == "reset":
             return self._reset()
+        if kind == "unconditional":
+            request = Message(
+                re.sub(rb"\r\nif-(none-)?match:[^\r]*", b"", request.head, flags=re.IGNORECASE), request.body
+            )
         answer = self._forward(request, method)
         if kind == "lost":
             self.wfile.write(answer.head[: len(answer.head) // 2])

@@ -37,13 +37,17 @@ from showcases.store_errors import explained
 
 MANIFEST = "manifest.json"
 Place = tuple[str, ...]  # an artifact, and folders in it
+_FOLDERS: dict[tuple[str, str], str] = {}  # by root and artifact, as the manifest said that this process read last
 
 
 @dataclass(frozen=True)
 class Artifact:
     """One artifact of the flow: its folder's name, the step that writes it, its form.
 
-    `row_group` is the most rows of a Parquet row group, which is read whole by whoever wants some of it.
+    Attributes:
+        row_group: the most rows of a Parquet row group, which is read whole by whoever wants some of it.
+        counted: the count in the manifest that the rows of its Parquet files must amount to; None is not compared.
+        counts_failures: failures have rows, too.
     """
 
     name: str
@@ -51,23 +55,37 @@ class Artifact:
     form: str
     schema: pa.Schema | None = None
     row_group: int | None = None
+    counted: str | None = None
+    counts_failures: bool = False
+
+    @property
+    def is_parquet(self) -> bool:
+        return self.form.startswith("Parquet")
 
 
 FLOW: tuple[Artifact, ...] = (
-    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS, row_group=4096),
-    Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS),
-    Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS),
-    Artifact("images", "fetch_images", "Parquet shards: the JPEG bytes and a status a photo", IMAGES, row_group=256),
+    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS, row_group=4096, counted="reviews"),
+    Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS, counted="photos"),
+    Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS, counted="rejects"),
+    Artifact(
+        "images",
+        "fetch_images",
+        "Parquet shards: the JPEG bytes and a status a photo",
+        IMAGES,
+        row_group=256,
+        counted="ok",
+        counts_failures=True,
+    ),
     Artifact("clip", "train_clip", "open_clip config + safetensors"),
-    Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector"),
-    Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector"),
-    Artifact("embed_failures", "embed", "Parquet: photos that don't decode, and why", EMBED_FAILURES),
-    Artifact("annotations", "annotate", "Parquet: (sentence, photo), votes, label", ANNOTATIONS),
+    Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
+    Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
+    Artifact("embed_failures", "embed", "Parquet: photos that don't decode, and why", EMBED_FAILURES, counted="photos"),
+    Artifact("annotations", "annotate", "Parquet: (sentence, photo), votes, label", ANNOTATIONS, counted="pairs"),
     Artifact("classifier", "distill", "safetensors + config + metrics"),
-    Artifact("alignments", "distill", "Parquet: (sentence, photo), score", ALIGNMENTS),
-    Artifact("gest_s1", "build_gest", "Parquet, one row a review, split by user", GEST_S1),
-    Artifact("gest_s2", "build_gest", "Parquet, one row a review, split by user", GEST_S2),
-    Artifact("gest_ft", "build_gest", "Parquet: texts of users with one review", GEST_FT),
+    Artifact("alignments", "distill", "Parquet: (sentence, photo), score", ALIGNMENTS, counted="pairs"),
+    Artifact("gest_s1", "build_gest", "Parquet, one row a review, split by user", GEST_S1, counted="reviews"),
+    Artifact("gest_s2", "build_gest", "Parquet, one row a review, split by user", GEST_S2, counted="reviews"),
+    Artifact("gest_ft", "build_gest", "Parquet: texts of users with one review", GEST_FT, counted="reviews"),
     Artifact("selector", "train_selector", "a folder a variant: safetensors + config + metrics"),
     Artifact("generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"),
     Artifact("report", "evaluate", "Markdown, CSV, one HTML page with the gallery"),
@@ -80,7 +98,12 @@ ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in FLOW}
 class Manifest:
     """What made an artifact, from what, and what came of it. Without one a folder is unfinished work.
 
-    `inputs` maps each artifact read to the digest of its manifest; `rows` and `failures` count by kind.
+    Attributes:
+        inputs: digest of the manifest of each artifact read.
+        rows, failures: counts by kind.
+        claim: token of the run that wrote it; artifacts that one step writes together have the same.
+        folder: that holds the files, under the workspace root; "" is the artifact's own (see showcases.builds).
+        stored: what the files amount to: files, bytes and, of Parquet, rows.
     """
 
     artifact: str
@@ -93,6 +116,9 @@ class Manifest:
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    claim: str = ""
+    folder: str = ""
+    stored: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True)
@@ -119,6 +145,7 @@ class Workspace:
     """
 
     root: str
+    folders: tuple[tuple[str, str], ...] = ()  # (artifact, folder under the root) of those that are built or pinned
 
     def __post_init__(self) -> None:
         if "://" not in self.root:  # workers have working folders of their own
@@ -132,8 +159,23 @@ class Workspace:
             return object_store.open_root(self.root)
         return fs.LocalFileSystem(), self.root
 
-    def __getstate__(self) -> dict[str, str]:
-        return {"root": self.root}  # filesystems are rebuilt where they are used
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "folders": self.folders}  # filesystems are rebuilt where they are used
+
+    def placed(self, folders: dict[str, str]) -> "Workspace":
+        """The same workspace, where these artifacts lie in these folders under the root."""
+        return Workspace(self.root, tuple((dict(self.folders) | folders).items()))
+
+    def folder(self, artifact: str) -> str:
+        """Folder of an artifact's files under the root: where it is built, else where its manifest says."""
+        for name, folder in self.folders:
+            if name == artifact:
+                return folder
+        if artifact not in ARTIFACTS:
+            return artifact
+        if (self.root, artifact) not in _FOLDERS or self.is_local:
+            self.manifest(artifact)
+        return _FOLDERS.get((self.root, artifact), artifact)
 
     @property
     def filesystem(self) -> fs.FileSystem:
@@ -151,7 +193,12 @@ class Workspace:
         """
         if any(part in ("", ".", "..") or "/" in part or "\\" in part for part in (artifact, *parts)):
             raise ArtifactError(f"{artifact}/{'/'.join(parts)}: not a path inside the workspace")
-        return "/".join((self._located[1], artifact, *parts))
+        folder = artifact if parts == (MANIFEST,) else self.folder(artifact)
+        return "/".join((self._located[1], folder, *parts))
+
+    def path_under_root(self, *parts: str) -> str:
+        """Path of anything under the root, on `filesystem`."""
+        return "/".join((self._located[1], *parts))
 
     def _explained(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
         """The block's failures on S3 become ObjectStoreErrors about this path."""
@@ -164,12 +211,15 @@ class Workspace:
             ArtifactError: what lies there is no manifest.
         """
         try:
-            return object_store.insist(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
+            found = object_store.insist(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
         except FileNotFoundError:
+            _FOLDERS.pop((self.root, artifact), None)
             return None
         except (ValueError, TypeError) as error:
             path, step = self.path(artifact, MANIFEST), ARTIFACTS[artifact].step
             raise ArtifactError(f"{path}: no manifest ({error}); remove it and run jobs.{step} again") from error
+        _FOLDERS[self.root, artifact] = found.folder or artifact
+        return found
 
     def require(self, artifact: str) -> Manifest:
         """The manifest of a finished artifact.
@@ -188,21 +238,6 @@ class Workspace:
     def finish(self, manifest: Manifest) -> None:
         """Declare an artifact finished; the manifest is written last."""
         self.write_bytes(manifest.to_json().encode(), manifest.artifact, MANIFEST)
-
-    def clear(self, artifact: str) -> None:
-        """Remove an artifact, its manifest first, so that a broken removal leaves unfinished work."""
-        for path in (self.path(artifact, MANIFEST), self.path(artifact)):
-            with explained(self.filesystem, path):
-                info = self.filesystem.get_file_info(path)
-                if info.type == fs.FileType.File:
-                    self.filesystem.delete_file(path)
-                elif info.type == fs.FileType.Directory:
-                    self.filesystem.delete_dir(path)
-
-    def reopen(self, artifact: str) -> None:
-        """Remove the manifest alone: what lies there is unfinished work from now on."""
-        with self._explained(artifact, MANIFEST):
-            self.filesystem.delete_file(self.path(artifact, MANIFEST))
 
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
         """Remove all folders of an artifact but these."""
@@ -271,7 +306,7 @@ class Workspace:
         Raises:
             ArtifactError: it is not finished, or has no such column.
         """
-        self.require(artifact)
+        stored = self.require(artifact).stored
         names = None if columns is None else list(columns)
         shards = self.shards(artifact)
         if not shards:
@@ -280,6 +315,13 @@ class Workspace:
             )
         with ThreadPoolExecutor(8) as pool:
             tables = list(pool.map(lambda path: self._read_shard(artifact, path, names), shards))
+        rows = sum(table.num_rows for table in tables)
+        if rows != stored.get("rows", rows):
+            step = ARTIFACTS[artifact].step
+            raise ArtifactError(
+                f"{self.path(artifact)}: {rows:,} rows in {len(tables)} files, its manifest says {stored['rows']:,}; "
+                f"files were added or removed by hand: run jobs.{step} with --force true"
+            )
         return pa.concat_tables(tables, promote_options="default")
 
     def _read_shard(self, artifact: str, path: str, names: list[str] | None) -> pa.Table:

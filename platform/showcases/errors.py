@@ -27,3 +27,7 @@ class ModelError(ShowcasesError):
 
 class StudyError(ShowcasesError):
     """The key, the texts or the answers of a human evaluation are not of their form, or not of one study."""
+
+
+class ClaimError(ShowcasesError):
+    """Another run writes the same artifact, or has taken it over from this one."""

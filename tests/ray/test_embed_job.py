@@ -13,6 +13,7 @@ from showcases.clip import ClipEncoder
 from showcases.errors import ShowcasesError
 from showcases.schemas import embeddings_schema
 from tests.embed_faults import Photos, modified, vectors_and_failures, write_inputs
+from tests.unfinished import unfinish
 
 pytestmark = pytest.mark.ray
 
@@ -111,7 +112,7 @@ def test_what_does_not_belong_there_is_found(done: Workspace) -> None:
         schema=embeddings_schema(16, "other"),
     )
     done.write_table(stray, "image_embeddings", "part-stray.parquet")
-    done.reopen("image_embeddings")
+    unfinish(done, "image_embeddings")
     with pytest.raises(ShowcasesError, match=r"image_embeddings.*--force"):
         execute(embed.STEP, done, config_of(done))
     assert done.manifest("image_embeddings") is None

@@ -22,6 +22,7 @@ from showcases.gest.images import read_photos
 from showcases.photos import PhotoError, take_in
 from showcases.schemas import IMAGES
 from tests.photo_server import photo
+from tests.unfinished import unfinish
 
 pytestmark = pytest.mark.ray
 
@@ -124,9 +125,9 @@ def test_only_rows_that_no_shard_holds_are_fetched(
     execute(fetch_images.STEP, workspace, config)
     expected = sorted(workspace.read_table("images", ["photo_id", "status"]).to_pylist(), key=str)
     shards = workspace.shards("images")
-    workspace.reopen("images")  # as after a crash
     workspace.filesystem.delete_file(shards[0])
     written = {path: Path(path).stat().st_mtime_ns for path in shards[1:]}
+    unfinish(workspace, "images")
     assert execute(fetch_images.STEP, workspace, config)
     assert "photos stand, going on from there" in capsys.readouterr().out
     assert {path: Path(path).stat().st_mtime_ns for path in shards[1:]} == written
@@ -150,7 +151,7 @@ def test_a_duplicate_whose_bytes_are_gone_is_fetched_again(workspace: Workspace,
             if row["photo_id"] == copy["same_as"]:
                 row |= {"status": "expired", "bytes": None, "content_hash": None}
         workspace.write_table(pa.Table.from_pylist(rows, schema=IMAGES), "images", name)
-    workspace.reopen("images")
+    unfinish(workspace, "images")
     assert execute(fetch_images.STEP, workspace, config)
     rows = {row["photo_id"]: row for row in workspace.read_table("images").to_pylist()}
     assert rows[copy["photo_id"]]["bytes"] is not None and rows[copy["same_as"]]["status"] == "expired"

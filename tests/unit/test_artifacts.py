@@ -62,20 +62,6 @@ def test_manifest_comes_back(workspace: Workspace) -> None:
     assert workspace.require("gest_ft").digest == made.digest
 
 
-def test_clear_leaves_nothing_and_touches_nothing_else(workspace: Workspace) -> None:
-    workspace.write_table(texts("a"), "gest_ft")
-    workspace.finish(manifest())
-    workspace.write_bytes(b"kept", "gest_s1", "kept.bin")
-    workspace.clear("gest_ft")
-    assert workspace.manifest("gest_ft") is None
-    assert workspace.shards("gest_ft") == []
-    assert workspace.read_bytes("gest_s1", "kept.bin") == b"kept"
-    workspace.clear("gest_ft")  # nothing there: nothing to do
-    workspace.write_table(texts("b"), "gest_ft")
-    workspace.finish(manifest())
-    assert workspace.read_table("gest_ft")["review_id"].to_pylist() == ["b"]
-
-
 def test_upload_and_download_keep_the_tree(workspace: Workspace, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "inner").mkdir(parents=True)

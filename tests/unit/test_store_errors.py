@@ -19,8 +19,6 @@ CALLS: dict[str, Callable[[Workspace], object]] = {
     "read_bytes": lambda workspace: workspace.read_bytes("gest_ft", "manifest.json"),
     "write_bytes": lambda workspace: workspace.write_bytes(b"x", "gest_ft", "manifest.json"),
     "shards": lambda workspace: workspace.shards("gest_ft"),
-    "clear": lambda workspace: workspace.clear("gest_ft"),
-    "reopen": lambda workspace: workspace.reopen("gest_ft"),
     "keep_only": lambda workspace: workspace.keep_only("gest_ft", ()),
     "download": lambda workspace: workspace.download("gest_ft", Path(tempfile.mkdtemp())),
     "read_table": lambda workspace: workspace.read_table("gest_ft"),
@@ -40,10 +38,11 @@ CALLS: dict[str, Callable[[Workspace], object]] = {
 def test_a_refusal_names_the_object_and_the_cure(
     proxy: FaultyProxy, behind: Workspace, s3_bucket: str, call: str, kind: str, words: str
 ) -> None:
+    path = behind.path("gest_ft")
     proxy.spoil({kind: 1.0})
     with pytest.raises(ObjectStoreError, match=words) as caught:
         CALLS[call](behind)
-    assert str(caught.value).startswith(f"s3://{s3_bucket}/{behind.path('gest_ft').partition('/')[2]}")
+    assert str(caught.value).startswith(f"s3://{s3_bucket}/{path.partition('/')[2]}")
 
 
 def test_only_a_missing_key_is_an_unfinished_artifact(behind: Workspace, proxy: FaultyProxy) -> None:

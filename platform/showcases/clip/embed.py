@@ -40,7 +40,7 @@ class UnitEncoder:
 
     def __init__(
         self,
-        root: str,
+        workspace: Workspace,
         batch_size: int,
         device: str = "cpu",
         threads: int = 0,
@@ -49,7 +49,7 @@ class UnitEncoder:
         started = time.monotonic()
         if threads:
             torch.set_num_threads(threads)
-        self.workspace, self.batch_size = Workspace(root), min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
+        self.workspace, self.batch_size = workspace, min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
         self.encoder = load_encoder(self.workspace, device, "float32" if callable(dtype) else dtype)
         self._choose = dtype if callable(dtype) else None
         self._lanes = torch.get_num_threads() if device == "cpu" else 1

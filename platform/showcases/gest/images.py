@@ -22,10 +22,10 @@ class Holders:
     About 250 bytes of memory a photo. Claims may be repeated: the answer stays.
     """
 
-    def __init__(self, workspace_root: str) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         """Begins with what the shards of `images` that stand say, those with bytes first."""
         self._holder: dict[bytes, str] = {}
-        found = read_columns(Workspace(workspace_root), ["photo_id", "content_hash", "same_as"])
+        found = read_columns(workspace, ["photo_id", "content_hash", "same_as"])
         found = found.filter(pc.is_valid(found["content_hash"]))
         for stored in (True, False):
             part = found.filter(pc.equal(pc.is_null(found["same_as"]), stored))

@@ -60,7 +60,7 @@ def read(workspace: Workspace, artifact: str) -> dict[str, list]:
 
 
 def test_each_photo_ends_as_a_vector_or_a_failure_and_duplicates_share_one(workspace: Workspace) -> None:
-    encoder = UnitEncoder(workspace.root, batch_size=2)
+    encoder = UnitEncoder(workspace, batch_size=2)
     todo = unit(workspace, PHOTOS, [0, 2, 3, 4, 5], p3=["p3", "twin-a", "twin-b"], p2=["p2", "twin-c"])
     came_to = encoder(prepare(todo, workspace, SIZE))
     written = read(workspace, PHOTOS)
@@ -77,12 +77,12 @@ def test_each_photo_ends_as_a_vector_or_a_failure_and_duplicates_share_one(works
 
 
 def test_a_unit_of_broken_photos_writes_no_vectors(workspace: Workspace) -> None:
-    UnitEncoder(workspace.root, 2)(prepare(unit(workspace, PHOTOS, [2, 4]), workspace, SIZE))
+    UnitEncoder(workspace, 2)(prepare(unit(workspace, PHOTOS, [2, 4]), workspace, SIZE))
     assert workspace.shards(PHOTOS) == [] and read(workspace, FAILURES)["id"] == ["p2", "p4"]
 
 
 def test_sentences_are_numbered_within_their_review(workspace: Workspace) -> None:
-    encoder = UnitEncoder(workspace.root, batch_size=2)
+    encoder = UnitEncoder(workspace, batch_size=2)
     encoder(prepare(unit(workspace, SENTENCES, [0, 1, 2, 3]), workspace, SIZE))
     written = read(workspace, SENTENCES)
     assert written["id"] == ["r0:0", "r0:1", "r3:0"]
@@ -94,7 +94,7 @@ def test_sentences_are_numbered_within_their_review(workspace: Workspace) -> Non
 def test_threads_change_no_vector_and_no_order(workspace: Workspace, device: str, threads: int) -> None:
     torch_threads = torch.get_num_threads()
     try:
-        encoder = UnitEncoder(workspace.root, 1, device, threads)
+        encoder = UnitEncoder(workspace, 1, device, threads)
         encoder(prepare(unit(workspace, PHOTOS, [0, 3, 5]), workspace, SIZE))
     finally:
         torch.set_num_threads(torch_threads)
@@ -112,7 +112,7 @@ def test_the_dtype_is_chosen_once_from_the_first_unit(workspace: Workspace) -> N
         asked.append(prepared)
         return "bfloat16"
 
-    encoder = UnitEncoder(workspace.root, 2, dtype=choose)
+    encoder = UnitEncoder(workspace, 2, dtype=choose)
     encoder(first)
     encoder(second)
     assert asked == [first] and encoder.encoder.dtype == "bfloat16"

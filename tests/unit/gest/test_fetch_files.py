@@ -196,7 +196,7 @@ def test_photos_are_read_by_any_of_the_ids_of_their_bytes(workspace: Workspace) 
 
 def test_the_first_photo_of_a_content_holds_it_however_often_it_is_asked(workspace: Workspace) -> None:
     key = {name: hashlib.sha256(name.encode()).digest()[:16] for name in "AXY"}
-    holders = Holders(workspace.root)
+    holders = Holders(workspace)
     claims = [(key["A"], "z"), (key["X"], "x1"), (key["X"], "x2"), (key["Y"], "y")]
     assert holders.claim(claims) == ["a", "x1", "x1", "y"] == holders.claim(claims)
 
@@ -204,7 +204,7 @@ def test_the_first_photo_of_a_content_holds_it_however_often_it_is_asked(workspa
 def test_a_holder_that_was_noted_but_never_stored_is_still_the_holder(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.write_table(pa.Table.from_pylist([image("b", content="A", same_as="a")], schema=IMAGES), "images")
-    assert Holders(workspace.root).claim([(hashlib.sha256(b"A").digest()[:16], "a")]) == ["a"]
+    assert Holders(workspace).claim([(hashlib.sha256(b"A").digest()[:16], "a")]) == ["a"]
 
 
 def test_bytes_are_stored_once_in_a_unit() -> None:

@@ -1,0 +1,17 @@
+"""An artifact as a run leaves it that was killed before its end: an unfinished build, and nothing in its place."""
+
+from pathlib import Path
+
+from jobs.step import fingerprint_of
+from showcases.artifacts import MANIFEST, Workspace
+from showcases.builds import BUILDS
+
+
+def unfinish(workspace: Workspace, *artifacts: str) -> None:
+    """Make finished artifacts of a local workspace unfinished builds of the same config and inputs."""
+    for artifact in artifacts:
+        manifest = workspace.require(artifact)
+        build = Path(workspace.root, BUILDS, artifact, f"{fingerprint_of(manifest.config, manifest.inputs)}-killed")
+        build.parent.mkdir(parents=True, exist_ok=True)
+        Path(workspace.root, artifact).rename(build)
+        (build / MANIFEST).unlink()
