@@ -1,6 +1,10 @@
 """The corpus files: those given, or the generated mini corpus, written out on first use."""
 
+import contextlib
 import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +25,26 @@ def with_corpus(config: PipelineConfig) -> PipelineConfig:
     marker = folder / "config.txt"
     if not marker.is_file() or marker.read_text() != repr(config.mini):
         print(f"[mini] writing the generated corpus to {folder}", flush=True)
-        summary = mini.write_mini(folder, config.mini, progress=lambda text: print(f"  {text}", flush=True))
+        with written_aside(folder) as aside:
+            summary = mini.write_mini(aside, config.mini, progress=lambda text: print(f"  {text}", flush=True))
+            (aside / marker.name).write_text(repr(config.mini))
         print(summary.as_table(), flush=True)
-        marker.write_text(repr(config.mini))
     reviews, photos, labels = (str(folder / name) for name in MINI_FILES)
     return replace(config, corpus=CorpusConfig(reviews=reviews, photos=photos, labels=labels))
+
+
+@contextlib.contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well; of two writers the first one's stays."""
+    aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield aside
+        if folder.exists() and not (folder / "config.txt").is_file():
+            shutil.rmtree(folder)  # half written, by a release that wrote in place
+        with contextlib.suppress(OSError):  # another process was faster: the same config writes the same files
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def mini_folder(config: PipelineConfig) -> Path:

@@ -29,6 +29,7 @@ from jobs.study_texts import Read, read_all
 from jobs.tracking import pipeline_run, step_run
 from jobs.training import METRICS_FILE
 from showcases.artifacts import Place, Workspace, variant_folder
+from showcases.claims import hold
 from showcases.embeddings import EmbeddingShards
 from showcases.evaluation import results, study_tables
 from showcases.evaluation.config import EvaluateConfig
@@ -63,10 +64,16 @@ def reproduce(config: PipelineConfig) -> list[Table]:
     """
     config = with_corpus(config)
     workspace = Workspace(config.root)
-    with cluster.connected(config.cluster), pipeline_run(config) as parent:
+    steps = STEPS[: STEPS.index(build_gest.STEP) + 1]
+    names = [FOLDER, *(name for step in steps for name in step.writes)]
+    with (
+        hold(workspace, names, "jobs.reproduce", print) as claim,
+        cluster.connected(config.cluster),
+        pipeline_run(config) as parent,
+    ):
         preflight.check(config)
-        for step in STEPS[: STEPS.index(build_gest.STEP) + 1]:
-            execute(step, workspace, config, parent)
+        for step in steps:
+            execute(step, workspace, config, parent, claim)
         with step_run("reproduce", config, {"reproduce": asdict(config.reproduce)}, parent) as tracker:
             study = Study(workspace, config, tracker)
             gallery: list[Showcase] = []

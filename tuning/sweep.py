@@ -20,7 +20,9 @@ from jobs.step import StepContext, exit_on_error, fingerprint_of
 from jobs.tracking import Tracker
 from jobs.training import RUNS, trainings_at_once
 from jobs.variants import register
-from showcases.artifacts import Workspace
+from showcases import claims
+from showcases.artifacts import Place, Workspace
+from showcases.builds import copy_files
 from showcases.errors import ConfigError
 from tuning.kinds import Kind, Plan, plan
 from tuning.options import SweepConfig, parse
@@ -57,17 +59,19 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     workspace = Workspace(config.root)
     texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
     inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
-    before = _before(settled, workspace, inputs)
-    with cluster.connected(config.cluster):
-        preflight.check(config)
-        concurrent = options.max_concurrent or _at_once(settled)
-        with sweep_run(config, settled.title, asdict(options), before) as tracker:
-            outcomes = _finished(settled, workspace)
-            if outcomes is None:
-                run = before or tracker.run_id  # the same in all that go on with it: its trials' runs are named by it
-                _begin(settled, workspace, inputs, run)
-                outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
-            _publish(settled, workspace, inputs, tracker, outcomes)
+    with claims.hold(workspace, [f"sweep-{settled.place[-1]}"], f"{settled.title} {options.name}", print):
+        before = _before(settled, workspace, inputs)
+        with cluster.connected(config.cluster):
+            preflight.check(config)
+            concurrent = options.max_concurrent or _at_once(settled)
+            with sweep_run(config, settled.title, asdict(options), before) as tracker:
+                outcomes = _finished(settled, workspace)
+                if outcomes is None:
+                    run = before or tracker.run_id  # the same in all that resume it: its trials' runs are named by it
+                    _begin(settled, workspace, inputs, run)
+                    outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
+                _publish(settled, workspace, inputs, tracker, outcomes)
+                _remove(workspace, _replaced(settled))
     return outcomes
 
 
@@ -97,7 +101,11 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
         return None
     where = f"{workspace.path(*settled.place)}: a sweep of this name stands"
     if settled.config.force:
-        workspace.filesystem.delete_dir(workspace.path(*settled.place))
+        aside = "/".join(_replaced(settled))
+        if _finished(settled, workspace) is not None:  # what was interrupted is no result to keep
+            copy_files(workspace, "/".join(settled.place), aside)
+        _remove(workspace, settled.place)
+        print(f"[{settled.title}] the results before are in {aside} until this sweep has its own", flush=True)
         return None
     if not settled.sweep.resume:
         raise ConfigError(f"{where}: go on with it by --resume true, give another --name, or clear it by --force true")
@@ -108,6 +116,17 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
             f"{where}, from other {', '.join(other)}: give the options it was begun with, or a new --name"
         )
     return str(standing["run"])
+
+
+def _replaced(settled: Plan) -> Place:
+    """Where the results lie that a sweep with --force replaces, until it has its own."""
+    return (*settled.place[:-1], f"{settled.place[-1]}.replaced")
+
+
+def _remove(workspace: Workspace, place: Place) -> None:
+    path = workspace.path(*place)
+    if workspace.filesystem.get_file_info(path).type == pafs.FileType.Directory:
+        workspace.filesystem.delete_dir(path)
 
 
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
