@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test docs test-docs faults nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test docs test-docs faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -50,7 +50,10 @@ test: check ## checks, then every test but the slow ones (those on Ray share one
 	$(PY) -m pytest -m "ray and not slow" --durations=10
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
-	$(PY) -m pytest -m slow -s tests/ray
+	$(PY) -m pytest -m slow -s tests/ray --ignore tests/ray/test_soak.py
+
+soak: $(READY) ## slow: two pipelines at once on one workspace and a kill, ten rounds in a folder and ten on a failing S3
+	$(PY) -m pytest -m slow -s tests/ray/test_soak.py
 
 tracking: $(READY) ## slow: MLflow on PostgreSQL and S3, killed in the middle of a run, and serving the models itself
 	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/test_tracking.py tests/unit/jobs/test_tracking_servers.py

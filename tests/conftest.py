@@ -134,7 +134,7 @@ def ray_cluster() -> Iterator[str]:
         num_cpus=4,
         object_store_memory=500 * 2**20,
         include_dashboard=False,
-        runtime_env=runtime_env(),
+        runtime_env=runtime_env() | {"worker_process_setup_hook": "jobs.quiet.name_cluster"},
         logging_level="warning",
         _temp_dir=folder,
     )

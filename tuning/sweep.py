@@ -59,7 +59,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     workspace = Workspace(config.root)
     texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
     inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
-    with claims.hold(workspace, [f"sweep-{settled.place[-1]}"], f"{settled.title} {options.name}", print):
+    with claims.hold(workspace, ["-".join(settled.place)], f"{settled.title} {options.name}", print):
         before = _before(settled, workspace, inputs)
         with cluster.connected(config.cluster):
             preflight.check(config)
