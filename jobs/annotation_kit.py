@@ -35,7 +35,6 @@ def export(argv: Sequence[str]) -> None:
     own.add_argument("--count", type=int, help="reviews to sample, by --seed (default: annotate.reviews)")
     own.add_argument(
         "--disagreements",
-        type=Path,
         nargs="+",
         metavar="EXPORT.json",
         help="instead of a sample, the pairs on which annotators of these earlier exports disagreed",
@@ -51,7 +50,7 @@ def export(argv: Sequence[str]) -> None:
         print(write_export(config, given.out.resolve(), given.disagreements, given.photos_at))
 
 
-def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[Path] | None, photos_at: str) -> str:
+def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[str] | None, photos_at: str) -> str:
     """Write tasks.json, labelling_config.xml and photos/; what to do with them."""
     workspace = Workspace(config.root)
     found = usable(workspace)
@@ -70,7 +69,7 @@ def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[Path
     return SERVED.format(tasks=len(tasks), reviews=len(reviews), photos=len(photos), out=out)
 
 
-def disputed(found: Pairable, exports: Sequence[Path]) -> tuple[list[ReviewPairs], set[Pair]]:
+def disputed(found: Pairable, exports: Sequence[str]) -> tuple[list[ReviewPairs], set[Pair]]:
     """The reviews and the pairs of this corpus on which votes differ.
 
     Raises:

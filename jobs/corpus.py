@@ -1,12 +1,14 @@
 """The corpus files: those given, or the generated mini corpus, written out on first use."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from jobs.config import CorpusConfig, PipelineConfig
-from showcases.errors import ConfigError, CorpusError
+from showcases.errors import ConfigError
 from showcases.gest import mini
+from showcases.gest.opening import file_digest, find_files
 
 MINI_FILES = ("image_review_all.json", "photos", "labels.json")
 
@@ -34,13 +36,27 @@ def mini_folder(config: PipelineConfig) -> Path:
     return (Path("corpus") if "://" in config.root else Path(config.root) / "corpus").resolve() / name
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
+def review_files(config: PipelineConfig) -> list[str]:
+    """The files of reviews, patterns resolved.
 
     Raises:
-        CorpusError: there is no such file.
+        ConfigError: none is given.
+        CorpusError: one is missing.
     """
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if not config.corpus.reviews:
+        raise ConfigError("no file of reviews; name one with --reviews")
+    return find_files(config.corpus.reviews)
+
+
+def label_files(config: PipelineConfig) -> list[str]:
+    """Label Studio's exports, oldest first, patterns resolved; none where people labelled nothing."""
+    return find_files(config.corpus.labels) if config.corpus.labels else []
+
+
+def digests(noun: str, files: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each file, by `NOUN file`, `NOUN file 1`, ...: other files, or another order, are another input.
+
+    Raises:
+        CorpusError: a file is missing or can't be read.
+    """
+    return {f"{noun} file {n}" if n else f"{noun} file": file_digest(name) for n, name in enumerate(files)}

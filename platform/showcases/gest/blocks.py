@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from showcases.gest.config import IngestConfig
 from showcases.gest.digests import digest_ids
 from showcases.gest.lines import RAW_BYTES, Block
+from showcases.gest.opening import BOM
 from showcases.gest.records import Record, parse_line
 from showcases.gest.rejects import Reason, Reject, RowError, rejects_table
 from showcases.gest.sentences import english_part, split_sentences
@@ -30,6 +31,7 @@ class BlockIndex:
     Attributes:
         lines, blank: counted.
         rejected: lines that are no review, by reason.
+        first: the first of them, by reason.
         rules: (n,) one of PASSES, EMPTY, SHORT, MANY_PHOTOS, of each review.
         reviews: (n,) digests of the review ids.
         users: (p,) keys of the users of the p reviews that pass.
@@ -40,6 +42,7 @@ class BlockIndex:
     lines: int
     blank: int
     rejected: Counter[Reason]
+    first: dict[Reason, Reject]
     rules: np.ndarray
     reviews: np.ndarray
     users: np.ndarray
@@ -95,6 +98,7 @@ def parse_block(block: Block, config: IngestConfig, seed: int) -> tuple[BlockInd
         lines=checked.lines,
         blank=checked.blank,
         rejected=Counter(reject.reason for reject in checked.rejects),
+        first={reject.reason: reject for reject in reversed(checked.rejects)},
         rules=rules,
         reviews=digest_ids(record.review_id for record in checked.records),
         users=user_keys((record.user_id for record in passing), seed),
@@ -113,15 +117,14 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
         try:
             if length > config.max_line_kb * 1024:
                 raise RowError(Reason.LINE_TOO_LONG, f"{length} bytes; at most {config.max_line_kb} KiB are read")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+            line = line.removeprefix(BOM)  # files with the mark were joined
             if not line.strip():
                 result.blank += 1
                 continue
             result.records.append(parse_line(line))
             result.places.append((number, offset))
         except RowError as error:
-            result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES]))
+            result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES], block.file))
     return result
 
 
@@ -155,12 +158,8 @@ def _table(records: list[Record]) -> pa.Table:
     return pa.table(columns)
 
 
-def settle(block: Block, rows: BlockRows, decision: Decision, file: str) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """What a block adds to the tables: (reviews, photos, rejects); the splits of the reviews are null still.
-
-    Args:
-        file: name that the rejects carry.
-    """
+def settle(block: Block, rows: BlockRows, decision: Decision) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """What a block adds to the tables: (reviews, photos, rejects); the splits of the reviews are null still."""
     table, kept = rows.table, decision.reviews
     owner = np.repeat(np.arange(table.num_rows), pc.list_value_length(table["photo_ids"]).to_numpy())
     owner, mask = owner[decision.photos], pa.array(decision.photos)
@@ -176,7 +175,7 @@ def settle(block: Block, rows: BlockRows, decision: Decision, file: str) -> tupl
     return (
         reviews.select(REVIEWS.names).cast(REVIEWS),
         photos.select(PHOTOS.names).cast(PHOTOS),
-        rejects_table(file, rejects),
+        rejects_table(rejects),
     )
 
 
@@ -187,5 +186,5 @@ def _duplicates(block: Block, rows: BlockRows, decision: Decision) -> list[Rejec
         start = offset - block.offset
         end = block.data.find(b"\n", start)
         raw = block.data[start : end if end >= 0 else None][:RAW_BYTES]
-        found.append(Reject(line, offset, Reason.DUPLICATE_REVIEW, detail, raw))
+        found.append(Reject(line, offset, Reason.DUPLICATE_REVIEW, detail, raw, block.file))
     return found

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ Tables = dict[str, pa.Table]  # by artifact
 
 @dataclass
 class S2Import:
-    """Reads the file twice: its rows, then the past reviews that are no rows themselves.
+    """Reads the files twice: its rows, then the past reviews that are no rows themselves.
 
     Attributes:
         rows: by split.
@@ -32,7 +31,7 @@ class S2Import:
         rejects: rows that could not be used, and second copies.
     """
 
-    path: Path
+    files: Sequence[str]  # from `find_files`
     rows: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
@@ -44,11 +43,11 @@ class S2Import:
         """Shards of `gest_s2`, `reviews` and `photos`; first the rows', then those of past reviews alone.
 
         Raises:
-            CorpusError: the file is not there or not of this form.
+            CorpusError: a file is not there or not of this form.
         """
-        for rows in _batches(read_filtered(self.path, self.rejects.append)):
+        for rows in _batches(read_filtered(self.files, self.rejects.append)):
             yield self._of_rows(self._unseen(rows))
-        for rows in _batches(read_filtered(self.path, reject=lambda _: None)):
+        for rows in _batches(read_filtered(self.files, reject=lambda _: None)):
             yield {"reviews": self._of_history(rows)}
 
     def figures(self) -> dict[str, int]:
@@ -62,7 +61,7 @@ class S2Import:
         fresh = self.reviews.add(digest_ids(row.record.review_id for row in rows))
         detail = "a row of this user and business came before"
         self.rejects += [
-            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES])
+            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES], row.file)
             for row, new in zip(rows, fresh, strict=True)
             if not new
         ]

@@ -56,7 +56,7 @@ def parse_record(raw: Any) -> Record:
         RowError: with the reason why it is no review.
     """
     if not isinstance(raw, dict):
-        raise RowError(Reason.NOT_AN_OBJECT, f"found {_kind(raw)}")
+        raise RowError(Reason.NOT_AN_OBJECT, f"found {kind_of(raw)}")
     missing = [name for name in ("user_id", "business_id", "review_text", "pics") if name not in raw]
     if missing:
         raise RowError(Reason.MISSING_FIELD, ", ".join(missing))
@@ -79,7 +79,7 @@ def checked_text(value: Any, field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise RowError(Reason.WRONG_TYPE, f"{field} is {_kind(value)}, not text")
+        raise RowError(Reason.WRONG_TYPE, f"{field} is {kind_of(value)}, not text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -100,16 +100,16 @@ def _identifier(value: Any, field: str) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise RowError(Reason.WRONG_TYPE, f"{field} is {_kind(value)}, not text")
+    raise RowError(Reason.WRONG_TYPE, f"{field} is {kind_of(value)}, not text")
 
 
 def _rating(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowError(Reason.WRONG_TYPE, f"rating is {_kind(value)}, not a number")
+        raise RowError(Reason.WRONG_TYPE, f"rating is {kind_of(value)}, not a number")
     if not 1 <= value <= 5:  # also of NaN
-        raise RowError(Reason.BAD_RATING, f"found {value if abs(value) < 1e9 else _kind(value) + ' of 1e9 or more'}")
+        raise RowError(Reason.BAD_RATING, f"found {value if abs(value) < 1e9 else kind_of(value) + ' of 1e9 or more'}")
     return float(value)
 
 
@@ -117,7 +117,7 @@ def _pics(raw: Any) -> tuple[tuple[str, str | None], ...]:
     if raw is None:
         return ()
     if not isinstance(raw, list):
-        raise RowError(Reason.WRONG_TYPE, f"pics is {_kind(raw)}, not a list")
+        raise RowError(Reason.WRONG_TYPE, f"pics is {kind_of(raw)}, not a list")
     pics: dict[str, str | None] = {}
     for number, pic in enumerate(raw):
         name, url = _pic(pic, f"pics[{number}]")
@@ -139,6 +139,7 @@ def _pic(pic: Any, field: str) -> tuple[str, str | None]:
     return name, checked_text(url, f"{field}.url") or None
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -42,6 +42,7 @@ class Reject:
         line: its number, from 1 (in `filter_all_t.json`: the number of the row).
         offset: bytes before it.
         raw: the line as written, or its beginning.
+        file: its name, as messages show it.
     """
 
     line: int
@@ -49,13 +50,14 @@ class Reject:
     reason: Reason
     detail: str
     raw: bytes
+    file: str
 
 
-def rejects_table(file: str, rejects: Iterable[Reject]) -> pa.Table:
+def rejects_table(rejects: Iterable[Reject]) -> pa.Table:
     """The rejects as a table of schema REJECTS."""
     rows = [
         {
-            "file": file,
+            "file": reject.file,
             "line": reject.line,
             "offset": reject.offset,
             "reason": str(reject.reason),

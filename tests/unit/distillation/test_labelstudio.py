@@ -65,7 +65,7 @@ def test_a_task_survives_the_round_trip(tmp_path: Path) -> None:
         ([exported(photo=None)], "names the photo"),
         ([exported(annotations=[answer(1, "maybe")])], "maybe"),
         ([exported(), exported(annotations=[{"id": 1}])], "task 1, annotation 0"),
-        ([exported() | {"annotations": None}], "no list"),
+        ([exported() | {"annotations": None}], "null, not a list"),
     ],
 )
 def test_a_malformed_export_is_refused_with_the_place(tmp_path: Path, content, message: str) -> None:

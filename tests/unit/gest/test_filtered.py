@@ -34,11 +34,11 @@ def write(folder: Path, document: object, **options: object) -> Path:
 
 def read(path: Path) -> tuple[list[FilteredRow], list[Reject]]:
     rejects: list[Reject] = []
-    return list(read_filtered(path, rejects.append)), rejects
+    return list(read_filtered([str(path)], rejects.append)), rejects
 
 
 def load(path: Path) -> tuple[S2Import, dict[str, pa.Table]]:
-    source, parts = S2Import(path), {}
+    source, parts = S2Import([str(path)]), {}
     for tables in source.tables():
         for name, table in tables.items():
             parts.setdefault(name, []).append(table)

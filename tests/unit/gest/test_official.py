@@ -239,8 +239,10 @@ def test_the_generated_corpus_loses_what_was_planted_and_nothing_else(tmp_path: 
 def test_no_file_and_no_review_say_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such file"):
         read_raw(tmp_path / "absent.json", IngestConfig(), 0)
-    with pytest.raises(CorpusError, match=r"business_id, user_id, rating, review_text, pics; .*jobs\.import_s2"):
+    with pytest.raises(CorpusError, match=r"this is GEST-s2 .*jobs\.import_s2"):
         read(tmp_path, {"train": [], "val": [], "test": []})
+    with pytest.raises(CorpusError, match=r"fewer than 5 words 1\); expected .* business_id, user_id, rating, .* pics"):
+        read(tmp_path, row(review_text="Too short"))
 
 
 def test_users_are_split_8_1_1_and_stay_where_they_are() -> None:
