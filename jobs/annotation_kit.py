@@ -14,6 +14,7 @@ from showcases.distillation.labelstudio import read_exports
 from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, LOCAL_PHOTOS, make_tasks, write_json
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.images import read_photos
+from showcases.ids import review_of
 
 SERVED = """\
 {tasks} tasks of {reviews} reviews and {photos} photos in {out}
@@ -80,7 +81,7 @@ def disputed(found: Pairable, exports: Sequence[str]) -> tuple[list[ReviewPairs]
     wanted = {(dispute.sentence_id, dispute.pair.photo_id) for dispute in from_votes(labelled, known, seed=0).disputes}
     if not wanted:
         raise CorpusError(f"annotators agree on all {len(labelled)} labelled pairs of this corpus; nothing to export")
-    about = {sentence_id.rpartition(":")[0] for sentence_id, _ in wanted}
+    about = {review_of(sentence) for sentence, _ in wanted}
     return [review for review in known if review.review_id in about], wanted
 
 

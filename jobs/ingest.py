@@ -174,7 +174,8 @@ def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
         **bill(progress.tally(ledger), context.config.cluster),
     }
     context.record("reviews", {"reviews": ledger.kept, "users": ledger.users}, ledger.counts, figures)
-    context.record("photos", {"photos": ledger.photos})
+    photos = {reason: count for reason, count in ledger.photo_counts.items() if count}
+    context.record("photos", {"photos": ledger.photos}, photos)
     context.record("rejects", {"rejects": sum(rejected.values()), **rejected})
 
 

@@ -19,6 +19,7 @@ from showcases.gest.records import Record, parse_line
 from showcases.gest.rejects import Reason, Reject, RowError, rejects_table
 from showcases.gest.sentences import english_part, split_sentences
 from showcases.gest.splits import user_keys
+from showcases.gest.word_count import count_words
 from showcases.schemas import PHOTOS, REVIEWS
 
 PASSES, EMPTY, SHORT, MANY_PHOTOS = range(4)  # what the paper's rules say of a row
@@ -37,6 +38,7 @@ class BlockIndex:
         users: (p,) keys of the users of the p reviews that pass.
         photo_counts: (p,) photos of each.
         photos: (sum of photo_counts,) digests of the photo ids.
+        bad_photos: entries of `pics` that can't be used, of all reviews.
     """
 
     lines: int
@@ -48,6 +50,7 @@ class BlockIndex:
     users: np.ndarray
     photo_counts: np.ndarray
     photos: np.ndarray
+    bad_photos: int
 
 
 @dataclass
@@ -57,7 +60,7 @@ class BlockRows:
     Attributes:
         table: (p) rows: REVIEWS without the split, and `urls` beside `photo_ids`.
         places: (n, 2) int64, line number and byte offset of each review.
-        rejects: lines that are no review.
+        rejects: lines that are no review, and those with photos that can't be used.
     """
 
     table: pa.Table
@@ -85,6 +88,7 @@ class _Checked:
     records: list[Record] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    bad_photos: list[Reject] = field(default_factory=list)
     lines: int = 0
     blank: int = 0
 
@@ -104,9 +108,10 @@ def parse_block(block: Block, config: IngestConfig, seed: int) -> tuple[BlockInd
         users=user_keys((record.user_id for record in passing), seed),
         photo_counts=np.array([len(record.pics) for record in passing], np.int64),
         photos=digest_ids(name for record in passing for name, _ in record.pics),
+        bad_photos=sum(len(record.bad_pics) for record in checked.records),
     )
     places = np.array(checked.places, np.int64).reshape(-1, 2)
-    return index, BlockRows(_table(passing), places, checked.rejects)
+    return index, BlockRows(_table(passing), places, checked.rejects + checked.bad_photos)
 
 
 def _check(block: Block, config: IngestConfig) -> _Checked:
@@ -121,15 +126,27 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
             if not line.strip():
                 result.blank += 1
                 continue
-            result.records.append(parse_line(line))
+            record = parse_line(line)
+            result.records.append(record)
             result.places.append((number, offset))
+            if record.bad_pics:
+                detail = bad_photos(record)
+                result.bad_photos.append(
+                    Reject(number, offset, Reason.UNUSABLE_PHOTO, detail, line[:RAW_BYTES], block.file)
+                )
         except RowError as error:
             result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES], block.file))
     return result
 
 
+def bad_photos(record: Record) -> str:
+    """Which of a review's photos can't be used, and why the first one can't."""
+    bad, all_ = len(record.bad_pics), len(record.bad_pics) + len(record.pics)
+    return record.bad_pics[0] if bad == 1 else f"{bad} of {all_}, the first: {record.bad_pics[0]}"
+
+
 def _rule(record: Record, config: IngestConfig) -> int:
-    if len(english_part(record.text).split()) < config.min_words:
+    if count_words(english_part(record.text)) < config.min_words:
         return SHORT if record.text.strip() else EMPTY
     return MANY_PHOTOS if len(record.pics) > config.max_photos else PASSES
 

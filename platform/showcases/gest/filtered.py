@@ -14,9 +14,10 @@ from typing import Any
 from showcases.errors import CorpusError
 from showcases.gest.lines import RAW_BYTES
 from showcases.gest.opening import InputFile, open_input
-from showcases.gest.records import MAX_ID_LENGTH, Record, checked_text, parse_record
+from showcases.gest.records import Record, checked_text, kind_of, parse_record
 from showcases.gest.rejects import Reason, Reject, RowError
 from showcases.gest.splits import SPLITS
+from showcases.ids import MAX_ID_LENGTH
 
 CHUNK = 1 << 20  # bytes read at a time
 MAX_ROW = 4 << 20  # characters; a longer row means that the file is broken
@@ -31,6 +32,7 @@ class FilteredRow:
         file, number, offset: where the row is: its file's name, its number in it from 1, bytes before it.
         record: its text is the explanation.
         history: (review id, text) of the user's other reviews, as published.
+        bad_history: why each of the other entries of `history_reviews` can't be used.
         raw: as written.
     """
 
@@ -40,6 +42,7 @@ class FilteredRow:
     split: str
     record: Record
     history: tuple[tuple[str, str], ...]
+    bad_history: tuple[str, ...]
     raw: bytes
 
 
@@ -58,23 +61,35 @@ def read_filtered(files: Sequence[str], reject: Callable[[Reject], None]) -> Ite
             for number, (split, offset, raw, value) in enumerate(_rows(_Reader(opened)), start=1):
                 try:
                     record = parse_record(value)
-                    history = _history(value.get("history_reviews"))
+                    history, bad = _history(value.get("history_reviews"))
                 except RowError as error:
                     reject(Reject(number, offset, error.reason, error.detail, raw[:RAW_BYTES], opened.name))
                 else:
-                    yield FilteredRow(opened.name, number, offset, split, record, history, raw)
+                    yield FilteredRow(opened.name, number, offset, split, record, history, bad, raw)
 
 
-def _history(raw: Any) -> tuple[tuple[str, str], ...]:
+def _history(raw: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The entries that can be used, and why each of the others can't."""
     if raw is None:
-        return ()
-    pairs: list[Any] = raw if isinstance(raw, list) else [None]
-    if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
-        raise RowError(Reason.WRONG_TYPE, "history_reviews is no list of pairs (review id, text)")
-    for name, _ in pairs:
-        if not name.isprintable() or "_" not in name.strip("_") or len(name) > 2 * MAX_ID_LENGTH + 1:
-            raise RowError(Reason.BAD_ID, f"history_reviews: {name[:80]!r} is no <user_id>_<business_id>")
-    return tuple((name, checked_text(text, "history_reviews")) for name, text in pairs)
+        return (), ()
+    if not isinstance(raw, list):
+        raise RowError(Reason.WRONG_TYPE, f"history_reviews is {kind_of(raw)}, not a list")
+    pairs, bad = [], []
+    for number, pair in enumerate(raw):
+        try:
+            pairs.append(_past_review(pair, f"history_reviews[{number}]"))
+        except RowError as error:
+            bad.append(error.detail)
+    return tuple(pairs), tuple(bad)
+
+
+def _past_review(pair: Any, field: str) -> tuple[str, str]:
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+        raise RowError(Reason.WRONG_TYPE, f"{field} is no pair of a review id and a text")
+    name, text = pair
+    if not name.isprintable() or "_" not in name[1:-1] or len(name) > MAX_ID_LENGTH:
+        raise RowError(Reason.BAD_ID, f"{field}: its review id is no <user_id>_<business_id>")
+    return name, checked_text(text, field)
 
 
 def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:

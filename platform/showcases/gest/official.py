@@ -40,11 +40,12 @@ class Ledger:
         first: the first line that is no review, by reason.
         left_out: rows that a rule of the paper leaves out, by rule.
         repeated_photos: photos of kept reviews that an earlier review has shown.
+        bad_photos: entries of `pics` that can't be used.
     """
 
     def __init__(self, config: IngestConfig) -> None:
         self.config = config
-        self.lines = self.blank = self.kept = self.photos = self.repeated_photos = 0
+        self.lines = self.blank = self.kept = self.photos = self.repeated_photos = self.bad_photos = 0
         self.rejected: Counter[str] = Counter()
         self.first: dict[Reason, Reject] = {}
         self.left_out: Counter[str] = Counter()
@@ -65,6 +66,7 @@ class Ledger:
         self._users.add(index.users[kept])
         self._count(index, duplicate, kept=int(kept.sum()), without=int((fresh & ~kept).sum()))
         self.photos += int(photos.sum())
+        self.bad_photos += index.bad_photos
         self.repeated_photos += int(shown.sum() - photos.sum())
         return Decision(kept, photos, np.flatnonzero(duplicate))
 
@@ -101,10 +103,17 @@ class Ledger:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Everything that is not in the tables, by reason: lines, and the photos of earlier reviews."""
-        photos = {"photo of an earlier review": self.repeated_photos}
-        found = {**self.rejected, **self.left_out, **photos}
+        """Everything that is not in the tables, by reason: lines, and the photos named by `photo_counts`."""
+        found = {**self.rejected, **self.left_out, **self.photo_counts}
         return {reason: count for reason, count in found.items() if count}
+
+    @property
+    def photo_counts(self) -> dict[str, int]:
+        """Photos that are not in the table, by reason."""
+        return {
+            "photo of an earlier review": self.repeated_photos,
+            str(Reason.UNUSABLE_PHOTO): self.bad_photos,
+        }
 
     def cuts(self) -> np.ndarray:
         """Where val and test begin among the keys of the users that were kept (see `split_cuts`)."""

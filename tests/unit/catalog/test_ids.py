@@ -102,7 +102,7 @@ def test_other_ids_find_nothing(catalog: Catalog) -> None:
             except NotFoundError:
                 continue
             except CatalogError as error:
-                assert "an id has 1 to 256" in str(error) and not name.isprintable()
+                assert "an id has 1 to 250" in str(error) and not name.isprintable()
                 refused += 1
     assert len(strange) > TRIES / 2 and refused
 

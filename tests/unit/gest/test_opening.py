@@ -166,7 +166,8 @@ def test_a_format_that_is_not_read_is_named_with_what_to_do(tmp_path: Path, make
         (s2(*range(5000)), "GEST-s2 .*jobs.import_s2"),
         (
             b'{"user_id": "u", "stars": 3}\n' * 200,
-            "none of the first 100 lines is a review; line 1: missing field: business_id, review_text, pics; expected",
+            "none of the first 100 lines is a review; line 1: missing field: business_id, review_text, pics "
+            "\\(found: user_id, stars\\); expected .*docs/own-data.md",
         ),
         (b"hello\n", "no review in it; line 1: not JSON"),
     ],
