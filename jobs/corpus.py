@@ -1,13 +1,15 @@
 """The corpus files: those given, or the generated mini corpus, written out on first use."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from jobs.config import CorpusConfig, PipelineConfig
+from showcases.distillation.labelstudio import check_labels
 from showcases.errors import ConfigError
 from showcases.gest import mini
+from showcases.gest.input_check import check_reviews, check_s2
 from showcases.gest.opening import file_digest, find_files
 
 MINI_FILES = ("image_review_all.json", "photos", "labels.json")
@@ -34,6 +36,23 @@ def mini_folder(config: PipelineConfig) -> Path:
     """Beside a local workspace's artifacts; in the working folder where the workspace is on S3."""
     name = f"mini-{hashlib.sha256(repr(config.mini).encode()).hexdigest()[:8]}"
     return (Path("corpus") if "://" in config.root else Path(config.root) / "corpus").resolve() / name
+
+
+def check_corpus(config: PipelineConfig, steps: Collection[str]) -> None:
+    """Look at the files of the corpus that these steps read: are they there, and of the form that each step takes?
+
+    Args:
+        steps: names of steps that are about to run.
+
+    Raises:
+        CorpusError, ObjectStoreError: a file is missing, unreadable or of another form.
+    """
+    if "ingest" in steps and config.corpus.reviews is not None:
+        check_reviews(config.corpus.reviews)
+    if "import_s2" in steps and config.corpus.reviews is not None:
+        check_s2(config.corpus.reviews)
+    if "annotate" in steps and config.corpus.labels:
+        check_labels(config.corpus.labels)
 
 
 def review_files(config: PipelineConfig) -> list[str]:
