@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from jobs import annotation_kit
 from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
 from jobs.config import PipelineConfig, parse
-from jobs.corpus import digests, label_files
+from jobs.corpus import check_corpus, digests, label_files
 from jobs.step import Step, StepContext, execute, exit_on_error
 from jobs.step import main as step_main
 from showcases.artifacts import Workspace
@@ -139,7 +139,9 @@ def import_labels(argv: Sequence[str]) -> None:
         if not given.labels and not label_files(config):
             raise CorpusError("no labels: --labels EXPORT.json [EXPORT.json ...], each Label Studio's JSON export")
         labels = given.labels or config.corpus.labels
-        execute(STEP, Workspace(config.root), replace(config, corpus=replace(config.corpus, labels=labels)))
+        config = replace(config, corpus=replace(config.corpus, labels=labels))
+        check_corpus(config, (STEP.name,))
+        execute(STEP, Workspace(config.root), config)
 
 
 def main(argv: Sequence[str]) -> None:
