@@ -9,12 +9,11 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from jobs import annotation_kit
 from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
 from jobs.config import PipelineConfig, parse
-from jobs.corpus import file_digest
+from jobs.corpus import check_corpus, digests, label_files
 from jobs.step import Step, StepContext, execute, exit_on_error
 from jobs.step import main as step_main
 from showcases.artifacts import Workspace
@@ -25,6 +24,7 @@ from showcases.distillation.labelstudio import read_exports
 from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, make_tasks, write_json
 from showcases.distillation.weak import weak_labels
 from showcases.errors import CorpusError
+from showcases.gest.opening import shown
 
 WEAK_WARNING = (
     "no labels were given: these are weak labels, made from CLIP similarity; no person labelled them. Figures of the "
@@ -51,7 +51,7 @@ def annotate(context: StepContext) -> None:
     tell(context, result, figures)
 
 
-def from_people(files: Sequence[Path], reviews: Pairable, config: PipelineConfig) -> AnnotationSet:
+def from_people(files: Sequence[str], reviews: Pairable, config: PipelineConfig) -> AnnotationSet:
     """The labels of Label Studio exports that fit this corpus.
 
     Raises:
@@ -61,7 +61,7 @@ def from_people(files: Sequence[Path], reviews: Pairable, config: PipelineConfig
     known = reviews.pairs(reviews.rows({pair.review_id for pair in labelled}))
     result = from_votes(labelled, known, config.seed, dropped, config.annotate.aggregate)
     if not result.table.num_rows:
-        names = ", ".join(str(path) for path in files)
+        names = ", ".join(map(shown, files))
         raise CorpusError(f"{names}: none of its {len(labelled)} labelled pairs is of this corpus: {result.dropped}")
     return result
 
@@ -117,18 +117,6 @@ def tell(context: StepContext, result: AnnotationSet, figures: dict[str, float])
     context.record("annotations", rows, result.dropped, metrics)
 
 
-def label_files(config: PipelineConfig) -> list[Path]:
-    """Label Studio's exports, oldest first; none where people labelled nothing."""
-    labels = config.corpus.labels or []
-    return [Path(name) for name in ([labels] if isinstance(labels, str) else labels)]
-
-
-def labels_digest(config: PipelineConfig) -> dict[str, str]:
-    """The labels files, if any is given: other labels make the step run again."""
-    digests = [file_digest(path) for path in label_files(config)]
-    return {f"labels file {number}" if number else "labels file": digest for number, digest in enumerate(digests)}
-
-
 STEP = Step(
     name="annotate",
     reads=("reviews", "images", "image_embeddings", "sentence_embeddings"),
@@ -136,7 +124,7 @@ STEP = Step(
     sections=("seed", "annotate"),
     run=annotate,
     corpus=True,
-    inputs=labels_digest,
+    inputs=lambda config: digests("labels", label_files(config)),
 )
 
 
@@ -151,7 +139,9 @@ def import_labels(argv: Sequence[str]) -> None:
         if not given.labels and not label_files(config):
             raise CorpusError("no labels: --labels EXPORT.json [EXPORT.json ...], each Label Studio's JSON export")
         labels = given.labels or config.corpus.labels
-        execute(STEP, Workspace(config.root), replace(config, corpus=replace(config.corpus, labels=labels)))
+        config = replace(config, corpus=replace(config.corpus, labels=labels))
+        check_corpus(config, (STEP.name,))
+        execute(STEP, Workspace(config.root), config)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from showcases.distillation import PairClassifier
 from showcases.distillation.annotations import Dispute, Pairable, ReviewPairs
 from showcases.distillation.labelstudio_tasks import WholeReview
 from showcases.embeddings import EmbeddingShards, EmbeddingTable
+from showcases.ids import sentence_id
 from showcases.shard_files import read_shards
 
 
@@ -33,7 +34,7 @@ def vectors_of(workspace: Workspace, reviews: Iterable[ReviewPairs]) -> tuple[Em
     said: list[str] = []
     shown: list[str] = []
     for review in reviews:
-        said.extend(f"{review.review_id}:{number}" for number in review.sentences)
+        said.extend(sentence_id(review.review_id, number) for number in review.sentences)
         shown.extend(review.photo_ids)
     sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
     return sentences, EmbeddingTable.read(workspace, "image_embeddings", shown)

@@ -14,6 +14,7 @@ from showcases.distillation.labelstudio import read_exports
 from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, LOCAL_PHOTOS, make_tasks, write_json
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.images import read_photos
+from showcases.ids import review_of
 
 SERVED = """\
 {tasks} tasks of {reviews} reviews and {photos} photos in {out}
@@ -35,7 +36,6 @@ def export(argv: Sequence[str]) -> None:
     own.add_argument("--count", type=int, help="reviews to sample, by --seed (default: annotate.reviews)")
     own.add_argument(
         "--disagreements",
-        type=Path,
         nargs="+",
         metavar="EXPORT.json",
         help="instead of a sample, the pairs on which annotators of these earlier exports disagreed",
@@ -51,7 +51,7 @@ def export(argv: Sequence[str]) -> None:
         print(write_export(config, given.out.resolve(), given.disagreements, given.photos_at))
 
 
-def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[Path] | None, photos_at: str) -> str:
+def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[str] | None, photos_at: str) -> str:
     """Write tasks.json, labelling_config.xml and photos/; what to do with them."""
     workspace = Workspace(config.root)
     found = usable(workspace)
@@ -70,7 +70,7 @@ def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[Path
     return SERVED.format(tasks=len(tasks), reviews=len(reviews), photos=len(photos), out=out)
 
 
-def disputed(found: Pairable, exports: Sequence[Path]) -> tuple[list[ReviewPairs], set[Pair]]:
+def disputed(found: Pairable, exports: Sequence[str]) -> tuple[list[ReviewPairs], set[Pair]]:
     """The reviews and the pairs of this corpus on which votes differ.
 
     Raises:
@@ -81,7 +81,7 @@ def disputed(found: Pairable, exports: Sequence[Path]) -> tuple[list[ReviewPairs
     wanted = {(dispute.sentence_id, dispute.pair.photo_id) for dispute in from_votes(labelled, known, seed=0).disputes}
     if not wanted:
         raise CorpusError(f"annotators agree on all {len(labelled)} labelled pairs of this corpus; nothing to export")
-    about = {sentence_id.rpartition(":")[0] for sentence_id, _ in wanted}
+    about = {review_of(sentence) for sentence, _ in wanted}
     return [review for review in known if review.review_id in about], wanted
 
 

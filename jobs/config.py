@@ -32,14 +32,15 @@ class CorpusConfig:
     """Where the corpus is.
 
     Args:
-        reviews: image_review_all.json (GEST-raw's form); none writes and uses the mini corpus.
+        reviews: image_review_all.json (GEST-raw's form), plain or gzip: a path, an s3:// address, a pattern such as
+            'part-*.json.gz', or a list of them; none writes and uses the mini corpus.
         photos: folder of <photo id>.jpg, a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`
             to fetch them from the URLs that the reviews name.
-        labels: Label Studio's JSON export of the annotation, or a list of them, oldest first; none falls back to weak
-            labels by CLIP similarity.
+        labels: Label Studio's JSON export of the annotation, or a list of them, oldest first, named as reviews are;
+            none falls back to weak labels by CLIP similarity.
     """
 
-    reviews: str | None = None
+    reviews: list[str] | str | None = None
     photos: str | None = None
     labels: list[str] | str | None = None
 
@@ -97,9 +98,9 @@ def parser(prog: str) -> ArgumentParser:
     result = ArgumentParser(prog=prog, description=PipelineConfig.__doc__, default_env=False)
     result.add_argument("--config", action="config", help="YAML file with any of the options below")
     result.add_class_arguments(PipelineConfig)
-    result.add_argument("--reviews", dest="reviews", type=str | None, help="short for --corpus.reviews")
+    result.add_argument("--reviews", dest="reviews", type=str, nargs="+", help="short for --corpus.reviews")
     result.add_argument("--photos", dest="photos", type=str | None, help="short for --corpus.photos")
-    result.add_argument("--labels", dest="labels", type=str | None, help="short for --corpus.labels")
+    result.add_argument("--labels", dest="labels", type=str, nargs="+", help="short for --corpus.labels")
     result.add_argument("--retry", dest="retry", type=str | None, help="short for --fetch_images.retry")
     result.add_argument("--workers", dest="workers", type=int | None, help="short for --cluster.workers")
     return result
@@ -116,7 +117,7 @@ def read(arguments: ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
     for name in ("reviews", "photos", "labels"):
         given = values.pop(name, None)
         if given is not None:
-            values["corpus"][name] = given
+            values["corpus"][name] = given[0] if isinstance(given, list) and len(given) == 1 else given
     for name, section in (("retry", "fetch_images"), ("workers", "cluster")):
         if (given := values.pop(name, None)) is not None:
             values[section][name] = given

@@ -4,13 +4,16 @@ import contextlib
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from jobs.config import CorpusConfig, PipelineConfig
-from showcases.errors import ConfigError, CorpusError
+from showcases.distillation.labelstudio import check_labels
+from showcases.errors import ConfigError
 from showcases.gest import mini
+from showcases.gest.input_check import check_reviews, check_s2
+from showcases.gest.opening import file_digest, find_files
 
 MINI_FILES = ("image_review_all.json", "photos", "labels.json")
 
@@ -53,13 +56,44 @@ def mini_folder(config: PipelineConfig) -> Path:
     return (Path("corpus") if "://" in config.root else Path(config.root) / "corpus").resolve() / name
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
+def check_corpus(config: PipelineConfig, steps: Collection[str]) -> None:
+    """Look at the files of the corpus that these steps read: are they there, and of the form that each step takes?
+
+    Args:
+        steps: names of steps that are about to run.
 
     Raises:
-        CorpusError: there is no such file.
+        CorpusError, ObjectStoreError: a file is missing, unreadable or of another form.
     """
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if "ingest" in steps and config.corpus.reviews is not None:
+        check_reviews(config.corpus.reviews)
+    if "import_s2" in steps and config.corpus.reviews is not None:
+        check_s2(config.corpus.reviews)
+    if "annotate" in steps and config.corpus.labels:
+        check_labels(config.corpus.labels)
+
+
+def review_files(config: PipelineConfig) -> list[str]:
+    """The files of reviews, patterns resolved.
+
+    Raises:
+        ConfigError: none is given.
+        CorpusError: one is missing.
+    """
+    if not config.corpus.reviews:
+        raise ConfigError("no file of reviews; name one with --reviews")
+    return find_files(config.corpus.reviews)
+
+
+def label_files(config: PipelineConfig) -> list[str]:
+    """Label Studio's exports, oldest first, patterns resolved; none where people labelled nothing."""
+    return find_files(config.corpus.labels) if config.corpus.labels else []
+
+
+def digests(noun: str, files: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each file, by `NOUN file`, `NOUN file 1`, ...: other files, or another order, are another input.
+
+    Raises:
+        CorpusError: a file is missing or can't be read.
+    """
+    return {f"{noun} file {n}" if n else f"{noun} file": file_digest(name) for n, name in enumerate(files)}

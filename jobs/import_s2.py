@@ -12,31 +12,33 @@ rating and photos. About 3% of the explanations are empty and 0.2% of the rows h
 are counted in its manifest, and the generator's reader passes over them.
 """
 
-from pathlib import Path
-
 from jobs.config import PipelineConfig
-from jobs.corpus import file_digest
+from jobs.corpus import digests, review_files
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, CorpusError
+from showcases.gest.input_check import check_s2
 from showcases.gest.official_s2 import S2Import
+from showcases.gest.opening import shown
 from showcases.gest.rejects import rejects_table
 
 WRITES = ("reviews", "photos", "rejects", "gest_s2")
 
 
 def import_s2(context: StepContext) -> None:
-    path, workspace = Path(context.config.corpus.reviews or ""), context.workspace
-    source = S2Import(path)
+    files, workspace = check_s2(review_files(context.config)), context.workspace
+    source = S2Import(files)
     for number, tables in enumerate(source.tables()):
         for artifact, table in tables.items():
             if table.num_rows or not number:
                 workspace.write_table(table, artifact, f"part-{number:05d}.parquet")
         if number % 5 == 4:
             context.say(f"{sum(source.rows.values()):,} rows, {len(source.reviews):,} reviews")
-    workspace.write_table(rejects_table(str(path), source.rejects), "rejects")
+    workspace.write_table(rejects_table(source.rejects), "rejects")
     if not source.rows:
-        raise CorpusError(f"{path}: not one row could be used; {len(source.rejects):,} rejected, see rejects")
+        raise CorpusError(
+            f"{', '.join(map(shown, files))}: not one row could be used; {len(source.rejects):,} rejected, see rejects"
+        )
     _record(context, source)
 
 
@@ -61,8 +63,7 @@ def _inputs(config: PipelineConfig) -> dict[str, str]:
     Raises:
         ConfigError: no file is given, or the workspace holds what another step wrote.
     """
-    if config.corpus.reviews is None:
-        raise ConfigError("no file; give GEST-s2's filter_all_t.json with --reviews")
+    files = review_files(config)
     for artifact in WRITES:
         manifest = Workspace(config.root).manifest(artifact)
         if manifest is not None and manifest.step != STEP.name and not config.force:
@@ -70,7 +71,7 @@ def _inputs(config: PipelineConfig) -> dict[str, str]:
                 f"{config.root}: {artifact} was made there by jobs.{manifest.step} and would be lost; give another "
                 "--root, or --force true"
             )
-    return {"reviews file": file_digest(Path(config.corpus.reviews))}
+    return digests("reviews", files)
 
 
 STEP = Step(name="import_s2", reads=(), writes=WRITES, sections=(), run=import_s2, inputs=_inputs)

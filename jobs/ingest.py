@@ -7,7 +7,6 @@ sentences and write the shards. So no more than a few blocks are in memory, and 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,27 +15,29 @@ import pyarrow.parquet as pq
 import ray
 
 from jobs.bill import bill
-from jobs.corpus import file_digest
+from jobs.corpus import digests, review_files
 from jobs.shards import SECONDS_BETWEEN_LINES, Tally
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import ARTIFACTS, Workspace
 from showcases.errors import CorpusError
 from showcases.gest.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
+from showcases.gest.input_check import check_reviews
 from showcases.gest.lines import Block, read_blocks
 from showcases.gest.official import Ledger, fill_split
+from showcases.gest.opening import shown
 from showcases.schemas import REJECTS
 
 TABLES = ("reviews", "photos", "rejects")
 
 
 def ingest(context: StepContext) -> None:
-    path, options = Path(context.config.corpus.reviews or ""), context.config.ingest
+    files, options = check_reviews(review_files(context.config)), context.config.ingest
     ledger, progress = Ledger(options), _Progress(context)
-    blocks = read_blocks(path, options.block_kb * 1024, options.max_line_kb * 1024, seen=progress.seen)
+    blocks = read_blocks(files, options.block_kb * 1024, options.max_line_kb * 1024, seen=progress.seen)
     for index, write in _parsed(blocks, context):
         write(ledger.decide(index))
         progress.say(ledger)
-    ledger.check(path)
+    ledger.check(files)
     _check_rejects(context, ledger)
     _fill_splits(context, ledger)
     if not context.workspace.shards("rejects"):
@@ -102,7 +103,7 @@ def _window() -> int:
 
 def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[BlockIndex, Callable[[Decision], None]]]:
     """For each block, in the file's order: what is to be decided on, and who takes the decision."""
-    config, file = context.config, context.config.corpus.reviews or ""
+    config = context.config
     parse = ray.remote(num_returns=2, num_cpus=1)(parse_block)
     write = ray.remote(num_cpus=1)(settle_block)
     options, workspace = ray.put(config.ingest), ray.put(context.workspace)
@@ -111,7 +112,7 @@ def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[Blo
 
     def oldest() -> tuple[BlockIndex, Callable[[Decision], None]]:
         block, (index, rows) = waiting.popleft()
-        return ray.get(index), lambda decision: writes.add(write.remote(workspace, block, rows, decision, file))
+        return ray.get(index), lambda decision: writes.add(write.remote(workspace, block, rows, decision))
 
     try:
         for block in blocks:
@@ -127,21 +128,22 @@ def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[Blo
     writes.wait()
 
 
-def settle_block(workspace: Workspace, block: Block, rows: BlockRows, decision: Decision, file: str) -> None:
+def settle_block(workspace: Workspace, block: Block, rows: BlockRows, decision: Decision) -> None:
     """Write what is kept of a block: a shard of each table, named by the block's number; empty ones are not written."""
-    for artifact, table in zip(TABLES, settle(block, rows, decision, file), strict=True):
+    for artifact, table in zip(TABLES, settle(block, rows, decision), strict=True):
         if table.num_rows:
             workspace.write_table(table, artifact, f"part-{block.number:05d}.parquet")
 
 
 def _check_rejects(context: StepContext, ledger: Ledger) -> None:
     rejected, lines = sum(ledger.rejected.values()), ledger.lines - ledger.blank
-    most, file = context.config.ingest.max_rejected, context.config.corpus.reviews
+    most = context.config.ingest.max_rejected
     if rejected > most * lines:
+        files = ", ".join(map(shown, review_files(context.config)))
         raise CorpusError(
-            f"{file}: {rejected:,} of {lines:,} lines are rejected ({dict(+ledger.rejected)}), "
-            f"a larger share than --ingest.max_rejected {most}; they lie in {context.workspace.path('rejects')} with "
-            "their places and reasons: mend the file, or allow more"
+            f"{files}: {rejected:,} of {lines:,} lines are rejected, a larger share than --ingest.max_rejected {most}: "
+            f"{ledger.explain_rejects()}. Table {context.workspace.path('rejects')} has every such line with its place "
+            "and the reason, docs/own-data.md the form of a review: repair the file, or raise --ingest.max_rejected"
         )
 
 
@@ -172,7 +174,8 @@ def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
         **bill(progress.tally(ledger), context.config.cluster),
     }
     context.record("reviews", {"reviews": ledger.kept, "users": ledger.users}, ledger.counts, figures)
-    context.record("photos", {"photos": ledger.photos})
+    photos = {reason: count for reason, count in ledger.photo_counts.items() if count}
+    context.record("photos", {"photos": ledger.photos}, photos)
     context.record("rejects", {"rejects": sum(rejected.values()), **rejected})
 
 
@@ -183,7 +186,7 @@ STEP = Step(
     sections=("seed", "ingest"),
     run=ingest,
     corpus=True,
-    inputs=lambda config: {"reviews file": file_digest(Path(config.corpus.reviews or ""))},
+    inputs=lambda config: digests("reviews", review_files(config)),
     manners=("ingest.block_kb",),
 )
 

@@ -20,7 +20,7 @@ from jobs import (
     train_selector,
 )
 from jobs.config import PipelineConfig, parse
-from jobs.corpus import with_corpus
+from jobs.corpus import check_corpus, with_corpus
 from jobs.step import execute, exit_on_error
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
@@ -53,6 +53,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     Raises:
         ShowcasesError: a step failed; what is finished stays, the next call goes on from there.
     """
+    check_corpus(config, [step.name for step in STEPS])
     config = with_corpus(config)
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}

@@ -15,7 +15,7 @@ from typing import Any
 import showcases
 from jobs import cluster, preflight, run_facts, tracking
 from jobs.config import PipelineConfig, parse
-from jobs.corpus import with_corpus
+from jobs.corpus import check_corpus, with_corpus
 from showcases import builds, claims
 from showcases.artifacts import Manifest, Workspace
 from showcases.claims import Claim
@@ -213,6 +213,7 @@ def main(step: Step, argv: Sequence[str] | None = None) -> None:
     """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
     with exit_on_error():
         config = parse(argv, prog=f"python -m jobs.{step.name}")
+        check_corpus(config, (step.name,))
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):

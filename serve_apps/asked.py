@@ -4,11 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from showcases.ids import MAX_ID_LENGTH
+
 MAX_PHOTOS = 5  # the paper's limit for a showcase
 MAX_POOL = 500  # candidate photos of one request
 MAX_CANDIDATES = 5  # texts
 MAX_THETA = 10.0  # as in evaluate.thetas: q ** (2 theta) must be a float32
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Tone = Literal["own", "plain", "enthusiastic", "brief", "detailed"]

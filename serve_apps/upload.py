@@ -8,7 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import Limits
 from serve_apps.access.images import require_image
-from showcases.catalog.filters import MAX_ID_LENGTH
+from showcases.ids import MAX_ID_LENGTH
 from showcases.jpeg import take_to_show
 from showcases.photos import PhotoError, TakenPhoto
 

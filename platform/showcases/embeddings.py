@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
+from showcases.ids import review_of
 from showcases.object_store import insist
 from showcases.shard_files import count_rows, read_shards
 from showcases.store_errors import explained
@@ -186,7 +187,7 @@ def review_features(sentences: "EmbeddingTable | EmbeddingShards", review_ids: I
     sums: dict[str, np.ndarray] = {name: np.zeros(sentences.dim, np.float32) for name in review_ids}
     for ids, vectors in sentences.batches():
         for row, sentence_id in enumerate(ids.to_pylist()):
-            review_id = sentence_id.rpartition(":")[0]
+            review_id = review_of(sentence_id)
             if review_id in sums:
                 sums[review_id] += vectors[row]
     lengths = {name: float(np.linalg.norm(total)) for name, total in sums.items()}

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 REVIEWS = pa.schema(
     [
-        ("review_id", pa.string()),  # <user_id>_<business_id>
+        ("review_id", pa.string()),  # <user_id>_<business_id>, see showcases.ids.review_id
         ("user_id", pa.string()),
         ("business_id", pa.string()),
         ("rating", pa.float32()),  # 1 to 5, null where the file has none

@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -73,6 +74,27 @@ def test_the_job_writes_what_one_process_reads(
     assert (len(shards) > 3) == (block_kb == 8) and sum(shards) == corpus.reviews.num_rows
 
 
+def test_a_pattern_of_files_is_one_corpus_and_a_further_file_makes_the_step_run_again(
+    noisy: Path, tmp_path: Path, tracking: TrackingConfig
+) -> None:
+    lines = noisy.read_bytes().splitlines(keepends=True)
+    cuts = [0, len(lines) // 3, len(lines) // 2, len(lines)]
+    for number, (start, end) in enumerate(pairwise(cuts)):
+        data = b"\xef\xbb\xbf" + b"".join(lines[start:end])
+        (tmp_path / f"part-{number}").write_bytes(gzip.compress(data) if number % 2 else data)
+    config = configured(tmp_path / "ws", tmp_path / "part-*", tracking, block_kb=8)
+    workspace = Workspace(config.root)
+    assert execute(ingest.STEP, workspace, config)
+    corpus = read_raw(noisy, IngestConfig(), seed=0)
+    assert workspace.read_table("reviews").equals(corpus.reviews)
+    assert workspace.read_table("photos").equals(corpus.photos)
+    assert workspace.read_table("rejects").num_rows == corpus.rejects.num_rows
+    listed = replace(config, corpus=CorpusConfig(reviews=[str(tmp_path / f"part-{n}") for n in range(3)]))
+    assert not execute(ingest.STEP, workspace, listed)
+    (tmp_path / "part-3").write_bytes(lines[0])
+    assert execute(ingest.STEP, workspace, config)
+
+
 def test_every_line_is_accounted_for_and_every_reject_found_again(
     noisy: Path, tmp_path: Path, tracking: TrackingConfig
 ) -> None:
@@ -111,7 +133,7 @@ def test_a_file_of_which_too_much_is_rejected_fails_and_the_rejects_can_be_read(
     noisy.write_bytes(noisy.read_bytes() + b"\n{" * 200)
     config = configured(tmp_path / "ws", noisy, tracking)
     workspace = Workspace(config.root)
-    with pytest.raises(CorpusError, match=r"'not JSON': 2\d\d.*--ingest\.max_rejected 0\.2"):
+    with pytest.raises(CorpusError, match=r"--ingest\.max_rejected 0\.2: not JSON 2\d\d \(first in line .*rejects"):
         execute(ingest.STEP, workspace, config)
     assert workspace.manifest("reviews") is None
     (shard,) = workspace.shards("rejects")

@@ -5,8 +5,7 @@ and nothing else writes one.
 from collections.abc import Iterable
 
 from showcases.errors import ShowcasesError
-
-MAX_ID_LENGTH = 256  # characters; the longest of GEST's review ids has 46
+from showcases.ids import RULE, is_id
 
 
 class CatalogError(ShowcasesError):
@@ -26,16 +25,14 @@ def checked_id(value: str, kind: str) -> str:
     """The id itself, if it can be one.
 
     Args:
-        value: 1 to 256 printable characters.
+        value: 1 to MAX_ID_LENGTH printable characters, not blanks alone.
         kind: for the message, e.g. user.
 
     Raises:
         CatalogError: it is empty, too long, or holds control characters.
     """
-    if not 1 <= len(value) <= MAX_ID_LENGTH or not value.isprintable():
-        raise CatalogError(
-            f"{kind} id of {len(value)} characters: an id has 1 to {MAX_ID_LENGTH}, all of them printable"
-        )
+    if not is_id(value):
+        raise CatalogError(f"{kind} id of {len(value)} characters: an id has {RULE}")
     return value
 
 

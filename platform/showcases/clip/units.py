@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
+from showcases.ids import sentence_id
 from showcases.object_store import insist
 from showcases.photos import PhotoError, to_pixels
 from showcases.store_errors import explained
@@ -65,7 +66,7 @@ def prepare(unit: Unit, workspace: Workspace, image_size: int) -> Prepared:
     rows = _read_row_group(workspace, unit, columns).take(pa.array(unit.rows)).to_pydict()
     if unit.artifact == SENTENCES:
         pairs = [
-            (f"{review}:{number}", text)
+            (sentence_id(review, number), text)
             for review, said in zip(rows["review_id"], rows["sentences"], strict=True)
             for number, text in enumerate(said or ())
         ]

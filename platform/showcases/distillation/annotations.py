@@ -14,6 +14,7 @@ from showcases.distillation.agreement import Agreement, measure_agreement
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.distillation.partitions import split_ids
 from showcases.gest.ragged import flatten, owners
+from showcases.ids import sentence_id
 from showcases.schemas import ANNOTATIONS
 
 SPLITS = ("train", "val", "test")
@@ -94,7 +95,7 @@ def review_pairs(reviews: pa.Table, sentences: Iterable[str], photos: Iterable[s
         texts = {
             number: text
             for number, text in enumerate(row["sentences"] or ())
-            if f"{row['review_id']}:{number}" in known_sentences
+            if sentence_id(row["review_id"], number) in known_sentences
         }
         photo_ids = [name for name in dict.fromkeys(row["photo_ids"] or ()) if name in known_photos]
         if texts and photo_ids:
@@ -207,4 +208,4 @@ def _match(pair: LabelledPair, reviews: Mapping[str, ReviewPairs]) -> tuple[str,
     if not same:
         return "", "unknown_sentence"
     number = pair.sentence_index if pair.sentence_index in same else same[0]
-    return f"{pair.review_id}:{number}", ""
+    return sentence_id(pair.review_id, number), ""

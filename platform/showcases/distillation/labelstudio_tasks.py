@@ -8,6 +8,7 @@ from typing import Any
 
 from showcases.distillation.annotations import ReviewPairs
 from showcases.gest.sentences import english_part
+from showcases.ids import sentence_id
 
 LOCAL_PHOTOS = "/data/local-files/?d=photos/"  # as Label Studio serves <document root>/photos
 LABELLING_CONFIG = """\
@@ -52,7 +53,7 @@ def make_tasks(
         marked = mark_sentences(whole[review.review_id])
         for number, sentence in review.sentences.items():
             for photo_id in review.photo_ids:
-                if wanted is not None and (f"{review.review_id}:{number}", photo_id) not in wanted:
+                if wanted is not None and (sentence_id(review.review_id, number), photo_id) not in wanted:
                     continue
                 data = {
                     "image": f"{photos_at}{photo_id}.jpg",

@@ -10,6 +10,7 @@ import numpy as np
 from showcases.distillation.annotations import AnnotationSet, ReviewPairs, annotation_table, split_by_review
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
+from showcases.ids import sentence_id
 
 SHARE = 0.25  # of the pairs: the most similar ones count as matching, the least similar ones as not
 
@@ -41,7 +42,7 @@ def weak_labels(
 def all_pairs(reviews: Sequence[ReviewPairs]) -> list[tuple[str, str, str]]:
     """Every (sentence id, photo id, review id) of these reviews."""
     return [
-        (f"{review.review_id}:{number}", photo_id, review.review_id)
+        (sentence_id(review.review_id, number), photo_id, review.review_id)
         for review in reviews
         for number in review.sentences
         for photo_id in review.photo_ids
@@ -67,10 +68,10 @@ def _strangers(
             pool = pools.setdefault(split[review.review_id], [])
             pool.extend((review.business_id, photo_id) for photo_id in review.photo_ids)
     result = []
-    for sentence_id, review_id in dict.fromkeys((pair[0], pair[2]) for pair in matching):
+    for sentence, review_id in dict.fromkeys((pair[0], pair[2]) for pair in matching):
         others = [entry for entry in _draws(rng, pools[split[review_id]]) if entry[0] != business[review_id]]
         if others:
-            result.append((sentence_id, others[0][1], review_id))
+            result.append((sentence, others[0][1], review_id))
     return result
 
 

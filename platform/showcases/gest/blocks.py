@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 from showcases.gest.config import IngestConfig
 from showcases.gest.digests import digest_ids
 from showcases.gest.lines import RAW_BYTES, Block
+from showcases.gest.opening import BOM
 from showcases.gest.records import Record, parse_line
 from showcases.gest.rejects import Reason, Reject, RowError, rejects_table
 from showcases.gest.sentences import english_part, split_sentences
 from showcases.gest.splits import user_keys
+from showcases.gest.word_count import count_words
 from showcases.schemas import PHOTOS, REVIEWS
 
 PASSES, EMPTY, SHORT, MANY_PHOTOS = range(4)  # what the paper's rules say of a row
@@ -30,21 +32,25 @@ class BlockIndex:
     Attributes:
         lines, blank: counted.
         rejected: lines that are no review, by reason.
+        first: the first of them, by reason.
         rules: (n,) one of PASSES, EMPTY, SHORT, MANY_PHOTOS, of each review.
         reviews: (n,) digests of the review ids.
         users: (p,) keys of the users of the p reviews that pass.
         photo_counts: (p,) photos of each.
         photos: (sum of photo_counts,) digests of the photo ids.
+        bad_photos: entries of `pics` that can't be used, of all reviews.
     """
 
     lines: int
     blank: int
     rejected: Counter[Reason]
+    first: dict[Reason, Reject]
     rules: np.ndarray
     reviews: np.ndarray
     users: np.ndarray
     photo_counts: np.ndarray
     photos: np.ndarray
+    bad_photos: int
 
 
 @dataclass
@@ -54,7 +60,7 @@ class BlockRows:
     Attributes:
         table: (p) rows: REVIEWS without the split, and `urls` beside `photo_ids`.
         places: (n, 2) int64, line number and byte offset of each review.
-        rejects: lines that are no review.
+        rejects: lines that are no review, and those with photos that can't be used.
     """
 
     table: pa.Table
@@ -82,6 +88,7 @@ class _Checked:
     records: list[Record] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    bad_photos: list[Reject] = field(default_factory=list)
     lines: int = 0
     blank: int = 0
 
@@ -95,14 +102,16 @@ def parse_block(block: Block, config: IngestConfig, seed: int) -> tuple[BlockInd
         lines=checked.lines,
         blank=checked.blank,
         rejected=Counter(reject.reason for reject in checked.rejects),
+        first={reject.reason: reject for reject in reversed(checked.rejects)},
         rules=rules,
         reviews=digest_ids(record.review_id for record in checked.records),
         users=user_keys((record.user_id for record in passing), seed),
         photo_counts=np.array([len(record.pics) for record in passing], np.int64),
         photos=digest_ids(name for record in passing for name, _ in record.pics),
+        bad_photos=sum(len(record.bad_pics) for record in checked.records),
     )
     places = np.array(checked.places, np.int64).reshape(-1, 2)
-    return index, BlockRows(_table(passing), places, checked.rejects)
+    return index, BlockRows(_table(passing), places, checked.rejects + checked.bad_photos)
 
 
 def _check(block: Block, config: IngestConfig) -> _Checked:
@@ -113,20 +122,31 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
         try:
             if length > config.max_line_kb * 1024:
                 raise RowError(Reason.LINE_TOO_LONG, f"{length} bytes; at most {config.max_line_kb} KiB are read")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+            line = line.removeprefix(BOM)  # files with the mark were joined
             if not line.strip():
                 result.blank += 1
                 continue
-            result.records.append(parse_line(line))
+            record = parse_line(line)
+            result.records.append(record)
             result.places.append((number, offset))
+            if record.bad_pics:
+                detail = bad_photos(record)
+                result.bad_photos.append(
+                    Reject(number, offset, Reason.UNUSABLE_PHOTO, detail, line[:RAW_BYTES], block.file)
+                )
         except RowError as error:
-            result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES]))
+            result.rejects.append(Reject(number, offset, error.reason, error.detail, line[:RAW_BYTES], block.file))
     return result
 
 
+def bad_photos(record: Record) -> str:
+    """Which of a review's photos can't be used, and why the first one can't."""
+    bad, all_ = len(record.bad_pics), len(record.bad_pics) + len(record.pics)
+    return record.bad_pics[0] if bad == 1 else f"{bad} of {all_}, the first: {record.bad_pics[0]}"
+
+
 def _rule(record: Record, config: IngestConfig) -> int:
-    if len(english_part(record.text).split()) < config.min_words:
+    if count_words(english_part(record.text)) < config.min_words:
         return SHORT if record.text.strip() else EMPTY
     return MANY_PHOTOS if len(record.pics) > config.max_photos else PASSES
 
@@ -155,12 +175,8 @@ def _table(records: list[Record]) -> pa.Table:
     return pa.table(columns)
 
 
-def settle(block: Block, rows: BlockRows, decision: Decision, file: str) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """What a block adds to the tables: (reviews, photos, rejects); the splits of the reviews are null still.
-
-    Args:
-        file: name that the rejects carry.
-    """
+def settle(block: Block, rows: BlockRows, decision: Decision) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """What a block adds to the tables: (reviews, photos, rejects); the splits of the reviews are null still."""
     table, kept = rows.table, decision.reviews
     owner = np.repeat(np.arange(table.num_rows), pc.list_value_length(table["photo_ids"]).to_numpy())
     owner, mask = owner[decision.photos], pa.array(decision.photos)
@@ -176,7 +192,7 @@ def settle(block: Block, rows: BlockRows, decision: Decision, file: str) -> tupl
     return (
         reviews.select(REVIEWS.names).cast(REVIEWS),
         photos.select(PHOTOS.names).cast(PHOTOS),
-        rejects_table(file, rejects),
+        rejects_table(rejects),
     )
 
 
@@ -187,5 +203,5 @@ def _duplicates(block: Block, rows: BlockRows, decision: Decision) -> list[Rejec
         start = offset - block.offset
         end = block.data.find(b"\n", start)
         raw = block.data[start : end if end >= 0 else None][:RAW_BYTES]
-        found.append(Reject(line, offset, Reason.DUPLICATE_REVIEW, detail, raw))
+        found.append(Reject(line, offset, Reason.DUPLICATE_REVIEW, detail, raw, block.file))
     return found

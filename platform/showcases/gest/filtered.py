@@ -7,16 +7,17 @@ the fields of GEST-raw, but bare photo ids, the distilled explanation as `review
 
 import codecs
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from showcases.errors import CorpusError
 from showcases.gest.lines import RAW_BYTES
-from showcases.gest.records import MAX_ID_LENGTH, Record, checked_text, parse_record
+from showcases.gest.opening import InputFile, open_input
+from showcases.gest.records import Record, checked_text, kind_of, parse_record
 from showcases.gest.rejects import Reason, Reject, RowError
 from showcases.gest.splits import SPLITS
+from showcases.ids import MAX_ID_LENGTH
 
 CHUNK = 1 << 20  # bytes read at a time
 MAX_ROW = 4 << 20  # characters; a longer row means that the file is broken
@@ -28,50 +29,67 @@ class FilteredRow:
     """A row of GEST-s2.
 
     Attributes:
-        number, offset: of the row in the file, from 1; bytes before it.
+        file, number, offset: where the row is: its file's name, its number in it from 1, bytes before it.
         record: its text is the explanation.
         history: (review id, text) of the user's other reviews, as published.
+        bad_history: why each of the other entries of `history_reviews` can't be used.
         raw: as written.
     """
 
+    file: str
     number: int
     offset: int
     split: str
     record: Record
     history: tuple[tuple[str, str], ...]
+    bad_history: tuple[str, ...]
     raw: bytes
 
 
-def read_filtered(path: Path, reject: Callable[[Reject], None]) -> Iterator[FilteredRow]:
-    """Rows of the file, in order; a few megabytes of it are in memory.
+def read_filtered(files: Sequence[str], reject: Callable[[Reject], None]) -> Iterator[FilteredRow]:
+    """Rows of the files, in order; a few megabytes are in memory.
 
     Args:
+        files: from `find_files`.
         reject: takes the rows that cannot be used.
 
     Raises:
-        CorpusError: there is no such file, or it is no JSON of this form (such as one that is cut off).
+        CorpusError: a file can't be read (see `open_input`), or is no JSON of this form (such as one that is cut off).
     """
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file; give GEST-s2's filter_all_t.json with --reviews")
-    with path.open("rb") as stream:
-        for number, (split, offset, raw, value) in enumerate(_rows(_Reader(path, stream)), start=1):
-            try:
-                record = parse_record(value)
-                yield FilteredRow(number, offset, split, record, _history(value.get("history_reviews")), raw)
-            except RowError as error:
-                reject(Reject(number, offset, error.reason, error.detail, raw[:RAW_BYTES]))
+    for file in files:
+        with open_input(file) as opened:
+            for number, (split, offset, raw, value) in enumerate(_rows(_Reader(opened)), start=1):
+                try:
+                    record = parse_record(value)
+                    history, bad = _history(value.get("history_reviews"))
+                except RowError as error:
+                    reject(Reject(number, offset, error.reason, error.detail, raw[:RAW_BYTES], opened.name))
+                else:
+                    yield FilteredRow(opened.name, number, offset, split, record, history, bad, raw)
 
 
-def _history(raw: Any) -> tuple[tuple[str, str], ...]:
+def _history(raw: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The entries that can be used, and why each of the others can't."""
     if raw is None:
-        return ()
-    pairs: list[Any] = raw if isinstance(raw, list) else [None]
-    if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
-        raise RowError(Reason.WRONG_TYPE, "history_reviews is no list of pairs (review id, text)")
-    for name, _ in pairs:
-        if not name.isprintable() or "_" not in name.strip("_") or len(name) > 2 * MAX_ID_LENGTH + 1:
-            raise RowError(Reason.BAD_ID, f"history_reviews: {name[:80]!r} is no <user_id>_<business_id>")
-    return tuple((name, checked_text(text, "history_reviews")) for name, text in pairs)
+        return (), ()
+    if not isinstance(raw, list):
+        raise RowError(Reason.WRONG_TYPE, f"history_reviews is {kind_of(raw)}, not a list")
+    pairs, bad = [], []
+    for number, pair in enumerate(raw):
+        try:
+            pairs.append(_past_review(pair, f"history_reviews[{number}]"))
+        except RowError as error:
+            bad.append(error.detail)
+    return tuple(pairs), tuple(bad)
+
+
+def _past_review(pair: Any, field: str) -> tuple[str, str]:
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+        raise RowError(Reason.WRONG_TYPE, f"{field} is no pair of a review id and a text")
+    name, text = pair
+    if not name.isprintable() or "_" not in name[1:-1] or len(name) > MAX_ID_LENGTH:
+        raise RowError(Reason.BAD_ID, f"{field}: its review id is no <user_id>_<business_id>")
+    return name, checked_text(text, field)
 
 
 def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
@@ -79,7 +97,7 @@ def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
     names = [name for name, _ in SPLITS]
     for key in reader.members("{", "}"):
         if key not in names:
-            raise reader.error(f"found {str(key)[:40]!r} where a split's name was expected")
+            raise reader.error(f"found `{str(key)[:40]}` where a split's name was expected")
         reader.expect(":")
         for value in reader.members("[", "]"):
             yield key, *reader.last, value
@@ -90,12 +108,15 @@ def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
 class _Reader:
     """A JSON document's values one after another, with a window of its text in memory."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self.path, self.stream = path, stream
+    def __init__(self, file: InputFile) -> None:
+        self.file, self.stream = file.name, file.stream
         self.decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode  # a bad byte costs one row
         self.parse = json.JSONDecoder().raw_decode
         self.text, self.place = "", 0  # window, place in it
-        self.counted, self.bytes = 0, 0  # place up to which bytes are counted, and how many there are before it
+        self.counted, self.bytes = (
+            0,
+            file.skipped,
+        )  # place up to which bytes are counted, and how many there are before it
         self.last: tuple[int, bytes] = (0, b"")  # byte offset and raw bytes of the last value
 
     def members(self, opening: str, closing: str) -> Iterator[Any]:
@@ -113,13 +134,14 @@ class _Reader:
 
     def expect(self, character: str) -> None:
         if self.next() != character:
-            raise self.error(f"expected {character!r}, found {self.next()!r}")
+            found = f"`{self.next()}`" if self.next() else "the end of the file"
+            raise self.error(f"expected `{character}`, found {found}")
         self.place += 1
 
     def next(self) -> str:
         """The next character that is no blank; empty at the end of the file."""
         while True:
-            while self.place < len(self.text) and self.text[self.place] in " \t\r\n\ufeff":
+            while self.place < len(self.text) and self.text[self.place] in " \t\r\n":
                 self.place += 1
             if self.place < len(self.text) or not self._fill():
                 return self.text[self.place : self.place + 1]
@@ -141,7 +163,7 @@ class _Reader:
 
     def error(self, problem: str) -> CorpusError:
         return CorpusError(
-            f"{self.path}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
+            f"{self.file}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
             "if it was cut off, fetch it again; image_review_all.json goes to jobs.ingest"
         )
 

@@ -1,17 +1,12 @@
-"""A file of one JSON object a line, plain or gzip'ed, as blocks of whole lines: a few megabytes in memory at a time."""
+"""Files of one JSON object a line as blocks of whole lines: a few megabytes in memory at a time."""
 
-import gzip
-import os
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from showcases.errors import CorpusError
+from showcases.gest.opening import file_size, open_input
 
-GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
-RAW_BYTES = 1000  # of a rejected line that are kept
+RAW_BYTES = 1000  # of a rejected line that are stored
 
 
 @dataclass(frozen=True)
@@ -19,14 +14,16 @@ class Block:
     """Whole lines that lie next to each other.
 
     Attributes:
-        number: of the block in the file, from 0.
-        offset: bytes before it; of what was unpacked where the file is gzip'ed.
-        line: number of its first line, from 1.
+        number: of the block in all files, from 0.
+        file: the name of its file, as messages show it.
+        offset: bytes before it in the file; of what was unpacked where the file is gzip'ed.
+        line: number of its first line in the file, from 1.
         data: the lines; of a line that is too long, its beginning alone.
         oversized: bytes of that one line, where the block is a line that is too long; else 0.
     """
 
     number: int
+    file: str
     offset: int
     line: int
     data: bytes
@@ -44,45 +41,43 @@ class Block:
 
 
 def read_blocks(
-    path: Path, block_bytes: int, max_line_bytes: int, seen: Callable[[int, int], None] = lambda read, total: None
+    files: Sequence[str],
+    block_bytes: int,
+    max_line_bytes: int,
+    seen: Callable[[int, int], None] = lambda read, total: None,
 ) -> Iterator[Block]:
-    """Cut the file into blocks of about `block_bytes`; no more than one lies in memory here.
+    """Cut the files, one after the other, into blocks of about `block_bytes`; no more than one lies in memory here.
 
     Args:
-        seen: called after each block with the bytes of the file read so far and in all.
+        files: from `find_files`.
+        seen: called after each block with the bytes of all files read so far and in all.
 
     Raises:
-        CorpusError: there is no such file, or it is a gzip file that is cut off or damaged.
+        CorpusError, ObjectStoreError: a file can't be read (see `open_input`).
     """
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file; give GEST-raw's image_review_all.json with --reviews")
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP
-        file.seek(0)
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-        total = os.fstat(file.fileno()).st_size
-        try:
-            for block in _cut(stream, block_bytes, max_line_bytes):
-                seen(file.tell(), total)
+    total = sum(map(file_size, files)) if len(files) > 1 else 0
+    number, before = 0, 0
+    for name in files:
+        with open_input(name) as file:
+            for block in _cut(file.stream, file.name, file.skipped, block_bytes, max_line_bytes, number):
+                seen(before + file.packed.tell(), total or file.size)
                 yield block
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise CorpusError(
-                f"{path}: damaged after {file.tell():,} of {total:,} bytes ({error}); fetch the file again"
-            ) from error
+                number = block.number + 1
+            before += file.size
 
 
-def _cut(stream: BinaryIO, size: int, longest: int) -> Iterator[Block]:
-    number, offset, line = 0, 0, 1
+def _cut(stream: BinaryIO, file: str, offset: int, size: int, longest: int, number: int) -> Iterator[Block]:
+    line = 1
     while data := stream.read(size):
         if not data.endswith(b"\n"):
             data += stream.readline(longest + 1)
         whole, rest = _split_tail(data, longest)
         if whole:
-            yield Block(number, offset, line, whole)
+            yield Block(number, file, offset, line, whole)
             number, offset, line = number + 1, offset + len(whole), line + _count(whole)
         if rest:  # the beginning of a line that is too long to be read
             length = len(rest) + _skip_line(stream, longest)
-            yield Block(number, offset, line, rest[:RAW_BYTES], oversized=length)
+            yield Block(number, file, offset, line, rest[:RAW_BYTES], oversized=length)
             number, offset, line = number + 1, offset + length, line + 1
 
 

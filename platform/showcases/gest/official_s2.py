@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from showcases.gest.blocks import bad_photos
 from showcases.gest.digests import DigestSet, digest_ids
 from showcases.gest.filtered import FilteredRow, read_filtered
 from showcases.gest.lines import RAW_BYTES
+from showcases.gest.past_reviews import PastReview, resolve
+from showcases.gest.records import SHOWN
 from showcases.gest.rejects import Reason, Reject
 from showcases.gest.sentences import split_sentences
 from showcases.gest.splits import SPLITS
@@ -24,18 +26,20 @@ Tables = dict[str, pa.Table]  # by artifact
 
 @dataclass
 class S2Import:
-    """Reads the file twice: its rows, then the past reviews that are no rows themselves.
+    """Reads the files three times: their rows' ids, their rows, then the past reviews that are no rows themselves.
 
     Attributes:
         rows: by split.
         counts: what a reader should know of the file (see `figures`).
-        rejects: rows that could not be used, and second copies.
+        rejects: rows that could not be used, second copies, and what of other rows could not be used.
+        row_ids: digests of the rows' review ids.
     """
 
-    path: Path
+    files: Sequence[str]  # from `find_files`
     rows: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
+    row_ids: DigestSet = field(default_factory=DigestSet)
     reviews: DigestSet = field(default_factory=DigestSet)
     photos: DigestSet = field(default_factory=DigestSet)
     users: dict[str, DigestSet] = field(default_factory=lambda: {name: DigestSet() for name, _ in SPLITS})
@@ -44,11 +48,13 @@ class S2Import:
         """Shards of `gest_s2`, `reviews` and `photos`; first the rows', then those of past reviews alone.
 
         Raises:
-            CorpusError: the file is not there or not of this form.
+            CorpusError: a file is not there or not of this form.
         """
-        for rows in _batches(read_filtered(self.path, self.rejects.append)):
+        for rows in _batches(read_filtered(self.files, reject=lambda _: None)):
+            self.row_ids.add(digest_ids(row.record.review_id for row in rows))
+        for rows in _batches(read_filtered(self.files, self.rejects.append)):
             yield self._of_rows(self._unseen(rows))
-        for rows in _batches(read_filtered(self.path, reject=lambda _: None)):
+        for rows in _batches(read_filtered(self.files, reject=lambda _: None)):
             yield {"reviews": self._of_history(rows)}
 
     def figures(self) -> dict[str, int]:
@@ -62,14 +68,15 @@ class S2Import:
         fresh = self.reviews.add(digest_ids(row.record.review_id for row in rows))
         detail = "a row of this user and business came before"
         self.rejects += [
-            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES])
+            Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES], row.file)
             for row, new in zip(rows, fresh, strict=True)
             if not new
         ]
         return [row for row, new in zip(rows, fresh, strict=True) if new]
 
     def _of_rows(self, rows: Sequence[FilteredRow]) -> Tables:
-        self._count(rows)
+        past = [self._past(row) for row in rows]
+        self._count(rows, past)
         pics = [(row, name, url) for row in rows for name, url in row.record.pics]
         fresh = self.photos.add(digest_ids(name for _, name, _ in pics))
         self.counts["photos_of_an_earlier_row"] += int((~fresh).sum())
@@ -86,8 +93,8 @@ class S2Import:
         ]
         s2 = [
             {**_ids(row), "explanation": row.record.text, "split": row.split}
-            | {"photo_ids": [name for name, _ in row.record.pics], "history_review_ids": _past(row)}
-            for row in rows
+            | {"photo_ids": [name for name, _ in row.record.pics], "history_review_ids": _ids_of(row, reviews)}
+            for row, reviews in zip(rows, past, strict=True)
         ]
         return {
             "gest_s2": pa.Table.from_pylist(s2, schema=GEST_S2),
@@ -97,25 +104,36 @@ class S2Import:
 
     def _of_history(self, rows: Sequence[FilteredRow]) -> pa.Table:
         """Reviews that are told of as past ones only; they have a text, no rating and no photo."""
-        told = [(row, name, text) for row in rows for name, text in row.history]
-        fresh = self.reviews.add(digest_ids(name for _, name, _ in told))
+        named = [
+            (row, past, text) for row in rows for past, (_, text) in zip(self._past(row), row.history, strict=True)
+        ]
+        fresh = self.reviews.add(digest_ids(past.review_id for _, past, _ in named))
         found: list[dict[str, Any]] = []
-        for (row, name, text), new in zip(told, fresh, strict=True):
+        for (row, past, text), new in zip(named, fresh, strict=True):
             if new:
-                user, business = _owners(row, name)
-                ids = {"review_id": name, "user_id": user, "business_id": business}
+                ids = {"review_id": past.review_id, "user_id": past.user_id, "business_id": past.business_id}
                 found.append({**ids, "rating": None, "text": text, "split": row.split, "photo_ids": []})
         return _reviews(found)
 
-    def _count(self, rows: Iterable[FilteredRow]) -> None:
-        for row in rows:
+    def _past(self, row: FilteredRow) -> list[PastReview]:
+        """The reviews that the row's history names."""
+        return [resolve(name, row.record.user_id, self._is_row) for name, _ in row.history]
+
+    def _is_row(self, name: str) -> bool:
+        return bool(self.row_ids.contains(digest_ids([name]))[0])
+
+    def _count(self, rows: Sequence[FilteredRow], past: Sequence[Sequence[PastReview]]) -> None:
+        for row, reviews in zip(rows, past, strict=True):
             self.rows[row.split] += 1
             self.counts["empty_explanations"] += not row.record.text.strip()
             self.counts["rows_without_photos"] += not row.record.pics
-            self.counts["own_review_in_history"] += any(name == row.record.review_id for name, _ in row.history)
-            self.counts["history_of_another_user"] += sum(
-                _owners(row, name)[0] != row.record.user_id for name, _ in row.history
-            )
+            own, user = row.record.review_id, row.record.user_id
+            self.counts["own_review_in_history"] += any(review.review_id == own for review in reviews)
+            self.counts["history_of_another_user"] += sum(review.user_id != user for review in reviews)
+            self.counts["ambiguous_history"] += sum(review.is_ambiguous for review in reviews)
+            self.counts["unusable_photos"] += len(row.record.bad_pics)
+            self.counts["unusable_history"] += len(row.bad_history)
+            self.rejects += _doubts(row, reviews)
         for split, users in self.users.items():
             users.add(digest_ids(row.record.user_id for row in rows if row.split == split))
 
@@ -131,18 +149,24 @@ def _ids(row: FilteredRow) -> dict[str, str]:
     return {"review_id": record.review_id, "user_id": record.user_id, "business_id": record.business_id}
 
 
-def _past(row: FilteredRow) -> list[str]:
+def _ids_of(row: FilteredRow, past: Iterable[PastReview]) -> list[str]:
     """Ids of past reviews, each once; never the row's own, which would tell what is to be written."""
-    return [name for name in dict.fromkeys(name for name, _ in row.history) if name != row.record.review_id]
+    found = dict.fromkeys(review.review_id for review in past)
+    return [name for name in found if name != row.record.review_id]
 
 
-def _owners(row: FilteredRow, review_id: str) -> tuple[str, str]:
-    """(user, business) of a review id; the row's own user where it begins with that, as ids may hold a _ themselves."""
-    own = f"{row.record.user_id}_"
-    if review_id.startswith(own):
-        return row.record.user_id, review_id[len(own) :]
-    user, _, business = review_id.rpartition("_")
-    return user, business
+def _doubts(row: FilteredRow, past: Sequence[PastReview]) -> Iterator[Reject]:
+    """What of a row could not be used, or not for sure."""
+    unsure = [name for review, (name, _) in zip(past, row.history, strict=True) if review.is_ambiguous]
+    several = "can be read as another user and business, too; taken as the first fitting"
+    for reason, problems in (
+        (Reason.UNUSABLE_PHOTO, [bad_photos(row.record)] if row.record.bad_pics else []),
+        (Reason.UNUSABLE_HISTORY, row.bad_history),
+        (Reason.AMBIGUOUS_HISTORY, [f"{name[:SHOWN]} {several}" for name in unsure]),
+    ):
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            yield Reject(row.number, row.offset, reason, problems[0] + more, row.raw[:RAW_BYTES], row.file)
 
 
 def _reviews(rows: list[dict[str, Any]]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Lines that are no review: each is kept with its place and the reason, so that nothing vanishes."""
+"""Lines that are no review, and photos that can't be used: stored with their place and the reason."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DETAIL_CHARACTERS = 200
 
 
 class Reason(StrEnum):
-    """Why a line was rejected."""
+    """Why a line, or a photo in it, was rejected."""
 
     INVALID_UTF8 = "invalid UTF-8"
     NOT_JSON = "not JSON"
@@ -24,6 +24,9 @@ class Reason(StrEnum):
     BAD_ID = "unusable id"
     DUPLICATE_REVIEW = "duplicate review"
     LINE_TOO_LONG = "line too long"
+    UNUSABLE_PHOTO = "unusable photo"  # of a review that is used without it, as are the following
+    UNUSABLE_HISTORY = "unusable past review"
+    AMBIGUOUS_HISTORY = "ambiguous past review"
 
 
 class RowError(ValueError):
@@ -36,12 +39,13 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Reject:
-    """A rejected line.
+    """A rejected line, or one with photos that can't be used.
 
     Attributes:
         line: its number, from 1 (in `filter_all_t.json`: the number of the row).
         offset: bytes before it.
         raw: the line as written, or its beginning.
+        file: its name, as messages show it.
     """
 
     line: int
@@ -49,13 +53,14 @@ class Reject:
     reason: Reason
     detail: str
     raw: bytes
+    file: str
 
 
-def rejects_table(file: str, rejects: Iterable[Reject]) -> pa.Table:
+def rejects_table(rejects: Iterable[Reject]) -> pa.Table:
     """The rejects as a table of schema REJECTS."""
     rows = [
         {
-            "file": file,
+            "file": reject.file,
             "line": reject.line,
             "offset": reject.offset,
             "reason": str(reject.reason),

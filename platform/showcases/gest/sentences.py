@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 # Google Local marks the two halves of a text that it translated, in either order.
 MARKER = re.compile(r"\((?P<kind>Translated by Google|Original)\)", re.IGNORECASE)
 
+# Behind a full stop of Chinese, Japanese, Khmer or Burmese, unless another or a closing mark follows.
+UNSPACED_STOP = re.compile(r"(?<=[。！？｡។။])(?![。！？｡។။」』）〉》】”’\"')\s]|$)")
+
 
 @lru_cache(maxsize=1)
 def _splitter() -> "Language":
@@ -48,14 +51,23 @@ def english_part(text: str) -> str:
 def split_sentences(texts: Iterable[str], forget: bool = False) -> list[list[str]]:
     """Sentences of each text, by spaCy's rule-based sentencizer; blank ones and bare punctuation are left out.
 
+    A line break ends a sentence, and so does a full stop of a script that puts no blank behind it.
+
     Args:
         forget: let spaCy forget the words of these texts afterwards, so that memory stays flat over millions of
             texts; not while another thread splits.
     """
-    cleaned = (" ".join(english_part(text).split()) for text in texts)
+    pieces = [_pieces(english_part(text)) for text in texts]
     splitter = _splitter()
     with splitter.memory_zone() if forget else contextlib.nullcontext():
-        return [list(_sentences(doc)) for doc in splitter.pipe(cleaned, batch_size=256)]
+        docs = splitter.pipe((piece for of_text in pieces for piece in of_text), batch_size=256)
+        return [[sentence for _ in of_text for sentence in _sentences(next(docs))] for of_text in pieces]
+
+
+def _pieces(text: str) -> list[str]:
+    """Parts of a text that no sentence goes beyond, with one blank between words; blank ones are left out."""
+    parts = (part for line in text.splitlines() for part in UNSPACED_STOP.split(line))
+    return [cleaned for part in parts if (cleaned := " ".join(part.split()))]
 
 
 def _sentences(doc: "Doc") -> Iterable[str]:

@@ -65,7 +65,7 @@ def test_a_task_survives_the_round_trip(tmp_path: Path) -> None:
         ([exported(photo=None)], "names the photo"),
         ([exported(annotations=[answer(1, "maybe")])], "maybe"),
         ([exported(), exported(annotations=[{"id": 1}])], "task 1, annotation 0"),
-        ([exported() | {"annotations": None}], "no list"),
+        ([exported() | {"annotations": None}], "null, not a list"),
     ],
 )
 def test_a_malformed_export_is_refused_with_the_place(tmp_path: Path, content, message: str) -> None:
@@ -134,3 +134,170 @@ def test_answers_of_nobody_known_are_each_anothers(tmp_path: Path) -> None:
         exported(annotations=[answer(None, "match")]),
     ]
     assert read_exports([write(tmp_path, tasks)])[0][0].votes == (1, 1, 1)
+
+
+def result(*items):
+    return {"completed_by": 1, "result": list(items)}
+
+
+def choices(chosen, name="match"):
+    return {"from_name": name, "to_name": "image", "type": "choices", "value": {"choices": chosen}}
+
+
+RATING = {"from_name": "stars", "to_name": "image", "type": "rating", "value": {"rating": 3}}
+NOTE = {"from_name": "note", "to_name": "image", "type": "textarea", "value": {"text": ["blurred"]}}
+
+
+def votes(tmp_path: Path, *annotations):
+    pairs, dropped = read_exports([write(tmp_path, [exported(annotations=annotations)])])
+    return [vote for pair in pairs for vote in pair.votes], {name: n for name, n in dropped.items() if n}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (result(choices(["good"], "quality"), RATING, NOTE, choices(["match"])), [1]),
+        (result(choices(["no match"]), choices(["sharp", "bright"], "quality")), [0]),
+        (result(choices(["no match"], "shown"), choices(["good"], "quality")), [0]),  # our control, renamed
+        (result(choices(["match"]), choices(["no match"], "second")), [1]),  # ours goes by its name
+        (result(choices("match")), [1]),
+    ],
+)
+def test_other_controls_beside_ours_are_ignored(tmp_path: Path, annotation, expected: list[int]) -> None:
+    assert votes(tmp_path, annotation) == (expected, {})
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {"result": None},
+        result(),
+        result(NOTE),
+        result(choices(None)),
+        result(choices([])),
+        result(choices([None])),
+        result(choices(None) | {"value": None}),
+        result(None, 7, "x", {"type": "choices"}),
+    ],
+)
+def test_null_results_values_and_choices_are_no_answer(tmp_path: Path, annotation) -> None:
+    assert votes(tmp_path, annotation, answer(2, "match")) == ([1], {"answers_missing": 1})
+
+
+def test_a_cancelled_answer_may_hold_any_choice(tmp_path: Path) -> None:
+    cancelled = [
+        result(choices(chosen)) | {"was_cancelled": True} for chosen in (["skip"], ["match", "no match"], None)
+    ]
+    assert votes(tmp_path, *cancelled, answer(2, "match")) == ([1], {"answers_cancelled": 3})
+
+
+def test_answers_of_other_controls_alone_are_named(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, [exported(annotations=[result(choices(["yes"], "shown")), result(choices(["no"], "shown"))])]
+    )
+    with pytest.raises(
+        CorpusError, match="no answer of the control `match` .*; found shown: no, yes; .*labelling_config"
+    ):
+        read_exports([path])
+
+
+def test_a_person_is_one_by_id_by_email_and_by_object(tmp_path: Path) -> None:
+    forms = [
+        3,
+        "3",
+        {"id": 3},
+        {"id": 3, "email": "Ann@x.org", "first_name": "", "last_name": ""},
+        {"id": None, "email": "ann@x.org"},
+        {"email": "ann@x.org "},
+        "ann@x.org",
+        "ANN@x.org",
+    ]
+    for first in forms:  # whatever comes first
+        tasks = [exported(annotations=[answer(who, "match") for who in (first, *forms)])]
+        [pair], dropped = read_exports([write(tmp_path, tasks)])
+        assert pair.annotators == ("user 3",) and dropped["answers_repeated"] == len(forms)
+    both = [answer("bob@x.org", "match"), answer(4, "match") | {"created_username": " bob@x.org, 4"}]
+    assert read_exports([write(tmp_path, [exported(annotations=both)])])[0][0].annotators == ("user 4",)
+    unknown = [answer(who, "match") for who in (None, {}, {"id": None}, [], True, 1.5, "", {"email": " "})]
+    assert read_exports([write(tmp_path, [exported(annotations=unknown)])])[0][0].votes == (1,) * len(unknown)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (json.dumps([exported()])[:-1].encode() + b", " + b'{"data":' * 50_000, "nested too deeply"),
+        (b"[" + b"9" * 5000 + b"]", "not a Label Studio JSON export"),
+        (b"", r"empty.*as JSON"),
+        (b"\xff\xfe\xfd", "not a Label Studio|UTF-16"),
+        (b"id,image,choice\n1,2,match\n", "not as CSV"),
+        (
+            json.dumps([exported(sentence="half \ud83d")]).encode(),
+            "task 0: data.sentence holds half of a surr",
+        ),
+        (
+            json.dumps([exported(review_id=7)]).encode(),
+            "task 0: data.review_id is a number; tasks come from",
+        ),
+        (json.dumps([exported(photo={}, image="http://[x")]).encode(), "names the photo"),
+    ],
+)
+def test_a_damaged_export_is_named_for_people(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "export.json"
+    path.write_bytes(data)
+    with pytest.raises(CorpusError, match=message):
+        read_exports([path])
+
+
+ODD = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**400,
+    float("nan"),
+    "",
+    " ",
+    "\0",
+    "\ud83d",
+    "x" * 999,
+    [],
+    [None],
+    [[[]]],
+    {},
+    {"id": {}},
+)
+
+
+def test_odd_values_anywhere_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    """Each value of an export in turn replaced by each odd one."""
+
+    def places(value, place=()):
+        yield place
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, inner in items:
+            yield from places(inner, (*place, key))
+
+    annotation = answer({"id": 1, "email": "a@b"}, "match") | {"updated_at": "2024-05-02T09:00:00Z"}
+    whole = [exported(annotations=[annotation])]
+    path = tmp_path / "export.json"
+    read = 0
+    for place in places(whole):
+        for odd in ODD:
+            content = json.loads(json.dumps(whole))
+            target = content
+            for key in place[:-1]:
+                target = target[key]
+            if place:
+                target[place[-1]] = odd
+            else:
+                content = odd
+            path.write_text(json.dumps(content))
+            try:
+                pairs, _ = read_exports([path])
+                read += 1
+                json.dumps([pair.photo_id for pair in pairs]).encode()
+            except CorpusError as error:
+                assert str(error).startswith(str(path)) and " at 0x" not in str(error)
+    assert read > 100

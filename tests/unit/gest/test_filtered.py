@@ -34,11 +34,11 @@ def write(folder: Path, document: object, **options: object) -> Path:
 
 def read(path: Path) -> tuple[list[FilteredRow], list[Reject]]:
     rejects: list[Reject] = []
-    return list(read_filtered(path, rejects.append)), rejects
+    return list(read_filtered([str(path)], rejects.append)), rejects
 
 
 def load(path: Path) -> tuple[S2Import, dict[str, pa.Table]]:
-    source, parts = S2Import(path), {}
+    source, parts = S2Import([str(path)]), {}
     for tables in source.tables():
         for name, table in tables.items():
             parts.setdefault(name, []).append(table)
@@ -74,9 +74,6 @@ def test_rows_come_as_json_has_them_whatever_is_read_at_a_time(
     [
         (row("x", "b", rating=9), Reason.BAD_RATING),
         (row("x", "b", history_reviews={"a": 1}), Reason.WRONG_TYPE),
-        (row("x", "b", history_reviews=[["x_c"]]), Reason.WRONG_TYPE),
-        (row("x", "b", history_reviews=[["x_c", 5]]), Reason.WRONG_TYPE),
-        (row("x", "b", history_reviews=[["nobody", "text"]]), Reason.BAD_ID),
         (row("x", "b", review_text="\ud83d"), Reason.INVALID_UTF8),
         ({"user_id": "x"}, Reason.MISSING_FIELD),
         (12345, Reason.NOT_AN_OBJECT),
@@ -88,6 +85,48 @@ def test_a_bad_row_costs_one_row(tmp_path: Path, bad: object, reason: Reason) ->
     assert [r.record.user_id for r in rows] == ["u1", "u2"]
     assert (reject.line, reject.reason) == (2, reason)
     assert path.read_bytes()[reject.offset :].startswith(reject.raw) and json.loads(reject.raw) == bad
+
+
+def test_a_bad_photo_or_past_review_costs_itself_alone(tmp_path: Path) -> None:
+    history = [["u1_ok", "Fine."], ["u1_c"], ["u1_c", 5], ["nobody", "text"], 7, ["u1_\n", "x"], ["u1_d", "\ud83d"]]
+    odd = row("u1", "b1", history_reviews=history, pics=["../x", "p1", None, {"url": "y"}])
+    source, tables = load(write(tmp_path, {"train": [odd, row("u2", "b1")]}))
+    (first, second) = tables["gest_s2"].to_pylist()
+    assert (first["photo_ids"], first["history_review_ids"]) == (["p1"], ["u1_ok"])
+    assert second["history_review_ids"] == ["u2_old"]
+    figures = source.figures()
+    assert (figures["unusable_photos"], figures["unusable_history"], figures["ambiguous_history"]) == (3, 6, 0)
+    assert [(r.line, r.reason, r.detail) for r in source.rejects] == [
+        (
+            1,
+            Reason.UNUSABLE_PHOTO,
+            "3 of 4, the first: pics[0].id `../x`: 1 to 250 letters, digits, - and _ are allowed",
+        ),
+        (1, Reason.UNUSABLE_HISTORY, "history_reviews[1] is no pair of a review id and a text (and 5 more)"),
+    ]
+
+
+def test_past_reviews_are_found_whoever_has_underscores_in_the_id(tmp_path: Path) -> None:
+    document = {
+        "train": [
+            row("a_b", "c", history_reviews=[["a_b_d_e", "own"], ["a%5Fb_d_e", "own, escaped"]]),
+            row("a_b", "d_e", history_reviews=[["x_y", "of another"], ["100%_off_z", "of nobody known"]]),
+            row("a", "f", history_reviews=[["a_b_c", "own at b_c, or a_b's at c?"], ["a_b_d", "own at b_d"]]),
+        ]
+    }
+    source, tables = load(write(tmp_path, document))
+    s2 = {r["review_id"]: r["history_review_ids"] for r in tables["gest_s2"].to_pylist()}
+    assert s2 == {
+        "a%5Fb_c": ["a%5Fb_d_e"],
+        "a%5Fb_d_e": ["x_y", "100%25_off_z"],
+        "a_f": ["a_b_c", "a_b_d"],
+    }
+    owners = {r["review_id"]: (r["user_id"], r["business_id"]) for r in tables["reviews"].to_pylist()}
+    assert owners["a%5Fb_d_e"] == ("a_b", "d_e") and owners["a_b_c"] == ("a", "b_c")
+    assert owners["100%25_off_z"] == ("100%", "off_z")
+    ambiguous = [r for r in source.rejects if r.reason == Reason.AMBIGUOUS_HISTORY]
+    assert [(r.line, r.detail.split()[0]) for r in ambiguous] == [(2, "100%_off_z"), (3, "a_b_c")]
+    assert source.figures()["ambiguous_history"] == 2
 
 
 def test_bytes_that_are_no_utf8_cost_one_row(tmp_path: Path) -> None:

@@ -43,3 +43,23 @@ def test_forgetting_words_changes_no_sentence() -> None:
         "It was 3.5 stars, e.g. the U.S. burger. 美味しい。 ok",
     ] * 50
     assert split_sentences(texts, forget=True) == split_sentences(texts) == split_sentences(texts, forget=True)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n", "\r", "\u2028", "\u2029", "\x0b", "\x85"])
+def test_a_line_break_ends_a_sentence(end: str) -> None:
+    assert split_sentences([f"Great ramen{end}- fast service{end}  Parking was  easy. Nice"]) == [
+        ["Great ramen", "- fast service", "Parking was easy.", "Nice"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ラーメンが美味しい。また来ます！！", ["ラーメンが美味しい。", "また来ます！！"]),
+        ("「最高！」と言った。次も行く", ["「最高！」と言った。", "次も行く"]),
+        ("很好吃。服务也不错！", ["很好吃。", "服务也不错！"]),
+        ("Dr. Lee's ramen cost 3.50. Fine", None),
+    ],
+)
+def test_a_full_stop_without_a_blank_behind_it_ends_a_sentence_too(text: str, expected: list[str] | None) -> None:
+    assert split_sentences([text])[0] == (expected or split_sentences([text.replace("  ", " ")])[0])

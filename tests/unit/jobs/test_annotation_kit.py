@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -154,13 +153,19 @@ def test_mistakes_are_told_in_a_line(home: Path, arguments: list[str], message: 
     assert message in capsys.readouterr().err
 
 
-def test_labels_of_the_config_are_one_file_or_a_list(tmp_path: Path) -> None:
+def test_labels_of_the_config_are_one_file_or_a_list_or_a_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "abcd":
+        (tmp_path / f"{name}.json").write_text("[]")
     path = tmp_path / "config.yaml"
     path.write_text("corpus: {labels: [a.json, b.json]}\n")
 
     def names(config: PipelineConfig) -> list[str]:
-        return [str(name) for name in annotate.label_files(config)]
+        return annotate.label_files(config)
 
     assert names(parse(["--config", str(path)], "x")) == ["a.json", "b.json"]
     assert names(parse(["--labels", "c.json"], "x")) == ["c.json"] and names(parse([], "x")) == []
-    assert np.size(names(parse(["--corpus.labels", "d.json"], "x"))) == 1
+    assert names(parse(["--corpus.labels", "d.json"], "x")) == ["d.json"]
+    assert names(parse(["--labels", "c.json", "[ab].json"], "x")) == ["c.json", "a.json", "b.json"]

@@ -144,7 +144,7 @@ def _histograms(sight: Sight) -> list[histograms.Histogram]:
         found += histograms.of_reviews(tables["reviews"], languages.histogram(tables["reviews"]["text"]))
     for name, column, title, counted in (
         ("images", "status", "States of the photos", "photos"),
-        ("rejects", "reason", "Lines that are no review, by reason", "lines"),
+        ("rejects", "reason", "Lines that are no review, or have an unusable photo, by reason", "lines"),
     ):
         if name in tables:
             bars = histograms.value_counts(tables[name][column])

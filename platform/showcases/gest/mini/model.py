@@ -7,6 +7,7 @@ from typing import Literal
 
 from showcases.gest.mini.config import MiniConfig
 from showcases.gest.mini.menu import Subject
+from showcases.ids import review_id
 
 Match = Literal["match", "no match", "ambiguous"]
 
@@ -117,4 +118,4 @@ class World:
 
     def review_id(self, review: Review) -> str:
         """The official form, <user_id>_<business_id>."""
-        return f"{self.users[review.user].user_id}_{self.restaurants[review.restaurant].business_id}"
+        return review_id(self.users[review.user].user_id, self.restaurants[review.restaurant].business_id)

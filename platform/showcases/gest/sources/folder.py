@@ -1,6 +1,5 @@
 """Photos from a folder of <photo id>.jpg, on disk or on S3."""
 
-import re
 from typing import Any
 
 import pyarrow as pa
@@ -8,8 +7,7 @@ from pyarrow import fs
 
 from showcases.artifacts import Workspace
 from showcases.gest.sources.base import Raw, Take, read_range, read_side_by_side
-
-PHOTO_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+from showcases.ids import PHOTO_ID
 
 
 class Folder:
