@@ -27,3 +27,11 @@ class ModelError(ShowcasesError):
 
 class StudyError(ShowcasesError):
     """The key, the texts or the answers of a human evaluation are not of their form, or not of one study."""
+
+
+class PhotoError(ShowcasesError):
+    """Bytes that are not a photo we can use."""
+
+
+class PhotoTooLargeError(PhotoError):
+    """A photo with more pixels, or bytes, than are taken in."""
