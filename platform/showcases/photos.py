@@ -52,7 +52,7 @@ def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: i
     scale = max_side / shorter if max_side and shorter > max_side else 1.0
     rgb = photo.rgb((round(width * scale), round(height * scale)))
     if photo.is_plain_jpeg and scale == 1:
-        return TakenPhoto(data, width, height)
+        return TakenPhoto(data if _opens(data) else photo.file.data, width, height)
     if scale < 1:
         longer_first = rgb.size[0] >= rgb.size[1]
         ratio = max(rgb.size) / min(rgb.size)
@@ -180,6 +180,15 @@ class _Photo:
             return f"{_of(self.kind)} that needs more memory than there is"
         cut = any(word in str(error).lower() for word in ("truncat", "not enough", "no more", "ended", "not processed"))
         return f"{_of(self.kind)} that is {'cut off' if cut else 'damaged'}"
+
+
+def _opens(data: bytes) -> bool:
+    """Whether a JPEG that decodes without its metadata opens with it, too: whoever gets it may read it so."""
+    try:
+        Image.open(io.BytesIO(data), formats=("JPEG",))
+    except Exception:  # as above
+        return False
+    return True
 
 
 def _of(kind: str) -> str:
