@@ -126,7 +126,7 @@ class _Photo:
     def __init__(self, data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS) -> None:
         self.kind = kind_of(data)
         if self.kind not in formats:
-            raise PhotoError(f"not an image: {_of(self.kind)}, and {', '.join(formats)} are read")
+            raise PhotoError(f"not an image: {_of(self.kind)} ({', '.join(formats)} are read)")
         self.file = bare(data, self.kind)
         self.image = self._open(self.file)
         if self.image.size[0] * self.image.size[1] > max_pixels:
