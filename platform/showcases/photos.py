@@ -126,11 +126,14 @@ class _Photo:
     def __init__(self, data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS) -> None:
         self.kind = kind_of(data)
         if self.kind not in formats:
-            raise PhotoError(f"not an image: {_of(self.kind)} ({', '.join(formats)} are read)")
+            found = f"{_of(self.kind)}, which" if self.kind in PHOTO_KINDS else f"not an image: {_of(self.kind)}, which"
+            raise PhotoError(f"{found} can't be taken; {', '.join(formats)} can")
         self.file = bare(data, self.kind)
         self.image = self._open(self.file)
         if self.image.size[0] * self.image.size[1] > max_pixels:
-            raise PhotoTooLargeError(f"{self.image.size[0]} x {self.image.size[1]} px; at most {max_pixels} are decoded")
+            raise PhotoTooLargeError(
+                f"{self.image.size[0]} x {self.image.size[1]} px; at most {max_pixels} are decoded"
+            )
         avif = exif_orientation(self.image.info.get("exif", b"")) if self.kind == "AVIF" else None
         self.orientation = avif or self.file.orientation
         self.is_plain_jpeg = (
@@ -171,7 +174,7 @@ class _Photo:
     def _low_bytes(self) -> Image.Image:
         """Of 16-bit RGB, of which Pillow gives the upper bytes: the lower ones, by naming the other byte order."""
         image = self._open(self.file)
-        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # type: ignore[attr-defined]
         return image.convert("RGB")
 
     def _damage(self, error: Exception) -> str:

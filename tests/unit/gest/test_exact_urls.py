@@ -47,7 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(target)
         self.server.hosts.append(self.headers["Host"])
         if target in self.server.moved:
-            self.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: " + self.server.moved[target] + b"\r\nContent-Length: 0\r\n\r\n")
+            self.wfile.write(
+                b"HTTP/1.1 302 Found\r\nLocation: " + self.server.moved[target] + b"\r\nContent-Length: 0\r\n\r\n"
+            )
             return
         body = photo("it") if target in self.server.known else b"<Error><Code>SignatureDoesNotMatch</Code></Error>"
         status = b"200 OK" if target in self.server.known else b"403 Forbidden"

@@ -82,7 +82,9 @@ both = pytest.mark.parametrize("layout", [as_folder, as_tar])
 @both
 def test_folder_and_tar_know_the_same_suffixes(layout: Layout, tmp_path: Path) -> None:
     suffixes = [form for suffix in SUFFIXES for form in (suffix, suffix.upper(), suffix.capitalize())]
-    files = {f"p{i}.{suffix}": photo(f"p{i}") for i, suffix in enumerate([*suffixes, "input.jpg", "IMG.JPEG", "bin", "0"])}
+    files = {
+        f"p{i}.{suffix}": photo(f"p{i}") for i, suffix in enumerate([*suffixes, "input.jpg", "IMG.JPEG", "bin", "0"])
+    }
     files["plain"] = photo("plain")
     names = {name.partition(".")[0] for name in files}
     assert bytes_of(layout(tmp_path, files), sorted(names)) == {name: photo(name) for name in names}
@@ -136,7 +138,9 @@ def test_what_is_not_there_is_not_expired_and_the_nearest_names_are_said(layout:
 
 @both
 def test_where_nothing_fits_the_first_names_are_said(layout: Layout, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"not one of 1 photos is among the 1 images there \(e\.g\. IMG_1\.jpg; wanted e\.g\. p1\)"):
+    with pytest.raises(
+        CorpusError, match=r"not one of 1 photos is among the 1 images there \(e\.g\. IMG_1\.jpg; wanted e\.g\. p1\)"
+    ):
         look(layout(tmp_path, {"sub/IMG_1.jpg": photo("x")}), ["p1"])
 
 
@@ -149,7 +153,10 @@ def test_the_url_beside_an_image_outranks_its_running_number(tmp_path: Path) -> 
     files = sample("000000000", url="https://x.test/one", key="000000000")
     files |= sample("000000001", url="https://x.test/nought", key="000000001")
     wanted: Given = {"000000000": "https://x.test/nought", "000000001": "https://x.test/one"}
-    assert bytes_of(as_tar(tmp_path, files), wanted) == {"000000000": photo("000000001"), "000000001": photo("000000000")}
+    assert bytes_of(as_tar(tmp_path, files), wanted) == {
+        "000000000": photo("000000001"),
+        "000000001": photo("000000000"),
+    }
 
 
 def test_an_image_of_another_url_is_not_taken_for_its_number(tmp_path: Path) -> None:
@@ -184,7 +191,12 @@ def test_a_json_belongs_to_every_image_of_its_key(tmp_path: Path) -> None:
 
 
 def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
-    tar = Tar(tmp_path / "all.tar").add("p1.jpg", photo("old")).add("q.json", b'{"photo_id": "p8"}').add("q.jpg", photo("q"))
+    tar = (
+        Tar(tmp_path / "all.tar")
+        .add("p1.jpg", photo("old"))
+        .add("q.json", b'{"photo_id": "p8"}')
+        .add("q.jpg", photo("q"))
+    )
     tar.add("./p1.jpg", photo("new")).add("q.json", b'{"photo_id": "p9"}')
     rows, notes = look(tar.done(), ["p1", "p9"])
     with tarfile.open(tmp_path / "all.tar") as archive:
@@ -205,7 +217,9 @@ def test_links_that_lead_elsewhere_are_refused_with_the_reason(tmp_path: Path) -
     (tmp_path / "secret.jpg").write_bytes(photo("secret"))
     tar = Tar(tmp_path / "all.tar").add("ok.jpg", photo("ok"))
     tar.link("up.jpg", "../secret.jpg").link("root.jpg", str(tmp_path / "secret.jpg")).link("none.jpg", "nowhere.jpg")
-    tar.link("round.jpg", "about.jpg").link("about.jpg", "round.jpg").link("hard.jpg", "../../secret.jpg", tarfile.LNKTYPE)
+    tar.link("round.jpg", "about.jpg").link("about.jpg", "round.jpg").link(
+        "hard.jpg", "../../secret.jpg", tarfile.LNKTYPE
+    )
     rows, _ = look(tar.done(), ["ok", "up", "root", "hard", "none", "round"])
     expected = {
         "ok": ("ok", ""), "up": ("blocked", "leads out of the tar"), "root": ("blocked", "leads out of the tar"),
@@ -223,7 +237,11 @@ def test_links_of_a_folder_are_followed_and_circles_end(tmp_path: Path) -> None:
     os.symlink(root, root / "a" / "circle")
     os.symlink(root / "a" / "p1.jpg", root / "p3.jpg")
     rows, notes = look(root, ["p1", "p2", "p3"])
-    assert [rows[name]["bytes"] for name in ("p1", "p2", "p3")] == [photo("p1"), photo("p2"), photo("p1")] and notes == []
+    assert [rows[name]["bytes"] for name in ("p1", "p2", "p3")] == [
+        photo("p1"),
+        photo("p2"),
+        photo("p1"),
+    ] and notes == []
 
 
 def test_odd_names_in_a_tar_stop_nothing(tmp_path: Path) -> None:
@@ -236,7 +254,11 @@ def test_odd_names_in_a_tar_stop_nothing(tmp_path: Path) -> None:
 def test_bytes_decide_what_a_file_is_and_not_its_suffix(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
-    files = {"a.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "b.jpg": buffer.getvalue(), "c.jpg": b"<html>"}
+    files = {
+        "a.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+        "b.jpg": buffer.getvalue(),
+        "c.jpg": b"<html>",
+    }
     rows, _ = look(as_folder(tmp_path, files), ["a", "b", "c"])
     assert [rows[name]["status"] for name in "abc"] == ["corrupt", "ok", "corrupt"]
     assert "a HEIC photo" in rows["a"]["error"] and "an HTML page" in rows["c"]["error"]

@@ -55,7 +55,8 @@ def tiff(samples: np.ndarray, form: int, order: str = "<", photometric: int = 1,
     tags = [(256, 3, width), (257, 3, height), (258, 3, bits or samples.dtype.itemsize * 8), (259, 3, 1),
             (262, 3, photometric), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(raw)), (339, 3, form)]  # fmt: skip
     entries = b"".join(
-        struct.pack(order + "HHI", tag, kind, 1) + struct.pack(order + ("HH" if kind == 3 else "I"), *[value, 0][: 5 - kind])
+        struct.pack(order + "HHI", tag, kind, 1)
+        + struct.pack(order + ("HH" if kind == 3 else "I"), *[value, 0][: 5 - kind])
         for tag, kind, value in tags
     )
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8 + len(raw))
@@ -121,7 +122,9 @@ def on_white(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
 def test_alpha_is_composited_on_white(kind: str) -> None:
-    options = {"WEBP": {"lossless": True, "exact": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}.get(kind, {})
+    options = {"WEBP": {"lossless": True, "exact": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}.get(
+        kind, {}
+    )
     data = saved(Image.fromarray(np.dstack([COLOR, ALPHA])), kind, **options)
     expected = on_white(COLOR, ALPHA)
     if kind == "AVIF":  # lossy
@@ -240,4 +243,3 @@ def test_avif_is_decoded_like_any_other() -> None:
     assert np.abs(to_pixels(data, SIDE).astype(float) - COLOR).mean() < 4
     taken = take_in(data, 32)
     assert (taken.width, taken.height) == (32, 32)
-

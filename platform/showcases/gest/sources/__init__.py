@@ -43,4 +43,3 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """Filesystem and path of a local path or an s3:// URI."""
     workspace = Workspace(uri)
     return workspace.filesystem, workspace.path("x").removesuffix("/x")
-

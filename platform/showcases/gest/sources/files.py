@@ -152,7 +152,9 @@ class _Contents:
         for path in self.links:
             catalog.note(self._followed(path))
         for path in self.sparse:
-            catalog.note(Member(path, status="failed", error=f"{path} is stored as a sparse file; pack the tar without -S"))
+            catalog.note(
+                Member(path, status="failed", error=f"{path} is stored as a sparse file; pack the tar without -S")
+            )
         return catalog.table(tar, self.labels)
 
     def _followed(self, path: str) -> Member:

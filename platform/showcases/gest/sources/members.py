@@ -79,7 +79,10 @@ class Catalog:
         found.sort(key=lambda each: each[0])  # stable: else as they came
         labeled = [labels.get(key, {}) for _, key, _ in found]
         columns = {
-            "name": [say.get("photo_id") or printable(PurePosixPath(key).name) for (_, key, _), say in zip(found, labeled, strict=True)],
+            "name": [
+                say.get("photo_id") or printable(PurePosixPath(key).name)
+                for (_, key, _), say in zip(found, labeled, strict=True)
+            ],
             "link": [say.get("url") for say in labeled],
             "is_named": ["photo_id" in say for say in labeled],
             "tar": pa.DictionaryArray.from_arrays(pa.array([0 if tar else None] * len(found), pa.int32()), [tar or ""]),
@@ -175,7 +178,11 @@ def _rows(photos: pa.Table, members: pa.Table) -> tuple[pa.Array, list[str]]:
 def _several(hit: pa.Array, members: pa.Table, places: pa.Array, keys: pa.Array) -> list[str]:
     """Of the keys that were found, those that more than one member has, with up to three of these."""
     counts = pc.value_counts(hit)
-    twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)) if len(counts) else pa.array([], pa.string())
+    twice = (
+        counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+        if len(counts)
+        else pa.array([], pa.string())
+    )
     texts = []
     for number, key in enumerate(twice.to_pylist()):
         if number >= 3:  # the rest is counted alone
