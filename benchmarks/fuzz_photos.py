@@ -1,4 +1,4 @@
-"""Mutated photos through the library: whatever the bytes, a row with a status, and no exception but the library's own."""
+"""Mutated photos through the library: whatever the bytes, a row with a status; no exception but the library's own."""
 
 import io
 import random
@@ -66,7 +66,9 @@ def fuzz_photos(count: int, seed: int) -> dict[str, int]:
             _check(name, made[name][1], row)
             outcomes[f"{row['status']} ({made[name][0].split()[0]})"] += 1
         again = dict([next(iter(made.items()))])
-        assert _rows({name: data for name, (_, data) in again.items()}) == rows[:1], f"photo {start} differs the next time"
+        assert _rows({name: data for name, (_, data) in again.items()}) == rows[:1], (
+            f"photo {start} differs the next time"
+        )
     return dict(sorted(outcomes.items()))
 
 
@@ -199,7 +201,9 @@ def _chunk(name: bytes, content: bytes, rng: random.Random) -> bytes:
 def _pieces(data: bytes, rng: random.Random) -> bytes:
     """A chunk of a PNG more, or some of its chunks in another order; of others a piece put elsewhere."""
     if data.startswith(b"\x89PNG") and rng.random() < 0.6:
-        name = rng.choice((b"tRNS", b"PLTE", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"gAMA", b"acTL", b"fcTL", b"fdAT", b"IDAT"))
+        name = rng.choice(
+            (b"tRNS", b"PLTE", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"gAMA", b"acTL", b"fcTL", b"fdAT", b"IDAT")
+        )
         content = rng.choice((b"", bytes(6), rng.randbytes(30), b"a\0\0" + zlib.compress(bytes(2000))))
         return data[:33] + _chunk(name, content, rng) + data[33:]
     first, second, third = sorted(rng.randrange(len(data) + 1) for _ in range(3))

@@ -110,8 +110,9 @@ def judge(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] =
     if share <= config.fetch_images.max_failed and counts["ok"]:
         return
     again = NOT_FOUND if counts[NOT_FOUND] > counts["failed"] else "failed"
+    found = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
     raise ShowcasesError(
-        f"{share:.0%} of {total} photos failed ({', '.join(f'{counts[name]} {name}' for name in STATUSES if counts[name])}); "
+        f"{share:.0%} of {total} photos failed ({found}); "
         + "".join(f"{reason}; " for reason in missing)
         + f"is --photos {config.corpus.photos} right? What was fetched stays: --retry {again} (or other statuses, joined "
         "by commas) fetches those again, fetch_images.max_failed sets what is accepted"

@@ -186,7 +186,12 @@ def test_what_is_no_image_is_named_and_broken_metadata_is_no_reason() -> None:
     data = stream.getvalue()
     text = b"\0\0\0\x03tEXta\0b\1\2\3\4"  # its checksum is wrong
     assert require_image(data[:33] + text + data[33:], Limits()) == (10, 10)
-    for body, name in ((b"<!doctype html>", "an HTML page"), (b"", "an empty file"), (b"\x1f\x8b\x08", "gzip"), (data[:40], "PNG")):
+    for body, name in (
+        (b"<!doctype html>", "an HTML page"),
+        (b"", "an empty file"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (data[:40], "PNG"),
+    ):
         with pytest.raises(RefusedError, match=name) as refused:
             require_image(body, Limits())
         assert refused.value.status == 415 and " at 0x" not in refused.value.detail

@@ -53,7 +53,8 @@ def tiff(samples: np.ndarray, form: int, order: str = "<", photometric: int = 1,
     raw = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
     height, width = samples.shape
     tags = [(256, 3, width), (257, 3, height), (258, 3, bits or samples.dtype.itemsize * 8), (259, 3, 1),
-            (262, 3, photometric), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(raw)), (339, 3, form)]  # fmt: skip
+            (262, 3, photometric), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(raw)),
+            (339, 3, form)]  # fmt: skip
     entries = b"".join(
         struct.pack(order + "HHI", tag, kind, 1)
         + struct.pack(order + ("HH" if kind == 3 else "I"), *[value, 0][: 5 - kind])
@@ -143,7 +144,8 @@ def test_premultiplied_alpha_of_a_tiff_is_composited_on_white() -> None:
     grey = np.rint(COLOR[:, :, 0] * (ALPHA / 255)).astype(np.uint8)
     samples = np.dstack([grey, ALPHA])
     head = b"II" + struct.pack("<HI", 42, 8 + samples.size)
-    tags = [(256, 3, 1, SIDE), (257, 3, 1, SIDE), (258, 3, 2, 8 | 8 << 16), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8),
+    tags = [(256, 3, 1, SIDE), (257, 3, 1, SIDE), (258, 3, 2, 8 | 8 << 16), (259, 3, 1, 1), (262, 3, 1, 1),
+            (273, 4, 1, 8),
             (277, 3, 1, 2), (278, 3, 1, SIDE), (279, 4, 1, samples.size), (338, 3, 1, 1)]  # fmt: skip
     data = head + samples.tobytes() + struct.pack("<H", len(tags))
     data += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)

@@ -204,14 +204,14 @@ def tiff(order: str, *more: bytes, big: bool = False) -> bytes:
     place = start + len(raw)
     bits = struct.pack(order + "HHH", 8, 8, 8)
     directory = place + 6 + 2
-    tags = [tag(256, 3, width), tag(257, 3, height), tag(258, 4, place, 3)[: 12 if not big else 20], tag(259, 3, 1), tag(262, 3, 2),
-            tag(273, 4, start), tag(274, 3, 6), tag(277, 3, 3), tag(278, 3, height), tag(279, 4, len(raw)), *more]  # fmt: skip
     if big:
-        tags[2] = struct.pack(order + "HHQ", 258, 3, 3) + bits.ljust(8, b"\0")
+        depth = struct.pack(order + "HHQ", 258, 3, 3) + bits.ljust(8, b"\0")
         head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HHHQ", 43, 8, 0, directory)
     else:
-        tags[2] = struct.pack(order + "HHII", 258, 3, 3, place)
+        depth = struct.pack(order + "HHII", 258, 3, 3, place)
         head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, directory)
+    tags = [tag(256, 3, width), tag(257, 3, height), depth, tag(259, 3, 1), tag(262, 3, 2), tag(273, 4, start),
+            tag(274, 3, 6), tag(277, 3, 3), tag(278, 3, height), tag(279, 4, len(raw)), *more]  # fmt: skip
     return head + raw + bits + bytes(2) + struct.pack(order + count, len(tags)) + b"".join(tags) + bytes(8)
 
 

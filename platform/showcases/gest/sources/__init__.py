@@ -11,7 +11,10 @@ from showcases.gest.sources.urls import Urls
 
 URLS = "urls"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
-FORMS = "a folder of <photo id>.jpg (.png, .webp, …), a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`"
+FORMS = (
+    "a folder of <photo id>.jpg (.png, .webp, …), a .tar of them, a folder of WebDataset or img2dataset .tar files, "
+    "or `urls`"
+)
 
 __all__ = ["URLS", "Files", "Raw", "Source", "Take", "Urls", "open_source"]
 

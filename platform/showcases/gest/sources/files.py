@@ -180,7 +180,7 @@ def _inside(target: str) -> str:
 
 
 def _label(data: bytes) -> dict[str, str]:
-    """`photo_id` and `url` of a .json beside an image; empty if it can't be read: the image may be known by its name."""
+    """`photo_id` and `url` of a .json beside an image; empty if it can't be read: the name may still say it."""
     try:
         says = json.loads(data)
     except (ValueError, RecursionError):
@@ -196,7 +196,7 @@ def _label(data: bytes) -> dict[str, str]:
 
 
 def _walk(root: str) -> Iterator[str]:
-    """Paths of all files below a local folder, links followed, each folder once; without those that begin with a dot."""
+    """Paths of all files below a local folder, links followed, each folder once; none that begins with a dot."""
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         status = os.stat(folder)

@@ -229,8 +229,8 @@ def _nothing(photos: pa.Table, members: pa.Table, place: str) -> str:
     return (
         f"{place}: not one of {photos.num_rows} photos is among the {members.num_rows} images there"
         + (f" (e.g. {', '.join(there)}; wanted e.g. {examples})" if there else "")
-        + f": they are found by name (<photo id>.jpg, or any of {', '.join(SUFFIXES[1:])}), in sub-folders and .tar files, "
-        "too, or by photo_id or url in the .json beside an image"
+        + f": they are found by name (<photo id>.jpg, or any of {', '.join(SUFFIXES[1:])}), also in sub-folders and "
+        ".tar files, or by photo_id or url in the .json beside an image"
     )
 
 

@@ -259,7 +259,7 @@ def _without_dots(path: str) -> str:
 
 
 def _sendable(text: str) -> str:
-    """As browsers send it: without tabs, line breaks and space around it, other characters than printable ASCII encoded."""
+    """As browsers send it: without tabs, line breaks and space around it; what isn't printable ASCII is encoded."""
     text = _DROPPED.sub("", text.strip(_AROUND))
     return _UNSENDABLE.sub(lambda found: quote(found.group().encode("utf-8", "surrogateescape")), text)
 
