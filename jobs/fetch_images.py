@@ -114,8 +114,8 @@ def judge(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] =
     raise ShowcasesError(
         f"{share:.0%} of {total} photos failed ({found}); "
         + "".join(f"{reason}; " for reason in missing)
-        + f"is --photos {config.corpus.photos} right? What was fetched stays: --retry {again} (or other statuses, joined "
-        "by commas) fetches those again, fetch_images.max_failed sets what is accepted"
+        + f"is --photos {config.corpus.photos} right? What was fetched stays: --retry {again} (or other statuses, "
+        "joined by commas) fetches those again, fetch_images.max_failed sets what is accepted"
         + ("; fetch_images.http.hosts are the hosts that may be asked" if counts["blocked"] else "")
     )
 
