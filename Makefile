@@ -2,6 +2,7 @@
 #   make PYTHON=python3.12 ...   another interpreter
 #   make ROOT=folder ...         another workspace
 #   make screenshot GUEST=id PLACE=id   a certain showcase
+#   make fuzz FUZZ_SEED=1   other bytes
 
 PYTHON ?= python3
 ROOT ?= workspace
@@ -9,6 +10,7 @@ STUDY_ROOT ?= workspace-study
 CONFIG ?= jobs/configs/mini.yaml
 PORT ?= 5000
 FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 0
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -19,7 +21,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test docs test-docs faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test docs test-docs fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -66,6 +68,9 @@ full-size: $(READY) ## slow: three training steps of the generator at the paper'
 
 slow: $(READY) ## slow: every slow test, those of `make faults` among them
 	$(PY) -m pytest -m slow -s
+
+fuzz: $(READY) ## slow: 20,000 mutated photos and as many mutated review lines through the library, by FUZZ_SEED
+	$(PY) -m benchmarks.fuzz --photos 20000 --reviews 20000 --seed $(FUZZ_SEED)
 
 contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
 	$(PY) -m benchmarks.contract --root $(ROOT) --seconds $(FUZZ_SECONDS)

@@ -1,7 +1,7 @@
 """fetch_images: the photos' bytes into Parquet shards, each checked by decoding it; nothing vanishes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.fetch import STATUSES
 from showcases.gest.images import orphans, read_columns
 from showcases.gest.sources import URLS, Source, open_source
+from showcases.gest.sources.members import NOT_FOUND
 
 ROUNDS = 3  # of fetching duplicates again whose bytes nobody holds any more
 
@@ -23,7 +24,7 @@ def fetch_images(context: StepContext) -> None:
     config, workspace = context.config, context.workspace
     retried = statuses_to_retry(config.fetch_images.retry)
     source = open_source(config.corpus.photos, config.fetch_images)
-    photos = workspace.read_table("photos", ["photo_id", "url"])
+    photos = located(context, source, workspace.read_table("photos", ["photo_id", "url"]))
     if retried:
         context.say(f"{drop(workspace, 'status', retried):,} photos are fetched again: {', '.join(retried)}")
     left = len(without(photos["photo_id"], done_ids(workspace, "images", "photo_id")))
@@ -49,11 +50,13 @@ def statuses_to_retry(names: str) -> list[str]:
 def rounds(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
     """Fetch what no shard holds, until each duplicate that is noted has its bytes in another row.
 
+    Args:
+        photos: as `located` gives them.
+
     Raises:
         ShowcasesError: some lost their bytes again and again.
     """
     workspace = context.workspace
-    photos = located(source, photos)
     for _ in range(ROUNDS):
         todo = without(photos["photo_id"], done_ids(workspace, "images", "photo_id"))
         yield from fetch(context, source, photos.filter(pc.is_in(photos["photo_id"], value_set=todo)))
@@ -71,7 +74,7 @@ def settle(context: StepContext, photos: pa.Table, tally: Tally) -> None:
     Raises:
         ShowcasesError: rows are missing or there twice, or more failed than the config allows.
     """
-    rows = read_columns(context.workspace, ["photo_id", "status", "same_as"])
+    rows = read_columns(context.workspace, ["photo_id", "status", "same_as", "error"])
     left = without(photos["photo_id"], rows["photo_id"].combine_chunks())
     if len(left) or rows.num_rows != photos.num_rows:
         raise ShowcasesError(
@@ -88,23 +91,32 @@ def settle(context: StepContext, photos: pa.Table, tally: Tally) -> None:
         context.say(spoken(figures, "photos"))
     failures = {name: counts[name] for name in STATUSES[1:] if counts[name]}
     context.record("images", {"ok": counts["ok"], "duplicates": copies}, failures, figures)
-    judge(context.config, counts)
+    missing = rows.filter(pc.equal(rows["status"], NOT_FOUND))["error"].to_pylist()
+    judge(context.config, counts, sorted(missing, key=lambda reason: "nearest" not in reason)[:2])
 
 
-def judge(config: PipelineConfig, counts: Counter[str]) -> None:
+def judge(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] = ()) -> None:
     """
+    Args:
+        counts: photos by status.
+        missing: why some were not found.
+
     Raises:
         ShowcasesError: more photos failed than the config allows, or all.
     """
     total = sum(counts.values())
     share = (total - counts["ok"] - counts["expired"]) / max(1, total)
-    if share > config.fetch_images.max_failed or not counts["ok"]:
-        raise ShowcasesError(
-            f"{share:.0%} of {total} photos failed ({dict(counts)}); is --photos {config.corpus.photos} right? What "
-            "was fetched stays: --retry failed (or other statuses, joined by commas) fetches those again, "
-            "fetch_images.max_failed sets what is accepted"
-            + ("; fetch_images.http.hosts are the hosts that may be asked" if counts["blocked"] else "")
-        )
+    if share <= config.fetch_images.max_failed and counts["ok"]:
+        return
+    again = NOT_FOUND if counts[NOT_FOUND] > counts["failed"] else "failed"
+    found = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
+    raise ShowcasesError(
+        f"{share:.0%} of {total} photos failed ({found}); "
+        + "".join(f"{reason}; " for reason in missing)
+        + f"is --photos {config.corpus.photos} right? What was fetched stays: --retry {again} (or other statuses, "
+        "joined by commas) fetches those again, fetch_images.max_failed sets what is accepted"
+        + ("; fetch_images.http.hosts are the hosts that may be asked" if counts["blocked"] else "")
+    )
 
 
 def note(tally: Tally) -> str:

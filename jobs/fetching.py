@@ -12,8 +12,7 @@ from jobs.shards import cut, unit_name
 from jobs.step import StepContext
 from showcases.artifacts import Workspace
 from showcases.gest.images import Holders
-from showcases.gest.sources import Source, Tars, Urls
-from showcases.gest.sources.tars import locate
+from showcases.gest.sources import Files, Source, Urls
 
 FOREVER = -1  # restarts of the actor, which begins with what the shards say; a lost unit is done again by Ray itself
 
@@ -37,16 +36,15 @@ def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[di
     yield from finished.iter_rows()
 
 
-def located(source: Source, photos: pa.Table) -> pa.Table:
-    """The photos with where they lie in their tars, for a source of tars; the tars are read side by side."""
-    if not isinstance(source, Tars):
+def located(context: StepContext, source: Source, photos: pa.Table) -> pa.Table:
+    """The photos with where they lie, for a source of files; its tars are read side by side."""
+    if not isinstance(source, Files):
         return photos
-    index = ray.remote(Tars.index)
-    members = ray.get([index.remote(source, tar) for tar in source.tars])
-    for _, broken in members:
-        if broken:
-            print(f"  broken: {broken}; what lies before the break is used", flush=True)
-    return locate(photos, [table for table, _ in members])
+    index = ray.remote(Files.index)
+    found, notes = source.located(photos, lambda tars: ray.get([index.remote(source, tar) for tar in tars]))
+    for line in notes:
+        context.say(line)
+    return found
 
 
 def drop(workspace: Workspace, column: str, values: Sequence[str]) -> int:

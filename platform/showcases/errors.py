@@ -31,3 +31,11 @@ class StudyError(ShowcasesError):
 
 class ClaimError(ShowcasesError):
     """Another run writes the same artifact, or has taken it over from this one."""
+
+
+class PhotoError(ShowcasesError):
+    """Bytes that are not a photo we can use."""
+
+
+class PhotoTooLargeError(PhotoError):
+    """A photo with more pixels, or bytes, than are taken in."""

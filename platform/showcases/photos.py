@@ -1,34 +1,24 @@
-"""JPEG bytes to pixels: the only place where photos are decoded."""
+"""Photos' bytes to pixels: the only place where photos are decoded."""
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError, features
 
-from showcases.errors import ShowcasesError
+from showcases.errors import PhotoError, PhotoTooLargeError
+from showcases.photo_files.bare import Bare, bare
+from showcases.photo_files.colors import to_rgb, whiten
+from showcases.photo_files.kinds import PHOTO_KINDS, kind_of
+from showcases.photo_files.orientation import exif_orientation, upright
 
-ORIENTATION = 0x0112  # EXIF tag
+__all__ = ["FORMATS", "MAX_PIXELS", "PhotoError", "PhotoTooLargeError", "TakenPhoto", "measured", "side_by_side",
+           "take_in", "to_pixels"]  # fmt: skip
+
 MAX_PIXELS = 30_000_000  # a larger photo is refused before it is decoded
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-)  # the rest of Pillow's readers stay shut to what comes from outside
-
+FORMATS = PHOTO_KINDS  # the rest of Pillow's readers stay shut to what comes from outside; AVIF where Pillow has it
 MAX_RATIO = 8  # of the longer to the shorter side, when pixels are taken from the middle
-
-
-class PhotoError(ShowcasesError):
-    """Bytes that are not a photo we can use."""
-
-
-class PhotoTooLargeError(PhotoError):
-    """A photo with more pixels, or bytes, than are taken in."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,9 @@ class TakenPhoto:
 def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: int = 90) -> TakenPhoto:
     """Check a photo by decoding it whole, and shrink it where it is larger than needed.
 
+    Metadata is ignored but for the orientation. What is transparent becomes white; samples of more than 8 bits are
+    scaled (see showcases.photo_files.colors).
+
     Args:
         data: the file's bytes, in any of FORMATS, whatever its name or sender says it is.
         max_side: px; the shorter side is shrunk to this; 0 keeps the size.
@@ -53,30 +46,23 @@ def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: i
         PhotoTooLargeError: of more pixels.
         PhotoError: not an image, truncated, or not to be written as JPEG.
     """
-    with _opened(data, max_pixels) as image:
-        try:
-            return _taken(image, data, max_side, quality)
-        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
-            raise PhotoError(f"does not decode: {error}") from error
-
-
-def _taken(image: Image.Image, data: bytes, max_side: int, quality: int) -> TakenPhoto:
-    width, height = image.size
+    photo = _Photo(data, max_pixels)
+    width, height = photo.image.size
     shorter = min(width, height)
-    upright = image.getexif().get(ORIENTATION, 1) == 1
     scale = max_side / shorter if max_side and shorter > max_side else 1.0
-    keep = image.format == "JPEG" and image.mode == "RGB" and upright and scale == 1
-    image.draft("RGB", (round(width * scale), round(height * scale)))
-    rgb = ImageOps.exif_transpose(image).convert("RGB")
-    if keep:
-        return TakenPhoto(data, width, height)
+    rgb = photo.rgb((round(width * scale), round(height * scale)))
+    if photo.is_plain_jpeg and scale == 1:
+        return TakenPhoto(data if _opens(data) else photo.file.data, width, height)
     if scale < 1:
         longer_first = rgb.size[0] >= rgb.size[1]
         ratio = max(rgb.size) / min(rgb.size)
         size = (round(max_side * ratio), max_side) if longer_first else (max_side, round(max_side * ratio))
         rgb = rgb.resize(size, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    rgb.save(buffer, "JPEG", quality=quality)
+    try:
+        rgb.save(buffer, "JPEG", quality=quality)
+    except Exception as error:  # a side of more than 65,500 px
+        raise PhotoError(f"{rgb.size[0]} x {rgb.size[1]} px can't be written as JPEG") from error
     return TakenPhoto(buffer.getvalue(), *rgb.size)
 
 
@@ -89,13 +75,7 @@ def to_pixels(data: bytes, size: int) -> np.ndarray:
     Raises:
         PhotoError: the bytes don't decode.
     """
-    with _opened(data) as image:
-        try:
-            image.draft("RGB", (2 * size, 2 * size))  # libjpeg scales by 1/2, 1/4, 1/8 while it decodes
-            rgb = image.convert("RGB")
-        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
-            raise PhotoError(f"does not decode: {error}") from error
-    rgb = _no_strip(rgb)
+    rgb = _no_strip(_Photo(data).rgb((2 * size, 2 * size)))
     width, height = rgb.size
     scale = size / min(width, height)
     wide, high = max(size, int(width * scale)), max(size, int(height * scale))
@@ -113,11 +93,7 @@ def side_by_side(photos: Sequence[bytes], height: int, gap: int = 8) -> bytes:
     """
     scaled = []
     for data in photos:
-        with _opened(data) as image:
-            try:
-                rgb = image.convert("RGB")
-            except Exception as error:  # as above
-                raise PhotoError(f"does not decode: {error}") from error
+        rgb = _Photo(data).rgb()
         scaled.append(rgb.resize((max(1, round(rgb.width * height / rgb.height)), height), Image.Resampling.BICUBIC))
     row = Image.new("RGB", (sum(one.width for one in scaled) + gap * (len(scaled) - 1), height), "white")
     left = 0
@@ -129,6 +105,102 @@ def side_by_side(photos: Sequence[bytes], height: int, gap: int = 8) -> bytes:
     return buffer.getvalue()
 
 
+def measured(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS) -> tuple[int, int]:
+    """Width and height in px, as the head of the file tells, before it is turned upright; nothing is decoded.
+
+    Raises:
+        PhotoTooLargeError: of more pixels.
+        PhotoError: no image of `formats`.
+    """
+    return _Photo(data, max_pixels, formats).image.size
+
+
+class _Photo:
+    """A photo that is opened, and not decoded yet.
+
+    Raises:
+        PhotoTooLargeError: of more than `max_pixels`.
+        PhotoError: no image of `formats`.
+    """
+
+    def __init__(self, data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS) -> None:
+        self.kind = kind_of(data)
+        if self.kind not in formats:
+            found = f"{_of(self.kind)}, which" if self.kind in PHOTO_KINDS else f"not an image: {_of(self.kind)}, which"
+            raise PhotoError(f"{found} can't be taken; {', '.join(formats)} can")
+        self.file = bare(data, self.kind)
+        self.image = self._open(self.file)
+        if self.image.size[0] * self.image.size[1] > max_pixels:
+            raise PhotoTooLargeError(
+                f"{self.image.size[0]} x {self.image.size[1]} px; at most {max_pixels} are decoded"
+            )
+        avif = exif_orientation(self.image.info.get("exif", b"")) if self.kind == "AVIF" else None
+        self.orientation = avif or self.file.orientation
+        self.is_plain_jpeg = (
+            self.kind == "JPEG" and self.image.mode == "RGB" and self.orientation == 1 and self.file.is_single
+        )
+
+    def rgb(self, draft: tuple[int, int] | None = None) -> Image.Image:
+        """Decode it: RGB, upright.
+
+        Args:
+            draft: width and height in px; libjpeg may scale by 1/2, 1/4, 1/8 while it decodes, to no less than this.
+
+        Raises:
+            PhotoError: the bytes don't decode.
+        """
+        try:
+            if draft:
+                self.image.draft("RGB", draft)
+            rgb = to_rgb(self.image)
+            if self.file.color_key:
+                rgb = whiten(rgb, self._low_bytes(), self.file.color_key)
+        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
+            raise PhotoError(f"does not decode: {self._damage(error)}") from error
+        return upright(rgb, self.orientation)
+
+    def _open(self, file: Bare) -> Image.Image:
+        try:
+            return Image.open(io.BytesIO(file.data), formats=(self.kind,))
+        except Image.DecompressionBombError as error:
+            raise PhotoTooLargeError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} px") from error
+        except UnidentifiedImageError as error:
+            if self.kind == "AVIF" and not features.check("avif"):
+                raise PhotoError("not an image that can be read: AVIF needs Pillow 11.3 or newer") from error
+            raise PhotoError(f"not an image that can be read: {_of(self.kind)} that is damaged, or rare") from error
+        except Exception as error:  # as above
+            raise PhotoError(f"not an image that can be read: {self._damage(error)}") from error
+
+    def _low_bytes(self) -> Image.Image:
+        """Of 16-bit RGB, of which Pillow gives the upper bytes: the lower ones, by naming the other byte order."""
+        image = self._open(self.file)
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # type: ignore[attr-defined]
+        return image.convert("RGB")
+
+    def _damage(self, error: Exception) -> str:
+        """What is wrong, without what Pillow's words say of its own objects."""
+        if isinstance(error, MemoryError):
+            return f"{_of(self.kind)} that needs more memory than there is"
+        cut = any(word in str(error).lower() for word in ("truncat", "not enough", "no more", "ended", "not processed"))
+        return f"{_of(self.kind)} that is {'cut off' if cut else 'damaged'}"
+
+
+def _opens(data: bytes) -> bool:
+    """Whether a JPEG that decodes without its metadata opens with it, too: whoever gets it may read it so."""
+    try:
+        Image.open(io.BytesIO(data), formats=("JPEG",))
+    except Exception:  # as above
+        return False
+    return True
+
+
+def _of(kind: str) -> str:
+    """A kind with its article."""
+    if kind not in PHOTO_KINDS:
+        return kind
+    return f"{'an' if kind == 'AVIF' else 'a'} {kind} file"
+
+
 def _no_strip(image: Image.Image) -> Image.Image:
     """The middle of a photo that is far longer than it is wide: resized whole, a strip would not fit into memory."""
     width, height = image.size
@@ -137,15 +209,3 @@ def _no_strip(image: Image.Image) -> Image.Image:
         return image
     left, top = max(0, (width - reach) // 2), max(0, (height - reach) // 2)
     return image.crop((left, top, width - left, height - top))
-
-
-def _opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise PhotoTooLargeError(str(error)) from error
-    except Exception as error:  # as above
-        raise PhotoError(f"not an image: {error}") from error
-    if image.size[0] * image.size[1] > max_pixels:
-        raise PhotoTooLargeError(f"{image.size[0]} x {image.size[1]} px; at most {max_pixels} are decoded")
-    return image

@@ -31,7 +31,7 @@ IMAGES = pa.schema(
         ("bytes", pa.binary()),  # JPEG; null unless status is ok and same_as is null
         ("width", pa.int32()),  # px
         ("height", pa.int32()),  # px
-        ("status", pa.string()),  # ok, expired, corrupt, too_large, blocked, failed
+        ("status", pa.string()),  # ok, expired, not_found, corrupt, too_large, blocked, failed
         ("error", pa.string()),  # why it is not ok
         ("content_hash", pa.string()),  # SHA-256 of the bytes as they came, in hex; null unless ok
         ("same_as", pa.string()),  # photo_id of the exact duplicate that holds the bytes; null where this row does

@@ -1,8 +1,5 @@
 """A look at an image that somebody sent, before it is decoded: its bytes, its kind and its pixels."""
 
-import io
-import warnings
-
 from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import Limits
 
@@ -15,19 +12,16 @@ def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
     Raises:
         RefusedError: 413 too many bytes, 422 too many pixels, 415 not an image of FORMATS.
     """
-    from PIL import Image
+    from showcases.photo_files.kinds import kind_of
+    from showcases.photos import PhotoError, PhotoTooLargeError, measured
 
     if len(data) > limits.image_bytes:
         raise RefusedError(413, f"the image has {len(data)} bytes; at most {limits.image_bytes} are read")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is the one that counts
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-    except Image.DecompressionBombError:
-        raise RefusedError(422, f"the image has more than {limits.image_pixels} pixels") from None
-    except Exception:  # whatever the file does to the parser
-        raise RefusedError(415, f"that is no image of {', '.join(FORMATS)}") from None
-    if width * height > limits.image_pixels:
-        raise RefusedError(422, f"the image is {width} x {height}; at most {limits.image_pixels} pixels are read")
-    return width, height
+        return measured(data, limits.image_pixels, FORMATS)
+    except PhotoTooLargeError as error:
+        raise RefusedError(422, f"the image is {error}") from None
+    except PhotoError as error:
+        kind = kind_of(data)
+        reason = f": {error}" if kind in FORMATS else f", but {kind}"
+        raise RefusedError(415, f"that is no image of {', '.join(FORMATS)}{reason}") from None

@@ -53,7 +53,7 @@ def test_no_photo_vanishes(local: PipelineConfig) -> None:
     assert {row["photo_id"] for row in images} == named and len(images) == len(named)
     ok = {row["photo_id"] for row in images if row["status"] == "ok"}
     assert set(EmbeddingTable.read(workspace, "image_embeddings").ids) == ok
-    assert {"expired", "corrupt"} <= {row["status"] for row in images}  # planted
+    assert {"not_found", "corrupt"} <= {row["status"] for row in images}  # planted
     manifest = workspace.require("images")
     assert manifest.rows["ok"] + sum(manifest.failures.values()) == len(named)
 

@@ -49,7 +49,7 @@ def files_of(workspace: Workspace, folder: Path) -> dict[str, bytes | None]:
 
 def status(data: bytes | None) -> str:
     try:
-        return "expired" if data is None else "ok" if take_in(data, 256) else ""
+        return "not_found" if data is None else "ok" if take_in(data, 256) else ""
     except PhotoError:
         return "corrupt"
 
@@ -109,7 +109,7 @@ def test_the_command_line_says_where_photos_come_from_and_what_is_fetched_again(
         "ggpht.com",
     )
     assert fetch_images.statuses_to_retry("failed, expired") == ["failed", "expired"]
-    with pytest.raises(ConfigError, match="gone can't be fetched again; any of expired, corrupt"):
+    with pytest.raises(ConfigError, match="gone can't be fetched again; any of expired, not_found, corrupt"):
         fetch_images.statuses_to_retry("gone")
 
 

@@ -21,7 +21,7 @@ from showcases.generator.tokenizer import learn_tokenizer
 from showcases.gest.config import IngestConfig
 from showcases.gest.fetch import fetch_unit
 from showcases.gest.official import read_raw
-from showcases.gest.sources import Folder
+from showcases.gest.sources import Files
 from showcases.selector import Selector, SelectorConfig
 
 DIM = 16
@@ -42,7 +42,9 @@ def make_workspace(root: Path, corpus: Path) -> Workspace:
     workspace = Workspace(str(root))
     config = PipelineConfig(root=str(root), corpus=CorpusConfig(str(corpus / "image_review_all.json")))
     rows = read_raw(corpus / "image_review_all.json", IngestConfig(), seed=0)
-    unit = fetch_unit(Folder(str(corpus / "photos"), 10**7), rows.photos, max_side=256, max_pixels=10**7)
+    source = Files(str(corpus / "photos"), 10**7)
+    photos, _ = source.located(rows.photos.select(["photo_id", "url"]))
+    unit = fetch_unit(source, photos, max_side=256, max_pixels=10**7)
     images = unit.table([name for _, name in unit.contents])
     for name, table in (("reviews", rows.reviews), ("photos", rows.photos), ("images", images)):
         workspace.write_table(table, name)

@@ -62,8 +62,8 @@ class FetchConfig:
         max_bytes: a larger file is too_large.
         max_pixels: a photo with more is too_large, and never decoded.
         unit: photos that are fetched and stored together; as many at most are done again after a crash, per task.
-        max_failed: the step fails when a larger share of the photos than this fails, expired ones aside.
-        retry: statuses, joined by commas, whose photos are fetched again, e.g. failed,expired; all others are kept.
+        max_failed: the step fails if a larger share of the photos than this fails; not_found counts, expired doesn't.
+        retry: statuses, joined by commas, whose photos are fetched again, e.g. failed,not_found; all others stay.
         http: manners of fetching, where photos come from URLs.
     """
 

@@ -13,7 +13,7 @@ from showcases.photos import PhotoError, PhotoTooLargeError, take_in
 from showcases.schemas import IMAGES
 
 MAX_ERROR = 300  # characters
-STATUSES = ("ok", "expired", "corrupt", "too_large", "blocked", "failed")
+STATUSES = ("ok", "expired", "not_found", "corrupt", "too_large", "blocked", "failed")
 
 
 @dataclass

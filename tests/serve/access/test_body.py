@@ -177,3 +177,21 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(api: FastAP
         return sent
 
     assert asyncio.run(run()) == []
+
+
+def test_what_is_no_image_is_named_and_broken_metadata_is_no_reason() -> None:
+    """As the artifact `images` has it: the same function looks at both."""
+    stream = io.BytesIO()
+    Image.new("RGB", (10, 10)).save(stream, "PNG")
+    data = stream.getvalue()
+    text = b"\0\0\0\x03tEXta\0b\1\2\3\4"  # its checksum is wrong
+    assert require_image(data[:33] + text + data[33:], Limits()) == (10, 10)
+    for body, name in (
+        (b"<!doctype html>", "an HTML page"),
+        (b"", "an empty file"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (data[:40], "PNG"),
+    ):
+        with pytest.raises(RefusedError, match=name) as refused:
+            require_image(body, Limits())
+        assert refused.value.status == 415 and " at 0x" not in refused.value.detail

@@ -15,8 +15,7 @@ from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import FetchConfig
 from showcases.gest.fetch import Unit, fetch_unit
 from showcases.gest.images import Holders, drop_rows, duplicates, orphans, read_columns, read_photos
-from showcases.gest.sources import Folder, Source, Tars, Urls, open_source
-from showcases.gest.sources.tars import locate
+from showcases.gest.sources import Files, Source, Urls, open_source
 from showcases.schemas import IMAGES
 from tests.photo_server import bomb, photo
 
@@ -41,9 +40,8 @@ def tar(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def fetch(source: Source, wanted: pa.Table, max_side: int = 256) -> Unit:
-    if isinstance(source, Tars):
-        wanted = locate(wanted, [source.index(path)[0] for path in source.tars])
-    return fetch_unit(source, wanted, max_side, max_pixels=30_000_000)
+    assert isinstance(source, Files)
+    return fetch_unit(source, source.located(wanted)[0], max_side, max_pixels=30_000_000)
 
 
 def test_a_folder_gives_every_photo_a_row(tmp_path: Path) -> None:
@@ -54,14 +52,14 @@ def test_a_folder_gives_every_photo_a_row(tmp_path: Path) -> None:
     for name, data in files.items():
         (tmp_path / f"{name}.jpg").write_bytes(data)
     source = open_source(str(tmp_path), FetchConfig(max_bytes=150_000 + len(files["big"])))
-    assert isinstance(source, Folder)
+    assert isinstance(source, Files)
     source.max_bytes = max(len(files[name]) for name in files if name != "heavy")
     (tmp_path / "heavy.jpg").write_bytes(bytes(source.max_bytes + 1))
     unit = fetch(source, photos([*files, "gone", "../good", "a/b"]))
     rows = {row["photo_id"]: row for row in unit.rows}
     assert {name: row["status"] for name, row in rows.items()} == {
         "good": "ok", "big": "ok", "drawn": "ok", "cut": "corrupt", "page": "corrupt", "bomb": "too_large",
-        "heavy": "too_large", "gone": "expired", "../good": "corrupt", "a/b": "corrupt",
+        "heavy": "too_large", "gone": "not_found", "../good": "not_found", "a/b": "not_found",
     }  # fmt: skip
     assert rows["good"]["bytes"] == files["good"]
     assert min(rows["big"]["width"], rows["big"]["height"]) == 256
@@ -88,7 +86,7 @@ def test_a_tar_is_matched_by_file_name_at_any_depth(tmp_path: Path) -> None:
         "p1": ("ok", photo("p1")),
         "p2": ("ok", photo("p2")),
         "p3": ("ok", photo("p3")),
-        "p4": ("expired", None),
+        "p4": ("not_found", None),
         "p5": ("corrupt", None),
     }
 
@@ -130,13 +128,13 @@ def test_what_lies_before_a_break_in_a_tar_is_used(tmp_path: Path) -> None:
     with tarfile.open(path) as archive:
         inside_p4 = archive.getmember("p4.jpg").offset_data + 1000
     path.write_bytes(path.read_bytes()[:inside_p4])
-    source = Tars(str(path), (str(path),), 10**6)
+    source = Files(str(path), 10**6)
     members, broken = source.index(str(path))
     assert broken and str(path) in broken and members.num_rows == 5
     unit = fetch(source, photos([f"p{i}" for i in range(6)]))
     assert {row["photo_id"]: row["status"] for row in unit.rows} == dict.fromkeys(("p0", "p1", "p2", "p3"), "ok") | {
         "p4": "corrupt",
-        "p5": "expired",
+        "p5": "not_found",
     }
 
 
@@ -153,7 +151,7 @@ def test_folders_and_tars_on_s3_are_read_as_on_disk(s3_server, tmp_path: Path) -
         source = open_source(s3_server.root("sources", f"corpus/{place}"), FetchConfig())
         unit = fetch(source, photos(["p1", "p2", "gone"]))
         found = {row["photo_id"]: (row["status"], row["bytes"]) for row in unit.rows}
-        assert found == {"p1": ("ok", photo("p1")), "p2": ("corrupt", None), "gone": ("expired", None)}
+        assert found == {"p1": ("ok", photo("p1")), "p2": ("corrupt", None), "gone": ("not_found", None)}
 
 
 def test_a_source_that_cannot_be_read_is_refused_with_what_to_give(tmp_path: Path) -> None:

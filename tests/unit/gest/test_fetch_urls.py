@@ -63,7 +63,7 @@ BEHAVIOURS = {
     "hang": ("failed", r"timed out \(3 tries\)"),
     "reset": ("failed", r"3 tries"),
     "long": ("failed", "3 tries"),
-    "short": ("failed", r"Bad status line: \(3 tries\)"),  # what comes too much is taken for another answer
+    "short": ("failed", r"Bad status line \(3 tries\)"),  # what comes too much is taken for another answer
     "html": ("corrupt", "not an image"),
     "empty": ("corrupt", "not an image"),
     "huge": ("too_large", "announces 1000000000000 bytes"),

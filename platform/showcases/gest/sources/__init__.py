@@ -6,15 +6,17 @@ from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.gest.config import FetchConfig
 from showcases.gest.sources.base import Raw, Source, Take
-from showcases.gest.sources.folder import Folder
-from showcases.gest.sources.tars import Tars
+from showcases.gest.sources.files import Files
 from showcases.gest.sources.urls import Urls
 
 URLS = "urls"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
-FORMS = "a folder of <photo id>.jpg, a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`"
+FORMS = (
+    "a folder of <photo id>.jpg (.png, .webp, …), a .tar of them, a folder of WebDataset or img2dataset .tar files, "
+    "or `urls`"
+)
 
-__all__ = ["URLS", "Folder", "Raw", "Source", "Take", "Tars", "Urls", "open_source"]
+__all__ = ["URLS", "Files", "Raw", "Source", "Take", "Urls", "open_source"]
 
 
 def open_source(photos: str | None, config: FetchConfig) -> Source:
@@ -32,14 +34,11 @@ def open_source(photos: str | None, config: FetchConfig) -> Source:
         return Urls(config.http, config.max_bytes)
     workspace = Workspace(photos)
     filesystem, path = open_folder(photos)
-    if path.endswith(COMPRESSED):
+    if path.lower().endswith(COMPRESSED):
         raise ConfigError(f"{photos}: compressed, so no photo in it can be read by itself; unpack it to a plain .tar")
     found = filesystem.get_file_info(path).type
-    if found == fs.FileType.File and path.endswith(".tar"):
-        return Tars(workspace.root, (path,), config.max_bytes)
-    if found == fs.FileType.Directory:
-        tars = _tars(filesystem, path)
-        return Tars(workspace.root, tars, config.max_bytes) if tars else Folder(workspace.root, config.max_bytes)
+    if found == fs.FileType.Directory or (found == fs.FileType.File and path.lower().endswith(".tar")):
+        return Files(workspace.root, config.max_bytes)
     raise ConfigError(f"{photos}: no such folder or .tar; --photos is {FORMS}")
 
 
@@ -47,8 +46,3 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """Filesystem and path of a local path or an s3:// URI."""
     workspace = Workspace(uri)
     return workspace.filesystem, workspace.path("x").removesuffix("/x")
-
-
-def _tars(filesystem: fs.FileSystem, folder: str) -> tuple[str, ...]:
-    found = filesystem.get_file_info(fs.FileSelector(folder))
-    return tuple(sorted(info.path for info in found if info.path.endswith(".tar")))

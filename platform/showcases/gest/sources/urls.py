@@ -2,11 +2,14 @@
 
 import asyncio
 import email.utils
+import os
 import random
+import re
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pyarrow as pa
@@ -17,6 +20,9 @@ from showcases.gest.sources.addresses import BlockedError, Guard, GuardedResolve
 from showcases.gest.sources.base import Raw, Take
 
 MAX_REDIRECTS = 5
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_AROUND = "".join(map(chr, range(33)))
+_DROPPED, _UNSENDABLE = re.compile(r"[\t\r\n]"), re.compile(r"[^!-~]+")
 CHUNK = 2**16  # bytes
 REDIRECTS = (301, 302, 303, 307, 308)
 GONE = (403, 404, 410, 451)
@@ -105,7 +111,7 @@ class Fetch:
             async with self.session.get(url, allow_redirects=False) as response:
                 if response.status not in REDIRECTS:
                     return await self._body(response, received)
-                url = url.join(_parsed(response.headers.get("Location")))
+                url = _redirected(url, response.headers.get("Location"))
         raise RefusalError("failed", f"more than {MAX_REDIRECTS} redirects")
 
     async def _body(self, response: aiohttp.ClientResponse, received: list[int]) -> bytes:
@@ -154,30 +160,108 @@ def _refusal(error: Exception) -> RefusalError:
             return RefusalError("blocked", str(error))
         case aiohttp.InvalidURL():
             return RefusalError("blocked", f"no URL: {error}")
+        case UnicodeError():
+            return RefusalError("blocked", "no URL: its host can't be the name of one")
         case TimeoutError():
             return RefusalError("failed", "timed out", again=True)
         case aiohttp.ClientError() | OSError():
-            return RefusalError("failed", f"{type(error).__name__}: {_first_line(error)}", again=True)
+            return RefusalError("failed", _broken(error), again=True)
         case _:
-            return RefusalError("failed", f"not understood: {type(error).__name__}: {_first_line(error)}")
+            return RefusalError("failed", f"the answer is not understood ({type(error).__name__})")
 
 
-def _first_line(error: Exception) -> str:
+def _broken(error: Exception) -> str:
+    """Why a connection gave no answer, in the same words each time and without what the other side sent."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return f"the host {error.host} is not known to DNS"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate of {error.host} is not valid"
+        case aiohttp.ClientSSLError():
+            return f"no TLS connection to {error.host}"
+        case aiohttp.ClientConnectorError():
+            return f"can't connect to {error.host}: {_system(error.os_error)}"
+        case aiohttp.ServerDisconnectedError():
+            return "the server hung up before it answered"
+        case aiohttp.ClientPayloadError():
+            return "the connection ended before the body did"
+        case aiohttp.ClientResponseError():
+            return f"the answer is not HTTP as it should be: {_first_line(error)}"
+        case OSError():
+            return f"the connection broke: {_system(error)}"
+    return f"the connection broke ({type(error).__name__})"
+
+
+def _system(error: OSError) -> str:
+    return (error.errno and os.strerror(error.errno)) or "no reason is given"
+
+
+def _first_line(error: aiohttp.ClientResponseError) -> str:
     """Without what the other side sent, which may be long and anything."""
-    return str(error).partition("\n")[0].partition("\\n")[0][:120]
+    return error.message.partition("\n")[0].partition("\\n")[0].partition("b'")[0].strip(" :'\"")[:120]
 
 
-def _parsed(url: str | None) -> URL:
-    """
+def _parsed(text: str | None) -> URL:
+    """A URL whose path and query go out byte for byte as they are written; its host is normalised.
+
+    A signature holds for one spelling alone, so what is percent-encoded stays, and what isn't is not. Only what can't
+    be sent (spaces, control characters, letters beyond ASCII) is encoded.
+
     Raises:
         BlockedError: it is no URL.
     """
-    if not url:
+    if not text:
         raise BlockedError("no URL")
     try:
-        return URL(url)
+        known, exact = URL(text), URL(_sendable(text), encoded=True)
+        query = exact.raw_query_string
+        path = exact.raw_path + ("?" if not query and "?" in text.partition("#")[0] else "")
+        return URL.build(
+            scheme=known.scheme, authority=known.raw_authority, path=path, query_string=query, encoded=True
+        )
     except ValueError as error:
         raise BlockedError(f"no URL: {error}") from error
+
+
+def _redirected(url: URL, location: str | None) -> URL:
+    """Where a Location header leads from `url`, as exact as `_parsed` (URL.join would decode what is encoded).
+
+    Raises:
+        BlockedError: it is no URL.
+    """
+    if not location:
+        raise BlockedError("no URL")
+    target = _sendable(location).partition("#")[0]
+    if _SCHEME.match(target):
+        return _parsed(location)
+    if target.startswith("//"):
+        return _parsed(f"{url.scheme}:{location.strip(_AROUND)}")
+    if not target.startswith("/"):
+        path, _, query = target.partition("?")
+        folder = url.raw_path.partition("?")[0].rpartition("/")[0]
+        path = _without_dots(f"{folder}/{path}") if path else url.raw_path.partition("?")[0]
+        target = path + ("?" + query if "?" in target else "")
+    return _parsed(f"{url.scheme}://{url.raw_authority}{target}")
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, section 5.2.4; nothing is decoded."""
+    kept: list[str] = []
+    parts = path.split("/")[1:]
+    for part in parts:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    if parts[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _sendable(text: str) -> str:
+    """As browsers send it: without tabs, line breaks and space around it; what isn't printable ASCII is encoded."""
+    text = _DROPPED.sub("", text.strip(_AROUND))
+    return _UNSENDABLE.sub(lambda found: quote(found.group().encode("utf-8", "surrogateescape")), text)
 
 
 def _host(url: str | None) -> str:
