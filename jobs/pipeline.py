@@ -52,6 +52,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     Raises:
         ShowcasesError: a step failed; what is finished stays, the next call goes on from there.
     """
+    preflight.check_before_ray(config, STEPS)
     config = with_corpus(config)
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}

@@ -6,10 +6,10 @@ Ray waits for ever for a GPU that no node has, and for workers that don't fit, a
 import hashlib
 import platform
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
@@ -21,6 +21,9 @@ from jobs.config import PipelineConfig
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 
+if TYPE_CHECKING:
+    from jobs.step import Step
+
 PROBES = "_probes"  # folder under the workspace root, for seconds
 PROBE_SECONDS = 120  # for all nodes to answer; a worker process starts in a few
 PACKAGES = ("ray", "torch", "pyarrow", "numpy")
@@ -30,6 +33,26 @@ CURES = {
     "GPU": "Leave out --cluster.gpu, ask for fewer, or add nodes with GPUs",
     "CPU": "Lower --cluster.workers or --cluster.cpus_per_worker, or add nodes",
 }
+
+
+def check_before_ray(config: PipelineConfig, steps: Sequence["Step"]) -> None:
+    """Check everything that needs no cluster, before one is started and before anything is written.
+
+    Args:
+        config: as the command line gives it: `corpus.reviews` is None where the generated corpus will be used.
+        steps: that are about to run, in order.
+
+    Raises:
+        ShowcasesError: a check fails; says what to change.
+    """
+    check_root(Workspace(config.root))
+
+
+def check_root(workspace: Workspace) -> None:
+    """Check that this process can write to the workspace, by writing a small file there."""
+    token = secrets.token_hex(8)
+    workspace.write_bytes(token.encode(), PROBES, token)
+    workspace.filesystem.delete_file(workspace.path(PROBES, token))
 
 
 def check(config: PipelineConfig, step: str | None = None) -> None:

@@ -134,6 +134,7 @@ def main(step: Step, argv: Sequence[str] | None = None) -> None:
     """Command line of one step: `python -m jobs.NAME --config FILE [--root URI] [--SECTION.OPTION VALUE]`."""
     with exit_on_error():
         config = parse(argv, prog=f"python -m jobs.{step.name}")
+        preflight.check_before_ray(config, [step])
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):
