@@ -21,7 +21,8 @@ from jobs import (
 )
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
-from jobs.step import execute, exit_on_error
+from jobs.exits import exit_on_error
+from jobs.step import execute
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
 
@@ -57,7 +58,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}
     with cluster.connected(config.cluster), pipeline_run(config) as parent:
-        preflight.check(config)
+        preflight.check(config, STEPS)
         for number, step in enumerate(STEPS, start=1):
             print(f"({number}/{len(STEPS)}) ", end="", flush=True)
             started = time.perf_counter()

@@ -3,9 +3,7 @@
 import datetime
 import hashlib
 import json
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,9 +12,9 @@ import showcases
 from jobs import cluster, preflight, run_facts, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
+from jobs.exits import exit_on_error
+from jobs.requirements import Requirement
 from showcases.artifacts import Manifest, Workspace
-from showcases.errors import ShowcasesError
-from showcases.store_errors import store_error_in
 
 
 @dataclass
@@ -68,6 +66,7 @@ class Step:
             cleared, and their manifests stand until the new ones are written.
         manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
             of one does not make it run again.
+        needs: what the config names that must be there on the driver or on the nodes, checked before any step runs.
         asked: whether the options ask for it to run though its artifacts stand; what lies in them it keeps.
     """
 
@@ -82,6 +81,7 @@ class Step:
     replaces: bool = False
     manners: tuple[str, ...] = ()
     asked: Callable[[PipelineConfig], bool] = lambda _: False
+    needs: Callable[[PipelineConfig], Sequence[Requirement]] = lambda _: ()
 
     def used(self, config: PipelineConfig) -> dict[str, Any]:
         """The sections of the config that the result depends on, plain, without the manners."""
@@ -138,24 +138,8 @@ def main(step: Step, argv: Sequence[str] | None = None) -> None:
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):
-            preflight.check(config, step.name)
+            preflight.check(config, [step])
             execute(step, Workspace(config.root), config)
-
-
-class exit_on_error:  # noqa: N801 - reads as a statement
-    """Exit with 1 and one clear message for a ShowcasesError, with cluster.LOST where a process or a node is gone."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        told = error and (store_error_in(error) or error)
-        if isinstance(told, ShowcasesError):
-            print(f"error: {told}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from error
-        if isinstance(error, cluster.LOST_ERRORS):
-            traceback.print_exception(error)
-            raise SystemExit(cluster.LOST) from error
 
 
 def _plain(value: Any) -> Any:

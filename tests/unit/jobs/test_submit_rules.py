@@ -10,9 +10,9 @@ import yaml
 from ray.exceptions import NodeDiedError
 from ray.job_submission import JobErrorType, JobStatus
 
-from jobs import cluster, package, submit
+from jobs import exits, package, submit
+from jobs.exits import exit_on_error
 from jobs.follow import exit_code, worth_another_try
-from jobs.step import exit_on_error
 from showcases.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def ended(status: JobStatus, code: int | None = None, error: JobErrorType | None
         (ended(JobStatus.STOPPED), 143, False),
         (ended(JobStatus.FAILED, 1, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 1, False),
         (ended(JobStatus.FAILED, 2, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 2, False),
-        (ended(JobStatus.FAILED, cluster.LOST, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 75, True),
+        (ended(JobStatus.FAILED, exits.LOST, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 75, True),
         (ended(JobStatus.FAILED, -9, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 137, True),
         (ended(JobStatus.FAILED, 137, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 137, True),  # of a shell's child
         (ended(JobStatus.FAILED, None, JobErrorType.JOB_SUPERVISOR_ACTOR_DIED), 1, True),
@@ -41,7 +41,7 @@ def test_how_it_ended_says_whether_to_try_again(info: types.SimpleNamespace, cod
 def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own() -> None:
     with pytest.raises(SystemExit) as ended, exit_on_error():
         raise NodeDiedError("gone")
-    assert ended.value.code == cluster.LOST
+    assert ended.value.code == exits.LOST
 
 
 @pytest.mark.parametrize(
