@@ -23,6 +23,7 @@ from jobs.cli import CONFIGS
 from jobs.commands import COMMANDS
 from jobs.exits import exit_on_error
 from jobs.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
+from jobs.interpreter import VARIABLE
 from jobs.package import check_size, runtime_env
 from showcases.errors import ConfigError
 
@@ -130,7 +131,7 @@ def entrypoint(step: str, arguments: Sequence[str]) -> str:
             words[place] = f"--config={inlined(value)}"
         elif place and words[place - 1] == "--config":
             words[place] = inlined(word)
-    return shlex.join(["python", "-m", COMMANDS[step].module, *words])
+    return f'"${{{VARIABLE}:-python}}" {shlex.join(["-m", COMMANDS[step].module, *words])}'
 
 
 def inlined(file: str) -> str:
