@@ -164,8 +164,9 @@ class Gpt2(Requirement):
 
         from showcases.generator.tokenizer import load_tokenizer
 
-        if not Path(self.source).is_dir():
-            return _hub_problem(self.source, CONFIG, TOKENIZERS, WEIGHTS if self.weights else CONFIG)
+        problem = _missing(self.source, CONFIG, TOKENIZERS, WEIGHTS if self.weights else CONFIG)
+        if problem is not None or not Path(self.source).is_dir():
+            return problem
         try:
             positions = GPT2Config.from_pretrained(self.source).n_positions
             load_tokenizer(self.source)
@@ -173,7 +174,7 @@ class Gpt2(Requirement):
             return f"{self.source}: no config and tokenizer of a GPT-2 could be loaded from there ({_line(error)})"
         if positions <= self.max_tokens:
             return f"{self.source} has {positions} positions; train_generator.model.max_tokens is {self.max_tokens}"
-        return _weights_problem(Path(self.source)) if self.weights else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -191,8 +192,9 @@ class Encoder(Requirement):
     def problem(self) -> str | None:
         from transformers import AutoConfig, AutoTokenizer
 
-        if not Path(self.source).is_dir():
-            return _hub_problem(self.source, CONFIG, WEIGHTS)
+        problem = _missing(self.source, CONFIG, WEIGHTS)
+        if problem is not None or not Path(self.source).is_dir():
+            return problem
         try:
             layers = AutoConfig.from_pretrained(self.source).num_hidden_layers
             AutoTokenizer.from_pretrained(self.source)
@@ -200,7 +202,7 @@ class Encoder(Requirement):
             return f"{self.source}: no config and tokenizer of an encoder could be loaded from there ({_line(error)})"
         if self.layer is not None and not 0 <= self.layer <= layers:
             return f"{self.source} has layers 0 to {layers}; evaluate.bertscore_layer is {self.layer}"
-        return _weights_problem(Path(self.source))
+        return None
 
 
 @dataclass(frozen=True)
@@ -363,9 +365,14 @@ def _url_problem(url: str) -> str | None:
         return f"{url} does not answer ({_line(error)}). Give a local file, or let the machine reach it"
 
 
-def _weights_problem(folder: Path) -> str | None:
-    there = any((folder / file).is_file() for file in WEIGHTS)
-    return None if there else f"{folder}: holds neither {' nor '.join(SINGLE)}"
+def _missing(source: str, *parts: tuple[str, ...]) -> str | None:
+    """Whether a folder or a name on the hub has one file of each part; transformers fills in defaults for some."""
+    if not Path(source).is_dir():
+        return _hub_problem(source, *parts)
+    for files in parts:
+        if not any((Path(source) / file).is_file() for file in files):
+            return f"{source}: this folder has no {' nor '.join(files[:2])}"
+    return None
 
 
 def _folder_bytes(source: str) -> int:

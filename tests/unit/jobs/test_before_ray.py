@@ -28,7 +28,7 @@ def test_a_step_ends_before_ray_where_the_root_takes_nothing(
     mount: str, code: int, words: str, repository: Path, tmp_path: Path, short_folder: Path
 ) -> None:
     disk = tmp_path / "disk"
-    command = [sys.executable, "-m", "jobs.pipeline", "--root", str(disk / "workspace")]
+    command = [sys.executable, "-m", "jobs.ingest", "--root", str(disk / "workspace")]
     path = f"{repository / 'platform'}{os.pathsep}{repository}"
     done = run_with(mount, disk, command, PYTHONPATH=path, RAY_TMPDIR=str(short_folder))
     assert done.returncode == code, done.stderr
@@ -131,8 +131,8 @@ def test_each_name_is_looked_at(tmp_path: Path) -> None:
             "clip": {"model": "ViT-B-32", "pretrained": "opanai"}
         },
         "is no architecture of open_clip; near: ViT-B-32": {"clip": {"model": "ViT-B-23", "pretrained": "openai"}},
-        "no config and tokenizer of a GPT-2": {"train_generator": {"model": generator}},
-        "no config and tokenizer of an encoder": {"evaluate": {"bertscore_model": str(tmp_path)}},
+        f"{tmp_path}: this folder has no config.json": {"train_generator": {"model": generator}},
+        "this folder has no config.json": {"evaluate": {"bertscore_model": str(tmp_path)}},
     }
     for words, sections in cases.items():
         assert any(words in problem for problem in problems(with_sections(base, **sections))), words
@@ -161,8 +161,10 @@ def test_a_whole_gpt2_passes_and_one_without_weights_does_not(tmp_path: Path) ->
     assert need.problem() is None
     assert "33 positions" in str(replace(need, max_tokens=64).problem())
     (folder / "model.safetensors").unlink()
-    assert "holds neither model.safetensors" in str(need.problem())
+    assert "has no model.safetensors nor pytorch_model.bin" in str(need.problem())
     assert replace(need, weights=False).problem() is None
+    (folder / "config.json").write_text("<html>")
+    assert "no config and tokenizer of a GPT-2" in str(replace(need, weights=False).problem())
 
 
 def test_a_step_that_will_be_skipped_needs_nothing(tmp_path: Path) -> None:
