@@ -14,7 +14,8 @@ from jobs import annotation_kit
 from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, digests, label_files
-from jobs.step import Step, StepContext, execute, exit_on_error
+from jobs.exits import exit_on_error
+from jobs.step import Step, StepContext, execute
 from jobs.step import main as step_main
 from showcases.artifacts import Workspace
 from showcases.distillation.annotations import AnnotationSet, Pairable, ReviewPairs, from_votes, sample_reviews

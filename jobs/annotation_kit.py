@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.annotation_data import usable, vectors_of, whole_reviews
 from jobs.config import PipelineConfig, parse
-from jobs.step import exit_on_error
+from jobs.exits import exit_on_error
 from showcases.artifacts import Workspace
 from showcases.distillation.annotations import Pairable, ReviewPairs, from_votes, sample_reviews
 from showcases.distillation.labelstudio import read_exports

@@ -20,10 +20,9 @@ MINI_FILES = ("image_review_all.json", "photos", "labels.json")
 
 def with_corpus(config: PipelineConfig) -> PipelineConfig:
     """The config with corpus files filled in: those given, or the mini corpus, written where it is missing."""
-    if config.corpus.reviews is not None:
+    filled = with_corpus_paths(config)
+    if filled is config:
         return config
-    if config.corpus.photos or config.corpus.labels:
-        raise ConfigError("photos or labels without reviews: give --reviews FILE too, or none to use the mini corpus")
     folder = mini_folder(config)
     marker = folder / "config.txt"
     if not marker.is_file() or marker.read_text() != repr(config.mini):
@@ -32,7 +31,16 @@ def with_corpus(config: PipelineConfig) -> PipelineConfig:
             summary = mini.write_mini(aside, config.mini, progress=lambda text: print(f"  {text}", flush=True))
             (aside / marker.name).write_text(repr(config.mini))
         print(summary.as_table(), flush=True)
-    reviews, photos, labels = (str(folder / name) for name in MINI_FILES)
+    return filled
+
+
+def with_corpus_paths(config: PipelineConfig) -> PipelineConfig:
+    """The same without writing anything: the mini corpus' files may not exist yet."""
+    if config.corpus.reviews is not None:
+        return config
+    if config.corpus.photos or config.corpus.labels:
+        raise ConfigError("photos or labels without reviews: give --reviews FILE too, or none to use the mini corpus")
+    reviews, photos, labels = (str(mini_folder(config) / name) for name in MINI_FILES)
     return replace(config, corpus=CorpusConfig(reviews=reviews, photos=photos, labels=labels))
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from jobs.cluster import ROOT
 from jobs.config import PipelineConfig, parse
+from jobs.exits import exit_on_error
 from jobs.pipeline import run_pipeline
-from jobs.step import exit_on_error
 from jobs.tracking import tracking_uri
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError

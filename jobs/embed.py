@@ -16,6 +16,7 @@ from jobs.bill import bill, cluster_holds, spoken
 from jobs.dtype import NOTE, Settled, settled
 from jobs.embed_units import Plan, plan_photos, plan_sentences
 from jobs.encoding import bottleneck, encode, sorted_out
+from jobs.requirements import embed_needs
 from jobs.shards import Tally, done_ids, follow, unit_name
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
@@ -151,6 +152,7 @@ STEP = Step(
     run=embed,
     resumes=True,
     manners=("embed.photos_per_unit", "embed.sentences_per_unit"),
+    needs=embed_needs,
 )
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import ray
 
 from jobs import tracking
 from jobs.judge import generator_scores, log_scores, selector_scores
+from jobs.requirements import evaluate_needs
 from jobs.showing import labels_of, left_out, make_gallery
 from jobs.step import Step, StepContext, main
 from jobs.training import METRICS_FILE
@@ -210,6 +211,7 @@ STEP = Step(
     writes=("report",),
     sections=("seed", "evaluate"),
     run=evaluate,
+    needs=evaluate_needs,
 )
 
 if __name__ == "__main__":

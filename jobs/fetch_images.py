@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from jobs.bill import bill, spoken
 from jobs.config import PipelineConfig
 from jobs.fetching import drop, fetch, located
+from jobs.requirements import photo_needs
 from jobs.shards import Tally, done_ids, follow, without
 from jobs.step import Step, StepContext, main
 from showcases.errors import ConfigError, ShowcasesError
@@ -140,6 +141,7 @@ STEP = Step(
     resumes=True,
     manners=tuple(f"fetch_images.{name}" for name in ("unit", "max_failed", "retry", "http")),
     asked=lambda config: bool(config.fetch_images.retry),
+    needs=photo_needs,
 )
 
 if __name__ == "__main__":

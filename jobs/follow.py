@@ -12,7 +12,7 @@ import aiohttp
 import requests
 from ray.job_submission import JobDetails, JobErrorType, JobStatus, JobSubmissionClient
 
-from jobs.cluster import LOST
+from jobs.exits import RETRIED
 from showcases.errors import ShowcasesError
 
 REQUEST_SECONDS = 30  # for one answer of the cluster; Ray's client would wait for ever on a cut line
@@ -123,14 +123,15 @@ def exit_code(info: JobDetails) -> int:
 def worth_another_try(info: JobDetails) -> bool:
     """Whether something was lost, a node, the driver, or what a step worked with; wrong input stays wrong.
 
-    A step ends with 1 for what its caller can mend, with 2 for a wrong command line, with LOST for what was lost.
+    A step ends with 1 for what its caller can mend, with 2 for a wrong command line, with one of RETRIED for
+    what was lost or not up, and with codes of their own for a full disk and a denied access, which stay as they are.
     """
     if info.status != JobStatus.FAILED:
         return False
     if info.error_type in LOST_SUPERVISOR:
         return True
     code = info.driver_exit_code or 0
-    return code == LOST or code < 0 or code > 128
+    return code in RETRIED or code < 0 or code > 128
 
 
 def how_to_go_on(client: JobSubmissionClient, job: str) -> str:

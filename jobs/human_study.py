@@ -9,13 +9,13 @@
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from jobs.exits import exit_on_error
 from showcases.artifacts import Place
-from showcases.errors import ConfigError, ShowcasesError
+from showcases.errors import ConfigError
 from showcases.evaluation.human.answers import Collected, collect
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.key import read_key
@@ -123,16 +123,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, rest = parser().parse_known_args(argv)
     if options.command == "import" and rest:
         parser().error(f"unknown: {' '.join(rest)}")
-    try:
+    with exit_on_error():
         if options.command == "import":
             print(import_answers(options.answers, options.key, options.out, options.exclude_failed, options.draws))
         else:
             from jobs.human_export import export  # here: it imports Ray and torch
 
             export(options, rest)
-    except ShowcasesError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.config import parser
-from jobs.step import exit_on_error
+from jobs.exits import exit_on_error
 from showcases.artifacts import Workspace
 from showcases.gest.inspection.inspection import Inspection
 from showcases.gest.inspection.look import inspect_workspace

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import tracking
 from jobs.config import PipelineConfig
+from jobs.exits import exit_on_error
 from jobs.judge import champion_of
 from jobs.promote import MODELS, NAME
 from jobs.replay import client_of, is_refused
-from jobs.step import exit_on_error
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.bundle import Pinned

@@ -21,7 +21,8 @@ from jobs import (
 )
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, with_corpus
-from jobs.step import execute, exit_on_error
+from jobs.exits import exit_on_error
+from jobs.step import execute
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
 from showcases.claims import hold
@@ -54,6 +55,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
         ShowcasesError: a step failed; what is finished stays, the next call goes on from there.
     """
     check_corpus(config, [step.name for step in STEPS])
+    preflight.check_before_ray(config, STEPS)
     config = with_corpus(config)
     workspace = Workspace(config.root)
     seconds: dict[str, float] = {}
@@ -63,7 +65,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
         cluster.connected(config.cluster),
         pipeline_run(config) as parent,
     ):
-        preflight.check(config)
+        preflight.check(config, STEPS)
         for number, step in enumerate(STEPS, start=1):
             print(f"({number}/{len(STEPS)}) ", end="", flush=True)
             started = time.perf_counter()

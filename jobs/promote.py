@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from jobs import tracking
 from jobs.config import PipelineConfig
+from jobs.exits import exit_on_error
 from jobs.judge import NoWorse, present_pair
-from jobs.step import exit_on_error
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Workspace
 from showcases.bundle import BUNDLE_FILE, BundleSpec, Pinned, agreed_space

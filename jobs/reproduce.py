@@ -20,9 +20,11 @@ import ray
 from jobs import build_gest, cluster, preflight
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
+from jobs.exits import exit_on_error
 from jobs.pipeline import STEPS
+from jobs.requirements import evaluate_needs, generator_needs
 from jobs.showing import labels_of, left_out
-from jobs.step import execute, exit_on_error
+from jobs.step import execute
 from jobs.study_models import FOLDER, Study, Wanted, make
 from jobs.study_plan import OURS, texts_plan
 from jobs.study_texts import Read, read_all
@@ -62,16 +64,17 @@ def reproduce(config: PipelineConfig) -> list[Table]:
     Raises:
         ShowcasesError: a step or a training failed; what is finished stays, the next call goes on from there.
     """
+    steps, more = STEPS[: STEPS.index(build_gest.STEP) + 1], (*generator_needs(config), *evaluate_needs(config))
+    preflight.check_before_ray(config, steps, more)
     config = with_corpus(config)
     workspace = Workspace(config.root)
-    steps = STEPS[: STEPS.index(build_gest.STEP) + 1]
     names = [FOLDER, *(name for step in steps for name in step.writes)]
     with (
         hold(workspace, names, "jobs.reproduce", print) as claim,
         cluster.connected(config.cluster),
         pipeline_run(config) as parent,
     ):
-        preflight.check(config)
+        preflight.check(config, steps, more)
         for step in steps:
             execute(step, workspace, config, parent, claim)
         with step_run("reproduce", config, {"reproduce": asdict(config.reproduce)}, parent) as tracker:

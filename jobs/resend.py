@@ -6,8 +6,8 @@ python -m jobs.resend --root WORKSPACE [--tracking-uri URI]
 import argparse
 from collections.abc import Sequence
 
+from jobs.exits import exit_on_error
 from jobs.leftovers import send_left
-from jobs.step import exit_on_error
 from showcases.artifacts import Workspace
 
 

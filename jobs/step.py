@@ -5,9 +5,7 @@ import datetime
 import hashlib
 import itertools
 import json
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,11 +14,12 @@ import showcases
 from jobs import cluster, preflight, run_facts, tracking
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, with_corpus
+from jobs.exits import exit_on_error
+from jobs.requirements import Requirement
 from showcases import builds, claims
 from showcases.artifacts import Manifest, Workspace
 from showcases.claims import Claim
-from showcases.errors import ArtifactError, ObjectStoreError, ShowcasesError
-from showcases.store_errors import store_error_in
+from showcases.errors import ArtifactError, ObjectStoreError
 
 
 @dataclass
@@ -79,6 +78,7 @@ class Step:
             built aside.
         manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
             of one does not make it run again.
+        needs: what the config names that must be there on the driver or on the nodes, checked before any step runs.
         asked: whether the options ask for it to run though its artifacts are current; it edits a copy of them.
     """
 
@@ -93,6 +93,7 @@ class Step:
     replaces: bool = False
     manners: tuple[str, ...] = ()
     asked: Callable[[PipelineConfig], bool] = lambda _: False
+    needs: Callable[[PipelineConfig], Sequence[Requirement]] = lambda _: ()
 
     def used(self, config: PipelineConfig) -> dict[str, Any]:
         """The sections of the config that the result depends on, plain, without the manners."""
@@ -214,27 +215,12 @@ def main(step: Step, argv: Sequence[str] | None = None) -> None:
     with exit_on_error():
         config = parse(argv, prog=f"python -m jobs.{step.name}")
         check_corpus(config, (step.name,))
+        preflight.check_before_ray(config, [step])
         if step.corpus:
             config = with_corpus(config)
         with cluster.connected(config.cluster):
-            preflight.check(config, step.name)
+            preflight.check(config, [step])
             execute(step, Workspace(config.root), config)
-
-
-class exit_on_error:  # noqa: N801 - reads as a statement
-    """Exit with 1 and one clear message for a ShowcasesError, with cluster.LOST where a process or a node is gone."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        told = error and (store_error_in(error) or error)
-        if isinstance(told, ShowcasesError):
-            print(f"error: {told}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from error
-        if isinstance(error, cluster.LOST_ERRORS):
-            traceback.print_exception(error)
-            raise SystemExit(cluster.LOST) from error
 
 
 def _plain(value: Any) -> Any:

@@ -21,10 +21,12 @@ from ray.util.state import list_nodes
 
 from jobs.cli import CONFIGS
 from jobs.commands import COMMANDS
+from jobs.exits import exit_on_error
 from jobs.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
+from jobs.interpreter import VARIABLE
 from jobs.package import check_size, runtime_env
 from showcases.claims import SUBMISSION
-from showcases.errors import ConfigError, ShowcasesError
+from showcases.errors import ConfigError
 
 ADDRESS = "http://127.0.0.1:8265"
 RETRIES = (
@@ -58,16 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser().error("name a STEP to send, or a job to --follow")
     for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
         logging.getLogger(name).setLevel(logging.ERROR)  # they tell each .gitignore heeded, each connection closed
-    try:
+    with exit_on_error():
         client = connect(options.address)
         if options.follow:
             info = followed(Follower(client, options.follow, options.patience), options.stop_on_interrupt)
             told(options.follow, info)
             raise SystemExit(exit_code(info))
         raise SystemExit(submit(client, options))
-    except ShowcasesError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from error
 
 
 def connect(address: str | None) -> JobSubmissionClient:
@@ -134,7 +133,7 @@ def entrypoint(step: str, arguments: Sequence[str]) -> str:
             words[place] = f"--config={inlined(value)}"
         elif place and words[place - 1] == "--config":
             words[place] = inlined(word)
-    return shlex.join(["python", "-m", COMMANDS[step].module, *words])
+    return f'"${{{VARIABLE}:-python}}" {shlex.join(["-m", COMMANDS[step].module, *words])}'
 
 
 def inlined(file: str) -> str:

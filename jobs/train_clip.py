@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jobs.requirements import clip_needs
 from jobs.step import Step, StepContext, main
 from jobs.training import train
 from showcases.artifacts import Workspace
 from showcases.clip.config import CONFIG_FILE
-from showcases.errors import ConfigError
 from showcases.training import Report
 
 
@@ -27,8 +27,6 @@ def run(context: StepContext) -> None:
         context.workspace.write_bytes(json.dumps(note(clip)).encode(), "clip", CONFIG_FILE)
         context.say(f"not trained: open_clip's {clip.model} with weights {clip.pretrained}")
         return
-    if clip.model != "small":
-        raise ConfigError(f"clip.model={clip.model} needs clip.pretrained; only `small` is trained on the corpus")
     arguments = {
         "root": context.workspace.root,
         "config": context.config.train_clip,
@@ -45,6 +43,7 @@ STEP = Step(
     writes=("clip",),
     sections=("seed", "clip", "train_clip"),
     run=run,
+    needs=clip_needs,
 )
 
 if __name__ == "__main__":

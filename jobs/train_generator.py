@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.examples import Prepared, prepare_generator, stream
+from jobs.requirements import generator_needs
 from jobs.step import Step, StepContext, fingerprint_of, main
 from jobs.training import train
 from jobs.variants import Family, train_variants
@@ -95,6 +96,7 @@ STEP = Step(
     sections=("seed", "train_generator"),
     run=run,
     resumes=True,
+    needs=generator_needs,
 )
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.examples import prepare_selector, stream
+from jobs.requirements import gpu_needs
 from jobs.step import Step, StepContext, main
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
@@ -52,6 +53,7 @@ STEP = Step(
     sections=("seed", "train_selector"),
     run=run,
     resumes=True,
+    needs=gpu_needs,
 )
 
 if __name__ == "__main__":

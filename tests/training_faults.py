@@ -68,7 +68,8 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 def main() -> None:
     from jobs import cluster, tracking
     from jobs.config import PipelineConfig
-    from jobs.step import StepContext, exit_on_error
+    from jobs.exits import exit_on_error
+    from jobs.step import StepContext
     from jobs.training import train
 
     parser = argparse.ArgumentParser()

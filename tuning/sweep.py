@@ -16,7 +16,8 @@ from ray import tune
 
 from jobs import cluster, preflight
 from jobs.config import PipelineConfig
-from jobs.step import StepContext, exit_on_error, fingerprint_of
+from jobs.exits import exit_on_error
+from jobs.step import StepContext, fingerprint_of
 from jobs.tracking import Tracker
 from jobs.training import RUNS, trainings_at_once
 from jobs.variants import register
@@ -59,10 +60,12 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     workspace = Workspace(config.root)
     texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
     inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
+    more = kind.step.needs(config)
+    preflight.check_before_ray(config, (), more)
     with claims.hold(workspace, ["-".join(settled.place)], f"{settled.title} {options.name}", print):
         before = _before(settled, workspace, inputs)
         with cluster.connected(config.cluster):
-            preflight.check(config)
+            preflight.check(config, (kind.step,), more)
             concurrent = options.max_concurrent or _at_once(settled)
             with sweep_run(config, settled.title, asdict(options), before) as tracker:
                 outcomes = _finished(settled, workspace)

@@ -1,8 +1,15 @@
 """The errors a caller can mend. Each message says where, what was found, what is allowed, what to do next."""
 
+from typing import ClassVar
+
 
 class ShowcasesError(Exception):
-    """Base of every error that the caller of Showcases can act on."""
+    """Base of every error that the caller of Showcases can act on.
+
+    `exit_code` is what a command ends with: 1, or a code of sysexits.h that tells a scheduler whether to try again.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class ArtifactError(ShowcasesError):
@@ -11,6 +18,18 @@ class ArtifactError(ShowcasesError):
 
 class ObjectStoreError(ShowcasesError):
     """S3 refused or failed for good: expired credential, access denied, no bucket, wrong region, no answer."""
+
+
+class DiskFullError(ShowcasesError):
+    """No room is left to write to: disk, quota, inodes or a limit on file size. Trying again meets the same disk."""
+
+    exit_code = 74  # EX_IOERR
+
+
+class AccessDeniedError(ShowcasesError):
+    """A file or folder may not be read or written: read-only, or another user's."""
+
+    exit_code = 77  # EX_NOPERM
 
 
 class CorpusError(ShowcasesError):

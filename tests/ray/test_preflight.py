@@ -1,5 +1,6 @@
 """What can't work is told before work begins: resources, versions, a workspace that a node does not see."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import ray
 
 from jobs import preflight, train_selector
 from jobs.cluster import ClusterConfig
+from jobs.exits import exit_on_error
+from jobs.requirements import BackboneWeights, SpacyPipeline
 from jobs.step import main
 from showcases.artifacts import Workspace
-from showcases.errors import ConfigError
+from showcases.errors import ConfigError, DiskFullError
 
 pytestmark = pytest.mark.ray
 CPUS = {"CPU": 16.0}
@@ -86,6 +89,49 @@ def test_other_code_on_a_node_is_told(
     monkeypatch.setattr(preflight, "facts", lambda: here)  # in this process alone
     with pytest.raises(ConfigError, match=r"differs .*torch 2\..* there, 1\.0 here; code of showcases \w{12} there"):
         preflight.check_nodes(nodes, Workspace(str(tmp_path)))
+
+
+def test_what_a_node_lacks_is_told_with_its_name(
+    nodes: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = [
+        preflight.Want("train_generator", SpacyPipeline("train_generator.spacy_model", name="nowhere")),
+        preflight.Want("train_clip", BackboneWeights("train_clip.backbone", backbone="test_resnet", path="/none")),
+        preflight.Want("evaluate", SpacyPipeline("evaluate.spacy_model", optional=True, name="nowhere")),
+    ]
+    with pytest.raises(ConfigError) as told:
+        preflight.check_nodes(nodes, Workspace(str(tmp_path)), wanted)
+    said = str(told.value)
+    assert said.count(f"[node {nodes[0]['NodeManagerAddress']}") == 2  # both at once
+    assert "python -m spacy download nowhere" in said
+    assert "/none: no such file" in said
+    assert "warning: evaluate: evaluate.spacy_model: nowhere" in capsys.readouterr().err
+
+
+def test_a_full_disk_of_a_node_is_one_line(ray_cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    @ray.remote(max_retries=0)
+    def write() -> None:
+        with open("/dev/full", "wb") as stream:  # every write there fails as on a full disk
+            stream.write(b"x")
+
+    with pytest.raises(SystemExit) as ended, exit_on_error():
+        ray.get(write.remote())
+    assert ended.value.code == DiskFullError.exit_code
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.match(r"error: a disk on node [\d.]+: the disk is full.* Make room", line)
+
+
+def test_a_config_error_of_a_task_comes_without_its_stack_trace(
+    ray_cluster: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @ray.remote(max_retries=0)
+    def refuse() -> None:
+        raise ConfigError("not this way")
+
+    with pytest.raises(SystemExit) as ended, exit_on_error():
+        ray.get(refuse.remote())
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "error: not this way\n"
 
 
 def test_a_node_that_does_not_answer_is_told(nodes: list[dict[str, Any]], tmp_path: Path) -> None:

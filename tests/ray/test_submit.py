@@ -36,8 +36,21 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def head(module_ports: list[int], environment: dict[str, str]) -> Iterator[str]:
-    """The dashboard's address of a head with ports and a folder of its own."""
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `python` that lacks pyarrow: the virtual environment's own base."""
+    folder = tmp_path_factory.mktemp("bare")
+    (folder / "python").symlink_to(Path(sys.executable).resolve())
+    if subprocess.run([folder / "python", "-c", "import pyarrow"], capture_output=True).returncode == 0:
+        pytest.skip("the Python below this environment has pyarrow, too")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def head(module_ports: list[int], environment: dict[str, str], bare_python: Path) -> Iterator[str]:
+    """The dashboard's address of a head with ports and a folder of its own.
+
+    It is started by its full path, and the `python` on its PATH has none of the packages.
+    """
     gcs, dashboard, agent_http, agent_grpc, client, metrics = module_ports
     short_folder = Path(tempfile.mkdtemp(prefix="sc-", dir="/tmp"))
     command = [
@@ -49,7 +62,8 @@ def head(module_ports: list[int], environment: dict[str, str]) -> Iterator[str]:
     ]
     log = short_folder / "head.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        bare = environment | {"PATH": f"{bare_python}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=bare)
     try:
         address = f"http://127.0.0.1:{dashboard}"
         wait_for_jobs_api(address, process, log)
@@ -97,6 +111,18 @@ def test_readme_line_writes_the_artifact(
     written = (tiny_corpus / "image_review_all.json").read_text().splitlines()
     assert manifest.rows["reviews"] + sum(manifest.failures.values()) == len(written)
     assert workspace.read_table("reviews").num_rows == manifest.rows["reviews"] > 0
+
+
+def test_a_job_runs_under_the_python_of_its_cluster(
+    head: str, bare_python: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = submit.connect(head)
+    options = submit.parser().parse_args(["ingest", "--root", "s3://bucket/prefix", "--help"])
+    assert submit.submit(client, options) == 0  # imports Ray, pyarrow and all else that a step does
+    assert "--ingest.block_kb" in capfd.readouterr().out
+    job = client.submit_job(entrypoint="command -v python", runtime_env=submit.runtime_env())
+    wait_until(lambda: client.get_job_status(job).is_terminal())
+    assert client.get_job_logs(job).splitlines()[-1] == str(BIN / "python")
 
 
 def send(client: JobSubmissionClient, name: str, command: str) -> str:

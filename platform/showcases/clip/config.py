@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Dtype = Literal["float32", "bfloat16"]
@@ -22,6 +23,13 @@ class ClipConfig:
 
     model: str = "small"
     pretrained: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pretrained is None and self.model != "small":
+            raise ConfigError(
+                f"clip.model={self.model} needs clip.pretrained, a tag of open_clip or a file of weights; only `small` "
+                "is trained on the corpus"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -10,9 +12,9 @@ import yaml
 from ray.exceptions import NodeDiedError
 from ray.job_submission import JobErrorType, JobStatus
 
-from jobs import cluster, package, submit
+from jobs import exits, package, submit
+from jobs.exits import exit_on_error
 from jobs.follow import exit_code, worth_another_try
-from jobs.step import exit_on_error
 from showcases.errors import ConfigError
 
 
@@ -27,7 +29,10 @@ def ended(status: JobStatus, code: int | None = None, error: JobErrorType | None
         (ended(JobStatus.STOPPED), 143, False),
         (ended(JobStatus.FAILED, 1, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 1, False),
         (ended(JobStatus.FAILED, 2, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 2, False),
-        (ended(JobStatus.FAILED, cluster.LOST, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 75, True),
+        (ended(JobStatus.FAILED, exits.UNAVAILABLE, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 69, True),
+        (ended(JobStatus.FAILED, 74, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 74, False),  # the disk stays full
+        (ended(JobStatus.FAILED, 77, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 77, False),  # so does a missing right
+        (ended(JobStatus.FAILED, exits.LOST, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 75, True),
         (ended(JobStatus.FAILED, -9, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 137, True),
         (ended(JobStatus.FAILED, 137, JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR), 137, True),  # of a shell's child
         (ended(JobStatus.FAILED, None, JobErrorType.JOB_SUPERVISOR_ACTOR_DIED), 1, True),
@@ -38,10 +43,12 @@ def test_how_it_ended_says_whether_to_try_again(info: types.SimpleNamespace, cod
     assert (exit_code(info), worth_another_try(info)) == (code, again)  # type: ignore[arg-type]
 
 
-def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own() -> None:
+def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, exit_on_error():
         raise NodeDiedError("gone")
-    assert ended.value.code == cluster.LOST
+    assert ended.value.code == exits.LOST
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a process or a node that this worked with is gone (NodeDiedError: ")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +84,7 @@ def test_config_files_go_along_by_content(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("train_selector: {loop: {epochs: 7}}\nroot: it's here\n")
     program, flag, module, *options = shlex.split(submit.entrypoint("train_selector", ["--config", str(file)]))
-    assert (program, flag, module) == ("python", "-m", "jobs.train_selector")
+    assert (program, flag, module) == ("${SHOWCASES_PYTHON:-python}", "-m", "jobs.train_selector")
     file.unlink()  # as on the cluster
     config = parse(options, "test")
     assert (config.train_selector.loop.epochs, config.root) == (7, "it's here")
@@ -94,6 +101,20 @@ def test_what_is_sent_is_small_and_whole(repository: Path) -> None:
     assert not {name.split("/")[0] for name in found} & {"docs", "tests", "benchmarks", ".git", ".venv"}
     assert 2**20 / 2 < sum(found.values()) < 10 * 2**20
     assert environment["env_vars"] == yaml.safe_load((repository / "jobs/runtime_env.yaml").read_text())["env_vars"]
+
+
+def test_workers_of_a_job_import_the_hook_that_names_their_interpreter(repository: Path) -> None:
+    from ray._private.ray_constants import WORKER_PROCESS_SETUP_HOOK_ENV_VAR
+
+    hook = package.runtime_env()["env_vars"][WORKER_PROCESS_SETUP_HOOK_ENV_VAR]
+    code = (
+        f"import os; from {hook.rpartition('.')[0]} import setup; setup(); setup(); os.system('python -c \"print(1)\"')"
+    )
+    code += "; print(os.environ['SHOWCASES_PYTHON'], os.environ['PATH'])"
+    bare = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(repository)}
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
+    folder = Path(sys.executable).parent
+    assert done.stdout.splitlines()[-1] == f"{sys.executable} {folder}:/usr/bin:/bin", done.stderr
 
 
 def test_too_much_is_refused_with_the_largest_folders(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_trials_are_named_by_the_run_that_the_sweep_was_begun_with(
     monkeypatch.setattr(sweeps, "sweep_run", sweep_run)
     monkeypatch.setattr(sweeps, "_trials", trials)
     monkeypatch.setattr(sweeps.cluster, "connected", lambda _: contextlib.nullcontext())
-    monkeypatch.setattr(sweeps.preflight, "check", lambda _: None)
+    monkeypatch.setattr(sweeps.preflight, "check", lambda *_: None)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt, match=r"^pending-1$"):
             sweeps.sweep(GENERATOR_KIND, PipelineConfig(root=str(tmp_path)), SweepConfig(resume=True, max_concurrent=1))
