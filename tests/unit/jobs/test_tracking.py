@@ -112,7 +112,7 @@ def test_with_the_server_away_the_run_goes_on_and_is_sent_later(
 ) -> None:
     proxy.spoil(AWAY)
     assert train(config) is None
-    assert f"`python -m jobs.resend --root '{config.root}'`" in capsys.readouterr().out
+    assert f"`python -m jobs.resend --root {config.root}`" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         resend.main(["--root", config.root])
     assert "0 sent, 2 left" in capsys.readouterr().out
