@@ -51,6 +51,13 @@ def moved(made: Path, tmp_path: Path) -> Iterator[Path]:
     away.rename(made)
 
 
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    """Elsewhere, with an existing database, which takes seconds to make anew."""
+    shutil.copytree(made, tmp_path / "old")
+    return tmp_path / "old"
+
+
 def texts_of(folder: Path) -> dict[str, list[str]]:
     """Every text in MLflow's database, by table and column."""
     with sqlite3.connect(folder / "mlflow.db") as database:
@@ -126,26 +133,25 @@ def test_a_copy_and_its_original_leave_each_other_alone(made: Path, tmp_path: Pa
 
 
 def test_what_waits_in_a_moved_workspace_goes_to_its_own_database(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = PipelineConfig(root=str(tmp_path / "old"))
+    config = PipelineConfig(root=str(copied))
     with tracking.step_run("train", config, {}, None) as tracker:
         pass
     late = tracking.Tracker(tracking.tracking_uri(config), tracker.run_id, config.root)
     late.spool._ending = True  # as of a process that ends before it could send anything
     late.log_metrics({"loss": 2.0})
     assert not late.spool.close(1)
-    (tmp_path / "old").rename(tmp_path / "new")
+    copied.rename(tmp_path / "new")
     resend.main(["--root", str(tmp_path / "new")])
     assert "1 sent, 0 left" in capsys.readouterr().out
     client = MlflowClient(database_uri(str(tmp_path / "new")))
-    assert client.get_run(tracker.run_id).data.metrics == {"loss": 2.0} and not (tmp_path / "old").exists()
+    assert client.get_run(tracker.run_id).data.metrics == {"loss": 2.0} and not copied.exists()
 
 
-def test_another_workspace_that_logs_to_this_database_keeps_its_files(tmp_path: Path) -> None:
-    own, other = tmp_path / "own", tmp_path / "other"
-    with tracking.step_run("own", PipelineConfig(root=str(own)), {}, None):
-        pass
+def test_another_workspace_that_logs_to_this_database_keeps_its_files(copied: Path, tmp_path: Path) -> None:
+    own, other = copied, tmp_path / "other"
+    relocate(str(own))
     files = tmp_path / "files"
     files.mkdir()
     (files / "a.txt").write_text("a")
@@ -156,14 +162,11 @@ def test_another_workspace_that_logs_to_this_database_keeps_its_files(tmp_path: 
     assert list(other.glob(f"mlflow/{tracker.run_id}/artifacts/some/a.txt"))
 
 
-def test_a_moved_workspace_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with tracking.step_run("own", PipelineConfig(root=str(tmp_path / "old")), {}, None):
-        pass
-    (tmp_path / "old").rename(tmp_path / "new")
-    file = tmp_path / "new" / "mlflow.db"
-    file.write_bytes(file.read_bytes()[:5000])  # of a copy that was broken off
+def test_a_moved_workspace_whose_database_is_broken_says_so(copied: Path) -> None:
+    file = copied / "mlflow.db"
+    file.write_bytes(file.read_bytes()[:5000])  # the copy was cut off
     with pytest.raises(ConfigError, match=f"{file}: MLflow's database can't be read"):
-        database_uri(str(tmp_path / "new"))
+        database_uri(str(copied))
 
 
 def test_the_pages_of_a_moved_workspace(moved: Path, free_ports: list[int], repository: Path) -> None:
