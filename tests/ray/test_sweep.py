@@ -222,7 +222,7 @@ def untrained(second_may_end: Path, ran: Path) -> type[tune.Trainable]:
     ("algorithm", "sent"),
     [
         ("grid", signal.SIGINT),
-        ("grid", signal.SIGTERM),
+        pytest.param("grid", signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param("random", signal.SIGUSR1, marks=pytest.mark.slow),  # Ray Tune ends on this one too
         pytest.param("tpe", signal.SIGINT, marks=pytest.mark.slow),
     ],
