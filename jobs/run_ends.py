@@ -170,7 +170,9 @@ def is_gone(process: str) -> bool | None:
         return True
 
 
-def close_lost(client: "MlflowClient", experiment: str, workspace: str, run_id: str) -> list[str]:
+def close_lost(
+    client: "MlflowClient", experiment: str, workspace: str, run_id: str, superseded: str | None = None
+) -> list[str]:
     """Close as KILLED the runs of a workspace whose process is gone.
 
     A process on this machine is looked up; one on another is gone if none of its runs has logged a heartbeat for
@@ -179,7 +181,8 @@ def close_lost(client: "MlflowClient", experiment: str, workspace: str, run_id: 
 
     Args:
         workspace: its place, as in the tag.
-        run_id: of a run that this process goes on with, which stays open.
+        run_id: of a run that this process resumes, which stays open.
+        superseded: name of runs that must be over, as this process holds the claim of what they write.
 
     Returns:
         Names of the runs that were closed.
@@ -196,8 +199,9 @@ def close_lost(client: "MlflowClient", experiment: str, workspace: str, run_id: 
     closed = []
     for process, runs in by_process.items():
         gone = is_gone(process) if process.startswith("{") else None
-        if gone or (gone is None and _silence(client, runs) > LOST_SECONDS):
-            for run in runs:
+        gone = _silence(client, runs) > LOST_SECONDS if gone is None else gone
+        for run in runs:
+            if gone or run.info.run_name == superseded:
                 client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_name))
     return closed

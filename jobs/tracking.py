@@ -124,18 +124,25 @@ class Tracker:
 
 
 @contextlib.contextmanager
-def pipeline_run(config: "PipelineConfig") -> Iterator[str]:
-    """The parent run of a pipeline; yields its id."""
+def pipeline_run(config: "PipelineConfig", is_claimed: bool = False) -> Iterator[str]:
+    """The parent run of a pipeline; yields its id. Arguments as those of `step_run`."""
     root = place(config.root)
-    with _run(config, f"pipeline {root.rpartition('/')[2]}", None) as tracker:
+    with _run(config, f"pipeline {root.rpartition('/')[2]}", None, is_claimed=is_claimed) as tracker:
         tracker.log_params({"root": root, "seed": config.seed})
         yield tracker.run_id
 
 
 @contextlib.contextmanager
-def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent: str | None) -> Iterator[Tracker]:
-    """A step's run, below `parent` if there is one."""
-    with _run(config, name, parent) as tracker:
+def step_run(
+    name: str, config: "PipelineConfig", params: dict[str, Any], parent: str | None, is_claimed: bool = False
+) -> Iterator[Tracker]:
+    """A step's run, below `parent` if there is one.
+
+    Args:
+        is_claimed: this process holds the claim of all that such a run writes, so that no other of its name can be
+            under way in the workspace: those left RUNNING become KILLED.
+    """
+    with _run(config, name, parent, is_claimed=is_claimed) as tracker:
         tracker.log_params(params)
         yield tracker
 
@@ -148,7 +155,9 @@ def continued_run(name: str, config: "PipelineConfig", run: str) -> Iterator[Tra
 
 
 @contextlib.contextmanager
-def _run(config: "PipelineConfig", name: str, parent: str | None, run: str | None = None) -> Iterator[Tracker]:
+def _run(
+    config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, is_claimed: bool = False
+) -> Iterator[Tracker]:
     uri = tracking_uri(config)
     if not uri.startswith(REMOTE):
         point_at_endpoint(config.root)
@@ -156,7 +165,7 @@ def _run(config: "PipelineConfig", name: str, parent: str | None, run: str | Non
         tracker = _new(config, uri, name, parent, run)
         status = "FINISHED"
         try:
-            _settle(tracker, config, uri)
+            _settle(tracker, config, uri, name if is_claimed else None)
             with machine_watched(tracker.log_metrics):
                 yield tracker
         except BaseException as error:
@@ -210,7 +219,7 @@ def _new(config: "PipelineConfig", uri: str, name: str, parent: str | None, run:
     return tracker
 
 
-def _settle(tracker: Tracker, config: "PipelineConfig", uri: str) -> None:
+def _settle(tracker: Tracker, config: "PipelineConfig", uri: str, superseded: str | None) -> None:
     """Wait until MLflow has made the run, if it can; then send and close what earlier processes left.
 
     Raises:
@@ -218,7 +227,7 @@ def _settle(tracker: Tracker, config: "PipelineConfig", uri: str) -> None:
     """
     if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
         send_left(Workspace(config.root))
-        _close_lost(tracker, config)
+        _close_lost(tracker, config, superseded)
     failure = tracker.spool.failure
     if failure is not None and is_misconfigured(failure):
         tracker.spool.discard()
@@ -226,9 +235,11 @@ def _settle(tracker: Tracker, config: "PipelineConfig", uri: str) -> None:
         raise ConfigError(f"--tracking.uri {uri}: {failure}") from failure
 
 
-def _close_lost(tracker: Tracker, config: "PipelineConfig") -> None:
+def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | None) -> None:
     try:
-        lost = run_ends.close_lost(tracker.client, config.tracking.experiment, place(config.root), tracker.run_id)
+        lost = run_ends.close_lost(
+            tracker.client, config.tracking.experiment, place(config.root), tracker.run_id, superseded
+        )
     except Exception as error:  # MLflow may fail in any way; the next run tries again
         Spool.say(f"runs of processes that are gone could not be closed: {brief(error)}")
         return

@@ -169,6 +169,11 @@ def test_a_process_on_another_machine_is_gone_after_its_last_heartbeat(config: P
     with tracking.step_run("next", config, {}, None):
         found = statuses(config)
     assert [found[f"step on {host}"] for host in "abc"] == ["RUNNING", "KILLED", "RUNNING"]
+    with tracking.step_run("step on a", config, {}, None, is_claimed=True) as mine:  # it can't be at work on that
+        assert MlflowClient(tracking.tracking_uri(config)).get_run(mine.run_id).info.status == "RUNNING"
+        by_name = client.search_runs([experiment.experiment_id], "attributes.run_name = 'step on a'")
+        assert sorted(run.info.status for run in by_name) == ["KILLED", "RUNNING"]
+        assert statuses(config)["step on c"] == "RUNNING"
     assert [found[f"pipeline on {host}"] for host in "abc"] == ["RUNNING", "KILLED", "RUNNING"]
 
 
