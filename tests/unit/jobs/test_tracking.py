@@ -216,7 +216,8 @@ def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyPro
 def kept_losses(config: PipelineConfig) -> list[float]:
     """What the spools in the workspace have noted."""
     files = Path(config.root, SPOOLS).glob(f"*/{OPS}")
-    return [op["value"] for file in files for op in json.loads(file.read_text())["ops"]]
+    ops = [op for file in files for op in json.loads(file.read_text())["ops"]]
+    return [op["value"] for op in ops if op.get("key") == "loss"]  # on a slow machine there are others
 
 
 def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
