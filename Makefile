@@ -14,6 +14,7 @@ FUZZ_SEED ?= 0
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+quoted = '$(subst ','\'',$(1))'
 
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 export RAY_USAGE_STATS_ENABLED := 0
@@ -27,23 +28,22 @@ help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
 
 demo: $(READY) ## the whole flow on the generated corpus, then one showcase from the service
-	$(PY) -m jobs.demo --config $(CONFIG) --root $(ROOT)
+	$(PY) -m jobs.demo --config $(call quoted,$(CONFIG)) --root $(call quoted,$(ROOT))
 
 serve: $(READY) ## the service and its page, on what `make demo` made
-	$(PY) -m serve_apps.run --root $(ROOT)
+	$(PY) -m serve_apps.run --root $(call quoted,$(ROOT))
 
 mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
-	@test -f $(ROOT)/mlflow.db || { echo "$(ROOT)/mlflow.db: no runs there yet; run \`make demo\` first" >&2; exit 1; }
-	$(VENV)/bin/mlflow ui --backend-store-uri sqlite:///$(abspath $(ROOT))/mlflow.db --port $(PORT)
+	$(PY) -m jobs.mlflow_ui --root $(call quoted,$(ROOT)) --port $(PORT)
 
 screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
-	$(PY) -m serve_apps.screenshot --root $(ROOT) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
+	$(PY) -m serve_apps.screenshot --root $(call quoted,$(ROOT)) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
 reproduce: $(READY) ## slow: the paper's Tables 1 to 5 and Figures 3 and 6 over three seeds, ours beside the paper's
-	$(PY) -m jobs.reproduce --config $(CONFIG) --root $(ROOT) --seeds 0,1,2 --cluster.cpus_per_worker 1
+	$(PY) -m jobs.reproduce --config $(call quoted,$(CONFIG)) --root $(call quoted,$(ROOT)) --seeds 0,1,2 --cluster.cpus_per_worker 1
 
 study: $(READY) ## slow: three seeds each, and the generator with and without photos, in workspace-study
-	$(PY) -m jobs.pipeline --config $(CONFIG) --root $(STUDY_ROOT) \
+	$(PY) -m jobs.pipeline --config $(call quoted,$(CONFIG)) --root $(call quoted,$(STUDY_ROOT)) \
 	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]' \
 	  --train_generator.variants '["img+text", "img", "text"]'
 
@@ -73,7 +73,7 @@ fuzz: $(READY) ## slow: 20,000 mutated photos and as many mutated review lines t
 	$(PY) -m benchmarks.fuzz --photos 20000 --reviews 20000 --seed $(FUZZ_SEED)
 
 contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
-	$(PY) -m benchmarks.contract --root $(ROOT) --seconds $(FUZZ_SECONDS)
+	$(PY) -m benchmarks.contract --root $(call quoted,$(ROOT)) --seconds $(FUZZ_SECONDS)
 
 docs: $(READY) ## the documentation, built into site/ without a warning (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

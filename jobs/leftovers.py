@@ -10,6 +10,7 @@ from pyarrow.fs import FileSelector, FileType
 from jobs.replay import NotMadeError, Replay
 from jobs.spool import LIVE, OPS, SPOOLS, Spool, brief, files_of, remove
 from showcases.artifacts import Workspace
+from showcases.tracking_db import database_uri
 
 
 def waiting(workspace: Workspace, everything: bool = False) -> list[str]:
@@ -55,7 +56,7 @@ def send_left(workspace: Workspace, uri: str | None = None, everything: bool = F
     sent = 0
     for name in names:
         told = json.loads(workspace.read_bytes(SPOOLS, name, OPS))
-        replay, ops = Replay(uri or told["uri"], told["run"], Spool.say), told["ops"]
+        replay, ops = Replay(uri or told["uri"] or database_uri(workspace.root), told["run"], Spool.say), told["ops"]
         try:
             replay.send(ops, partial(files_of, workspace, name))
         except Exception as error:

@@ -143,8 +143,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if bool(options.bundle) == bool(options.model):
         parser.error("name a --model or a --bundle")
     config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
-    client, workspace = client_of(tracking.tracking_uri(config)), Workspace(config.root)
     with exit_on_error():
+        client, workspace = client_of(tracking.tracking_uri(config)), Workspace(config.root)
         if options.bundle:
             found = of_bundle(client, workspace, options.bundle)
         else:

@@ -22,6 +22,7 @@ from jobs import (
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, with_corpus
 from jobs.exits import exit_on_error
+from jobs.mlflow_ui import show_command
 from jobs.step import execute
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ran = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items())
     print(f"\nran: {ran or 'nothing, all was made'} ({sum(seconds.values()):.0f} s)")
     print(f"report: {Workspace(config.root).path('report', 'report.html')}")
-    print(f"runs and models: mlflow ui --backend-store-uri {tracking_uri(config)}")
+    print(f"runs and models: {show_command(config.root, tracking_uri(config))}")
 
 
 if __name__ == "__main__":

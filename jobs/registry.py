@@ -71,11 +71,16 @@ def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = _made_before(client, run_id, asked)
-    if version is None:
+    versions = _made_before(client, run_id, asked)
+    if not versions:
         tags = {**asked.tags, asked.judged_by: repr(asked.figure)}
         source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
-        version = str(client.create_model_version(asked.name, source, run_id, tags=tags).version)
+        made = int(client.create_model_version(asked.name, source, run_id, tags=tags).version)
+        versions = _made_before(client, run_id, asked) or [made]
+    first, *twins = versions  # MLflow's client repeats a request by itself if the answer is lost
+    version = str(first)
+    for twin in twins:
+        client.delete_model_version(asked.name, str(twin))
     client.set_registered_model_alias(asked.name, "candidate", version)
     wins = asked.contends and _wins(client, asked, version)
     if wins:
@@ -90,12 +95,12 @@ def _wins(client: "MlflowClient", asked: Registration, version: str) -> bool:
     return asked.beats(client.get_model_version(asked.name, str(champion)))
 
 
-def _made_before(client: "MlflowClient", run_id: str, asked: Registration) -> str | None:
+def _made_before(client: "MlflowClient", run_id: str, asked: Registration) -> list[int]:
+    """Versions of this run and fingerprint, the first one first; more than one where an answer was lost."""
     fingerprint = asked.tags.get(FINGERPRINT)
-    for version in client.search_model_versions(f"name = '{asked.name}'"):
-        if version.run_id == run_id and fingerprint and version.tags.get(FINGERPRINT) == fingerprint:
-            return str(version.version)
-    return None
+    found = client.search_model_versions(f"name = '{asked.name}'") if fingerprint else []
+    same = [each for each in found if each.run_id == run_id and each.tags.get(FINGERPRINT) == fingerprint]
+    return sorted(int(each.version) for each in same)
 
 
 def log_to_version(client: "MlflowClient", name: str, fingerprint: str, files: str, to: str) -> int | None:

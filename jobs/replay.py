@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs import registry
+from showcases.object_store import MAX_ATTEMPTS, parse_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +50,22 @@ def client_of(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(uri, uri)
+
+
+def point_at_endpoint(root: str) -> None:
+    """MLflow reaches S3 by boto3, which knows nothing of what the root says: tell it; the rest is the AWS chain's."""
+    if not root.startswith("s3://"):
+        return
+    store = parse_root(root)
+    if store.endpoint:
+        os.environ["MLFLOW_S3_ENDPOINT_URL"] = store.endpoint
+    if store.region:
+        os.environ["AWS_DEFAULT_REGION"] = store.region
+    if store.access_key and store.secret_key:
+        os.environ |= {"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key}
+        os.environ.pop("AWS_SESSION_TOKEN", None)  # of another credential
+    os.environ.setdefault("AWS_RETRY_MODE", "standard")
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
 
 
 def is_refused(error: BaseException) -> bool:

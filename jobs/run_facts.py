@@ -62,7 +62,7 @@ def datasets(workspace: Workspace, inputs: Mapping[str, str]) -> list[dict[str, 
     found = []
     for name, digest in inputs.items():
         manifest = workspace.manifest(name) if name in ARTIFACTS else None
-        source = {"uri": workspace.path(name), "manifest_sha256": digest}
+        source = {"uri": name, "manifest_sha256": digest}  # relative to the workspace, which may move
         profile = json.dumps({"rows": manifest.rows, "failures": manifest.failures}) if manifest else None
         kept: dict[str, Any] = {
             "name": name,

@@ -19,6 +19,7 @@ from typing import Any
 
 from jobs.replay import Op, Replay
 from showcases.artifacts import Workspace
+from showcases.tracking_db import is_own
 
 SPOOLS = "_tracking"  # folder in the workspace
 OPS = "ops.json"
@@ -219,7 +220,8 @@ class Spool:
         with self._keeping:
             with self._changed:
                 ops, is_open = list(self._ops), not self._closed
-            told = {"uri": self.uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
+            uri = "" if is_own(self.workspace.root, self.uri) else self.uri  # its own moves with it
+            told = {"uri": uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
             try:
                 self.workspace.write_bytes(json.dumps(told | {"ops": ops}).encode(), SPOOLS, self.name, OPS)
             except Exception as error:  # the store's failure is no reason to stop sending

@@ -5,7 +5,7 @@ MLflow takes a second to import: it is imported on first use, so that workers th
 
 import contextlib
 import json
-import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -15,15 +15,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import registry
+from jobs import registry, run_ends
 from jobs.leftovers import send_left
 from jobs.registry import FINGERPRINT as FINGERPRINT
-from jobs.replay import PENDING, Op, client_of, is_misconfigured
+from jobs.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
 from jobs.run_facts import environment, machine_watched
-from jobs.spool import Spool
+from jobs.spool import Spool, brief
+from showcases import tracking_db
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import ConfigError
-from showcases.object_store import MAX_ATTEMPTS, parse_root
+from showcases.tracking_db import place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,12 +52,14 @@ class TrackingConfig:
 
 
 def tracking_uri(config: "PipelineConfig") -> str:
-    """The tracking URI; by default sqlite in the workspace (in the working folder where that is on S3)."""
-    if config.tracking.uri:
-        return config.tracking.uri
-    folder = Path.cwd() if "://" in config.root else Path(config.root).expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    """The tracking URI; by default sqlite in the workspace (in the working folder where that is on S3).
+
+    Raises:
+        ConfigError: the workspace was moved, and its database can't be written.
+    """
+    if not config.tracking.uri:
+        tracking_db.database_file(config.root).parent.mkdir(parents=True, exist_ok=True)
+    return tracking_db.database_uri(config.root, config.tracking.uri)
 
 
 def key_of(name: str) -> str:
@@ -121,18 +124,25 @@ class Tracker:
 
 
 @contextlib.contextmanager
-def pipeline_run(config: "PipelineConfig") -> Iterator[str]:
-    """The parent run of a pipeline; yields its id."""
-    place = _place(config.root)
-    with _run(config, f"pipeline {place.rstrip('/').rpartition('/')[2]}", None) as tracker:
-        tracker.log_params({"root": place, "seed": config.seed})
+def pipeline_run(config: "PipelineConfig", is_claimed: bool = False) -> Iterator[str]:
+    """The parent run of a pipeline; yields its id. Arguments as those of `step_run`."""
+    root = place(config.root)
+    with _run(config, f"pipeline {root.rpartition('/')[2]}", None, is_claimed=is_claimed) as tracker:
+        tracker.log_params({"root": root, "seed": config.seed})
         yield tracker.run_id
 
 
 @contextlib.contextmanager
-def step_run(name: str, config: "PipelineConfig", params: dict[str, Any], parent: str | None) -> Iterator[Tracker]:
-    """A step's run, below `parent` if there is one."""
-    with _run(config, name, parent) as tracker:
+def step_run(
+    name: str, config: "PipelineConfig", params: dict[str, Any], parent: str | None, is_claimed: bool = False
+) -> Iterator[Tracker]:
+    """A step's run, below `parent` if there is one.
+
+    Args:
+        is_claimed: this process holds the claim of all that such a run writes, so that no other of its name can be
+            under way in the workspace: those left RUNNING become KILLED.
+    """
+    with _run(config, name, parent, is_claimed=is_claimed) as tracker:
         tracker.log_params(params)
         yield tracker
 
@@ -145,33 +155,37 @@ def continued_run(name: str, config: "PipelineConfig", run: str) -> Iterator[Tra
 
 
 @contextlib.contextmanager
-def _run(config: "PipelineConfig", name: str, parent: str | None, run: str | None = None) -> Iterator[Tracker]:
+def _run(
+    config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, is_claimed: bool = False
+) -> Iterator[Tracker]:
     uri = tracking_uri(config)
     if not uri.startswith(REMOTE):
-        _point_at_endpoint(config.root)
-    tracker = _begun(config, uri, name, parent, run)
-    status = "FINISHED"
-    try:
-        with machine_watched(tracker.log_metrics):
-            yield tracker
-    except BaseException as error:
-        tracker.set_tags({"error": str(error)})
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        raise
-    finally:
-        tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
-        if not tracker.spool.close(END_SECONDS):
-            print(
-                f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, or "
-                f"`python -m jobs.resend --root '{_place(config.root)}'`",
-                flush=True,
-            )
+        point_at_endpoint(config.root)
+    with run_ends.closed_on_sigterm():
+        tracker = _new(config, uri, name, parent, run)
+        status = "FINISHED"
+        try:
+            _settle(tracker, config, uri, name if is_claimed else None)
+            with machine_watched(tracker.log_metrics):
+                yield tracker
+        except BaseException as error:
+            if not run_ends.is_terminated():
+                tracker.set_tags({"error": str(error)})
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"  # SystemExit: Ray Train's at Ctrl-C
+            raise
+        finally:
+            if not run_ends.end(tracker.spool, status, END_SECONDS):
+                print(
+                    f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, "
+                    f"or `python -m jobs.resend --root {shlex.quote(place(config.root))}`",
+                    flush=True,
+                )
 
 
 def begin(
     config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, tags: dict[str, str] | None = None
 ) -> Tracker:
-    """A run that MLflow will make, as soon as it can; of another process's tracker nothing but `run_id` is needed.
+    """A run that MLflow will make, as soon as it can; this process works on it, and must end it (`run_ends.end`).
 
     Args:
         run: a pending id (`replay.PENDING`) that is the same each time the run is begun; then it is made once.
@@ -179,63 +193,65 @@ def begin(
     """
     tracker = Tracker(tracking_uri(config), run or f"{PENDING}{uuid.uuid4().hex}", config.root)
     begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
-    own = environment() | {"seed": str(config.seed), "workspace": _place(config.root)} | (tags or {})
+    own = environment() | {"seed": str(config.seed), run_ends.WORKSPACE_TAG: place(config.root)} | (tags or {})
+    own[run_ends.PROCESS_TAG] = run_ends.this_process()
     where = {"experiment": config.tracking.experiment, "location": _artifact_location(config)}
     tracker.spool.put(begun | where | {"tags": own})
+    run_ends.opened(tracker.spool)
     return tracker
 
 
-def _begun(config: "PipelineConfig", uri: str, name: str, parent: str | None, run: str | None) -> Tracker:
-    """A run that MLflow has made, or will when it is back; or one that goes on.
+def resume(tracker: Tracker) -> None:
+    """A run that was made before is under way again, by this process."""
+    tracker.spool.put({"do": "continue"})
+    tracker.set_tags({run_ends.PROCESS_TAG: run_ends.this_process()})
 
-    Raises:
-        ConfigError: MLflow will never make it: the URI or the credentials are wrong.
-    """
+
+def _new(config: "PipelineConfig", uri: str, name: str, parent: str | None, run: str | None) -> Tracker:
+    """A run that MLflow will make, or one that goes on."""
     if run is None or run.startswith(PENDING):
         tracker = begin(config, name, parent, run)
     else:
         tracker = Tracker(uri, run, config.root)
+        run_ends.opened(tracker.spool)
     if run is not None:
-        tracker.spool.put({"do": "continue"})
+        resume(tracker)
+    return tracker
+
+
+def _settle(tracker: Tracker, config: "PipelineConfig", uri: str, superseded: str | None) -> None:
+    """Wait until MLflow has made the run, if it can; then send and close what earlier processes left.
+
+    Raises:
+        ConfigError: MLflow will never make it: the URI or the credentials are wrong.
+    """
     if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
         send_left(Workspace(config.root))
+        _close_lost(tracker, config, superseded)
     failure = tracker.spool.failure
     if failure is not None and is_misconfigured(failure):
         tracker.spool.discard()
+        run_ends.forget(tracker.spool)
         raise ConfigError(f"--tracking.uri {uri}: {failure}") from failure
-    return tracker
+
+
+def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | None) -> None:
+    try:
+        lost = run_ends.close_lost(
+            tracker.client, config.tracking.experiment, place(config.root), tracker.run_id, superseded
+        )
+    except Exception as error:  # MLflow may fail in any way; the next run tries again
+        Spool.say(f"runs of processes that are gone could not be closed: {brief(error)}")
+        return
+    if lost:
+        Spool.say(f"closed as KILLED, as their process is gone: {', '.join(lost)}")
 
 
 def _artifact_location(config: "PipelineConfig") -> str | None:
     """Beside the workspace's artifacts; a tracking server decides for itself."""
     if tracking_uri(config).startswith(REMOTE):
         return None
-    return f"{_place(config.root)}/mlflow"
-
-
-def _place(root: str) -> str:
-    """Where a workspace is, without what its URI says of keys and endpoints."""
-    if root.startswith("s3://"):
-        return f"s3://{parse_root(root).path}"
-    if "://" in root:
-        return root.split("?")[0].rstrip("/")
-    return str(Path(root).expanduser().resolve())
-
-
-def _point_at_endpoint(root: str) -> None:
-    """MLflow reaches S3 by boto3, which knows nothing of what the root says: tell it; the rest is the AWS chain's."""
-    if not root.startswith("s3://"):
-        return
-    place = parse_root(root)
-    if place.endpoint:
-        os.environ["MLFLOW_S3_ENDPOINT_URL"] = place.endpoint
-    if place.region:
-        os.environ["AWS_DEFAULT_REGION"] = place.region
-    if place.access_key and place.secret_key:
-        os.environ |= {"AWS_ACCESS_KEY_ID": place.access_key, "AWS_SECRET_ACCESS_KEY": place.secret_key}
-        os.environ.pop("AWS_SESSION_TOKEN", None)  # of another credential
-    os.environ.setdefault("AWS_RETRY_MODE", "standard")
-    os.environ.setdefault("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
+    return tracking_db.files_uri(config.root)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from serve_apps.access.config import AccessConfig
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
+from showcases.tracking_db import database_uri
 
 SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it starts
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a process
@@ -56,11 +57,12 @@ class ShowcaseArgs(BaseModel):
 
     @property
     def registry_uri(self) -> str:
-        """MLflow's URI; by default where jobs.tracking keeps its sqlite file."""
-        if self.tracking_uri:
-            return self.tracking_uri
-        folder = Path.cwd() if "://" in self.root else Path(self.root).expanduser().resolve()
-        return f"sqlite:///{folder / 'mlflow.db'}"
+        """MLflow's URI; by default that of the workspace's own database, repaired where the workspace was moved.
+
+        Raises:
+            ConfigError: the workspace was moved, and its database can't be written.
+        """
+        return database_uri(self.root, self.tracking_uri)
 
 
 def deployment_options(name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from showcases.catalog import Catalog, located
 from showcases.clip import ClipEncoder
 from showcases.distillation import PairClassifier
 from showcases.errors import ModelError
+from showcases.tracking_db import sqlite_file
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for no such model, no such alias
 
@@ -156,8 +157,8 @@ def client(registry_uri: str) -> MlflowClient:
         RegistryAwayError: its file is not there; MLflow would make an empty one.
     """
     _be_brief()
-    file = registry_uri.removeprefix("sqlite:///")
-    if file != registry_uri and not Path(file).exists():
+    file = sqlite_file(registry_uri)
+    if file is not None and not file.exists():
         raise RegistryAwayError(f"{registry_uri}: no such file; jobs.pipeline trains and registers models")
     return MlflowClient(registry_uri, registry_uri)
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from jobs.config import CorpusConfig, PipelineConfig
 from jobs.pipeline import STEPS, run_pipeline
-from jobs.step import exit_on_error
+from jobs.exits import exit_on_error
 from showcases import builds
 from showcases.artifacts import FLOW, Workspace
 from showcases.gest.config import IngestConfig

@@ -1,12 +1,11 @@
 """Told by Ray Tune how trials fare: prints it, keeps reports for a sweep that is continued, has runs of MLflow's."""
 
 import json
-import time
 from typing import Any
 
 from ray import tune
 
-from jobs import tracking
+from jobs import run_ends, tracking
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
 from tuning.kinds import Plan
@@ -65,7 +64,7 @@ class Progress(tune.Callback):
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Of an interrupted sweep some trials have not ended; their runs go on with --resume."""
         for tracker in self.trackers.values():
-            _finish(tracker, "KILLED")
+            run_ends.end(tracker.spool, "KILLED", tracking.END_SECONDS)
         self.trackers.clear()
 
     def _log_point(self, trial: Any, epoch: int) -> None:
@@ -76,12 +75,7 @@ class Progress(tune.Callback):
         tracker = self.trackers.pop(trial.trial_id, None)
         if tracker is not None:  # else it never started
             tracker.set_tags(tags)
-            _finish(tracker, status)
+            run_ends.end(tracker.spool, status, tracking.END_SECONDS)
 
     def _name(self, trial: Any) -> str:
         return trial_name(number_of(trial.trial_id, trial.config))
-
-
-def _finish(tracker: Tracker, status: str) -> None:
-    tracker.spool.put({"do": "finish", "status": status, "end": int(time.time() * 1000)})
-    tracker.spool.close(tracking.END_SECONDS)

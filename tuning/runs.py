@@ -46,7 +46,7 @@ class TrialRuns:
         """The trial's run; it is made when the trial first starts, or as soon as MLflow is there."""
         name, tags = f"{self.name}/{trial_name(number)}", {TRIAL_TAG: trial_id}
         tracker = tracking.begin(self.config, name, self.parent, self.id_of(trial_id), tags)
-        tracker.spool.put({"do": "continue"})  # where the trial was interrupted, its run says so
+        tracking.resume(tracker)  # where the trial was interrupted, its run says so
         return tracker
 
 

@@ -54,9 +54,9 @@ def parse_root(root: str) -> S3Root:
     """Take an S3 root apart; the endpoint may also come from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
 
     Raises:
-        ConfigError: no bucket, an option that there is not, half a pair of credentials.
+        ConfigError: no bucket, an option that there is not, half a pair of credentials, a prefix that is no plain text.
     """
-    parts = urlsplit(root)
+    parts = urlsplit(root, allow_fragments=False)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(given) - {*_NUMBERS, *_SWITCHES, *_WORDS})
     bucket = parts.netloc.rpartition("@")[2]
@@ -64,6 +64,8 @@ def parse_root(root: str) -> S3Root:
         known = ", ".join([*_WORDS, *_NUMBERS, *_SWITCHES])
         found = f"no option {unknown[0]}, they are {known}" if unknown else "no bucket in it"
         raise ConfigError(f"s3://{bucket}{parts.path}: {found}; a root is s3://bucket/prefix?option=value&...")
+    if "#" in parts.path or unquote(parts.path) != parts.path:  # the catalog's S3 client would read another prefix
+        raise ConfigError(f"s3://{bucket}{parts.path}: a prefix with `#` or a percent escape; take another prefix")
     if bool(parts.username) != bool(parts.password):
         raise ConfigError(f"s3://...@{bucket}: a key needs its secret, s3://KEY:SECRET@bucket, both percent-encoded")
     options: dict[str, Any] = {name: _number(name, given[name]) for name in _NUMBERS if name in given}
@@ -94,11 +96,14 @@ def open_root(root: str) -> tuple[fs.FileSystem, str]:
     """Filesystem and path of a URI.
 
     Raises:
-        ConfigError: see parse_root.
+        ConfigError: see parse_root; or no such kind of store.
         ObjectStoreError: the bucket's region can't be found out.
     """
     if not root.startswith("s3://"):
-        filesystem, path = fs.FileSystem.from_uri(root)
+        try:
+            filesystem, path = fs.FileSystem.from_uri(root)
+        except (pa.ArrowException, ValueError) as error:
+            raise ConfigError(f"{root}: {error}; a workspace is a folder or s3://bucket/prefix") from error
         return filesystem, path.rstrip("/")
     place = parse_root(root)
     options = dict(place.options)

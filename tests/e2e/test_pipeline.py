@@ -14,10 +14,12 @@ from jobs.pipeline import STEPS, run_pipeline
 from jobs.reproduce import reproduce
 from jobs.step import execute
 from jobs.tracking import TrackingConfig
+from serve_apps.models import find
 from showcases.artifacts import FLOW, Workspace
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ShowcasesError
 from showcases.evaluation.config import ReproduceConfig
+from showcases.tracking_db import database_uri
 from tests.quick import quick
 
 pytestmark = pytest.mark.ray
@@ -31,7 +33,8 @@ def corpus(tiny_corpus: Path) -> CorpusConfig:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, corpus: CorpusConfig, ray_cluster: str) -> PipelineConfig:
-    config = quick(PipelineConfig(root=str(tmp_path_factory.mktemp("ws")), corpus=corpus))
+    root = tmp_path_factory.mktemp("ws") / "a?b #c %20 ü"  # what means something in a URI is nothing but a name here
+    config = quick(PipelineConfig(root=str(root), corpus=corpus))
     run_pipeline(config)
     return config
 
@@ -72,7 +75,7 @@ def test_a_second_run_skips_everything(local: PipelineConfig, capsys: pytest.Cap
 
 
 def test_runs_are_nested_and_models_registered(local: PipelineConfig) -> None:
-    client = MlflowClient(f"sqlite:///{local.root}/mlflow.db")
+    client = MlflowClient(database_uri(local.root))
     experiment = client.get_experiment_by_name("showcases")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -82,7 +85,9 @@ def test_runs_are_nested_and_models_registered(local: PipelineConfig) -> None:
     for model in ("showcases-selector", "showcases-generator"):
         champion = client.get_model_version_by_alias(model, "champion")
         assert champion.version == client.get_model_version_by_alias(model, "candidate").version
-        assert (Path(str(champion.source)) / "model.safetensors").is_file() or "models:" in str(champion.source)
+        ref = find(model, "champion", client.tracking_uri)
+        assert (ref.download() / "model.safetensors").is_file() and ref.download().is_relative_to(local.root)
+    assert [path.name for path in Path(local.root).parent.iterdir()] == [Path(local.root).name]  # all is inside
 
 
 def test_a_changed_option_redoes_its_step_and_what_follows(local: PipelineConfig) -> None:
@@ -107,7 +112,7 @@ def test_one_more_seed_trains_one_more_model_and_one_less_removes_it(local: Pipe
         return {path.parent.name: path.stat().st_mtime_ns for path in root.glob("selector/*/model.safetensors")}
 
     def versions() -> int:
-        return len(MlflowClient(f"sqlite:///{root}/mlflow.db").search_model_versions("name='showcases-selector'"))
+        return len(MlflowClient(database_uri(str(root))).search_model_versions("name='showcases-selector'"))
 
     alone = {path.parent.name: path.stat().st_mtime_ns for path in root.glob("selector/*/model.safetensors")}
     registered = versions()

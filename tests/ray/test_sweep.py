@@ -25,6 +25,7 @@ from showcases.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.errors import ArtifactError
 from showcases.generator import Generator
 from showcases.schemas import embeddings_schema
+from showcases.tracking_db import database_uri
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig
 from tuning.runs import trial_name
@@ -56,7 +57,7 @@ def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], dishes
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """Twelve users with two reviews each; a review shows one dish and speaks of it."""
-    workspace = Workspace(str(tmp_path / "workspace"))
+    workspace = Workspace(str(tmp_path / "a?b #c %20 ü"))  # what means something in a URI is nothing but a name here
     rows = []
     for number in range(24):
         user, dish = number // 2, DISHES[number % 4]
@@ -94,7 +95,7 @@ def sweep_table(workspace: Workspace, name: str) -> list[dict[str, str]]:
 
 def runs_of(workspace: Workspace, name: str) -> tuple[MlflowClient, Run, dict[str, Run]]:
     """The sweep's run of this name of sweep, and its trials' by name."""
-    client = MlflowClient(f"sqlite:///{workspace.root}/mlflow.db")
+    client = MlflowClient(database_uri(workspace.root))
     experiment = client.get_experiment_by_name("showcases")
     runs = client.search_runs([experiment.experiment_id])
     [parent] = [run for run in runs if run.data.params.get("name") == name]
@@ -221,6 +222,7 @@ def untrained(second_may_end: Path, ran: Path) -> type[tune.Trainable]:
     ("algorithm", "sent"),
     [
         ("grid", signal.SIGINT),
+        pytest.param("grid", signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param("random", signal.SIGUSR1, marks=pytest.mark.slow),  # Ray Tune ends on this one too
         pytest.param("tpe", signal.SIGINT, marks=pytest.mark.slow),
     ],
@@ -231,7 +233,7 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
     config_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     algorithm: str,
     sent: signal.Signals,
 ) -> None:
@@ -250,8 +252,14 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
     with pytest.raises(SystemExit) as stopped:
         main(options)
     thread.join()
-    assert stopped.value.code == 130
-    assert "interrupted (2 of 3 trials were still to end): what has ended is kept" in capsys.readouterr().err
+    assert stopped.value.code == (143 if sent == signal.SIGTERM else 130)
+    said = (
+        "ending; what is finished is kept" if sent == signal.SIGTERM else "(2 of 3 trials were still to end): what has"
+    )
+    assert said in capfd.readouterr().err
+    _, parent, trials = runs_of(workspace, "default")
+    statuses = {name.rpartition("/")[2]: run.info.status for name, run in trials.items()}
+    assert statuses == {"paper": "FINISHED", "trial-01": "KILLED"} and parent.info.status == "KILLED"
     assert not list((Path(workspace.root) / "_sweeps").rglob("outcomes.json"))
 
     may_end.touch()

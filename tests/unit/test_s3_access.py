@@ -70,11 +70,18 @@ def test_credentials_come_from_the_usual_chain(
         ("s3://KEY@b/x", "needs its secret"),
         ("s3://b/x?max_attempts=0", "max_attempts=0 .* above 0"),
         ("s3://b/x?request_timeout=soon", "request_timeout=soon"),
+        ("s3://b/a#b?region=us-east-1", "`#` or a percent escape"),  # it was read as s3://b/a without options
+        ("s3://b/a%20b", "`#` or a percent escape"),  # the catalog was written to `a b`
     ],
 )
 def test_a_root_that_is_none_is_refused(root: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_root(root)
+
+
+def test_another_kind_of_store_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gs2://b/x: .*; a workspace is a folder or s3://bucket/prefix"):
+        Workspace("gs2://b/x").manifest("reviews")
 
 
 def test_a_secret_is_not_printed() -> None:

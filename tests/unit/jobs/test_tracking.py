@@ -112,7 +112,7 @@ def test_with_the_server_away_the_run_goes_on_and_is_sent_later(
 ) -> None:
     proxy.spoil(AWAY)
     assert train(config) is None
-    assert f"`python -m jobs.resend --root '{config.root}'`" in capsys.readouterr().out
+    assert f"`python -m jobs.resend --root {config.root}`" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         resend.main(["--root", config.root])
     assert "0 sent, 2 left" in capsys.readouterr().out
@@ -216,7 +216,8 @@ def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyPro
 def kept_losses(config: PipelineConfig) -> list[float]:
     """What the spools in the workspace have noted."""
     files = Path(config.root, SPOOLS).glob(f"*/{OPS}")
-    return [op["value"] for file in files for op in json.loads(file.read_text())["ops"]]
+    ops = [op for file in files for op in json.loads(file.read_text())["ops"]]
+    return [op["value"] for op in ops if op.get("key") == "loss"]  # on a slow machine there are others
 
 
 def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
