@@ -42,8 +42,8 @@ class TrainClipConfig:
         backbone: timm architecture of the image tower; none takes open_clip's own ResNet of `width`.
         backbone_kwargs: more arguments for timm.create_model, e.g. {pad_type: same}.
         backbone_weights: safetensors file of the backbone's weights, or its folder; none starts from scratch.
-        freeze_backbone: keep those weights as they are. The backbone's features of each photo and of its mirror image
-            are then computed once, before the first epoch, and photos are not moved at random.
+        freeze_backbone: keep those weights as they are. The backbone's features of each photo are then computed once,
+            before the first epoch, and photos are neither mirrored nor moved at random.
         image_mean: of the pixels that the image tower expects, 0 to 1.
         image_std: of the pixels that the image tower expects, 0 to 1.
         loop: training.

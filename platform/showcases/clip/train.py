@@ -36,8 +36,7 @@ class ClipPairs:
 
     Attributes:
         pixels: (n, size, size, 3) uint8; empty once `cache_features` was called.
-        features: (n, 2, width) of each photo and of its mirror image, from a frozen backbone; none until
-            `cache_features` was called.
+        features: (n, width) of each photo, from a frozen backbone; none until `cache_features` was called.
         said: for each photo, the tokens of each sentence of its review.
         context: length of a text, in tokens.
     """
@@ -76,12 +75,11 @@ class ClipPairs:
     def draw(self, numbers: np.ndarray, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
         """Photos (b, 3, size, size), 0 to 1, or their cached features (b, width); and tokens (b, context).
 
-        With a generator, photos are mirrored and moved at random and their texts drawn at random; without one, the
-        text is the whole review. Cached features are of the photo or of its mirror image, and never moved.
+        With a generator, texts are drawn at random, and photos mirrored and moved at random unless their features are
+        cached; without one, the text is the whole review.
         """
         if self.features is not None:
-            mirrored = np.zeros(len(numbers), bool) if generator is None else generator.random(len(numbers)) < 0.5
-            batch = self.features[torch.from_numpy(numbers), torch.from_numpy(mirrored).long()]
+            batch = self.features[torch.from_numpy(numbers)]
         else:
             batch = self.photos(numbers) if generator is None else _augment(self.photos(numbers), generator)
         texts = torch.zeros(len(numbers), self.context, dtype=torch.long)
@@ -91,7 +89,7 @@ class ClipPairs:
         return batch, texts
 
     def cache_features(self, backbone: Callable[[Tensor], Tensor]) -> None:
-        """Compute the features of all photos and of their mirror images, once; `draw` then gives those.
+        """Compute the features of all photos, once; `draw` then gives those.
 
         Workers share the photos, and meet after each batch, so that none waits longer for another than that takes.
 
@@ -102,8 +100,7 @@ class ClipPairs:
         parts = []
         for numbers in np.array_split(np.arange(len(self)), -(-len(self) // (CACHE_BATCH * world))):
             photos = self.photos(np.array_split(numbers, world)[rank])
-            views = torch.stack([backbone(photos), backbone(photos.flip(-1))], dim=1)  # (b, 2, width)
-            parts.append(gather_rows(views.flatten(1))[0].unflatten(1, views.shape[1:]).cpu())
+            parts.append(gather_rows(backbone(photos))[0].cpu())
         self.features, self.pixels = torch.cat(parts), self.pixels[:0]
 
     def _text(self, sentences: list[list[int]], generator: np.random.Generator | None) -> list[int]:
