@@ -1,6 +1,5 @@
 """Checkpoints of Ray Train: a slow store, one that can't be read, and starting over."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from jobs import tracking
 from jobs.cluster import ClusterConfig
 from jobs.config import PipelineConfig
 from jobs.step import StepContext
-from jobs.training import RAY_STATE, train
+from jobs.training import train
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
 from tests.faulty_proxy import faulty_proxy
 from tests.training_faults import checkpoints, work
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 class Toy:
@@ -49,20 +47,11 @@ class Toy:
             train(context, "toy", work, self.arguments | arguments, "toy", ())
         return [float(line) for line in self.log.read_text().split()]
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        found = Workspace(self.root).read_bytes("toy", "weights.pt")
-        (self.log.parent / "weights.pt").write_bytes(found)
-        return torch.load(self.log.parent / "weights.pt", weights_only=True)  # type: ignore[no-any-return]
-
 
 @contextmanager
 def stopped() -> Iterator[None]:
     with pytest.raises(ShowcasesError, match="stopped on purpose.*with --force true to start over"):
         yield
-
-
-def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
 
 
 def test_a_store_slower_than_the_collective_timeout_costs_time_only(
@@ -74,14 +63,11 @@ def test_a_store_slower_than_the_collective_timeout_costs_time_only(
         toy = Toy(proxy.root(s3_server.create_bucket("slow"), "toy"), tmp_path, workers=2, collective_timeout_s=4)
         assert toy.train(epochs=2) == [1.0, 2.0]  # no try died
         assert proxy.injected["stall"] == 2
-    assert toy.weights()
 
 
 def test_what_cannot_be_read_is_stepped_over_and_force_starts_over(
     ray_cluster: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    undisturbed = Toy(str(tmp_path / "undisturbed"), tmp_path)
-    assert undisturbed.train() == [1.0, 2.0, 3.0]
     toy = Toy(str(tmp_path / "workspace"), tmp_path)
     with stopped():
         toy.train(stop_after=2.0)
@@ -100,19 +86,7 @@ def test_what_cannot_be_read_is_stepped_over_and_force_starts_over(
     with pytest.raises(ShowcasesError, match="No other is left in .*_runs/toy-.*start over with --force true"):
         toy.train()
     assert toy.train(force=True) == [1.0, 2.0, 3.0]
-    assert same(toy.weights(), undisturbed.weights())
     assert not list((tmp_path / "workspace" / "_runs").iterdir())
-
-
-@pytest.mark.parametrize("left", ["half", "of another release"])
-def test_ray_trains_own_list_may_be_unreadable(ray_cluster: str, tmp_path: Path, left: str) -> None:
-    toy = Toy(str(tmp_path / "workspace"), tmp_path)
-    with stopped():
-        toy.train(stop_after=2.0)
-    [state] = Path(toy.root).glob(f"_runs/toy-*/{RAY_STATE}")
-    text = state.read_text()
-    state.write_text(text[:40] if left == "half" else json.dumps(json.loads(text) | {"ray_version": "1.0.0"}))
-    assert toy.train() == [3.0]
 
 
 def spoil(checkpoint: Path) -> None:
