@@ -167,7 +167,8 @@ def drop_unreadable_state(workspace: Workspace, run: str) -> None:
 def checkpoint_names(workspace: Workspace, run: str) -> list[str]:
     """Folders of a run's checkpoints, the newest first."""
     found = workspace.filesystem.get_file_info(FileSelector(workspace.path(RUNS, run), allow_not_found=True))
-    return sorted((info.base_name for info in found if info.base_name.startswith(CHECKPOINT_PREFIX)), reverse=True)
+    folders = [info.base_name for info in found if info.type == FileType.Directory]
+    return sorted((name for name in folders if name.startswith(CHECKPOINT_PREFIX)), reverse=True)
 
 
 def stop_at_bad_batch(workspace: Workspace, run: str) -> None:

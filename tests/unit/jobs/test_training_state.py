@@ -45,6 +45,7 @@ def test_a_good_list_stays(tmp_path: Path, run: Path, results: Any) -> None:
     (run / RAY_STATE).write_text(json.dumps(GOOD | {"checkpoint_results": results}))
     drop_unreadable_state(Workspace(str(tmp_path)), "toy-1")
     assert (run / RAY_STATE).exists()
+    assert checkpoint_names(Workspace(str(tmp_path)), "toy-1") == ["checkpoint_2", "checkpoint_1"]
 
 
 def test_a_run_that_has_not_begun_has_none(tmp_path: Path) -> None:
