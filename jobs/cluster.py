@@ -53,6 +53,8 @@ class ClusterConfig:
         address: of a running Ray cluster, e.g. auto; none starts one on this machine.
         workers: processes that train together (Ray Train workers).
         cpus_per_worker: cores of each; torch computes with as many threads.
+        collective_timeout_s: seconds that a training worker waits for another's gradients before it counts as lost.
+            Uploading a checkpoint does not count.
         gpu: give every training worker and every encoder a GPU.
         encoders: actors that encode, classify or generate side by side.
         encoder_threads: of torch in an encoder that has no GPU; 0 shares out all cores of its node.
@@ -62,6 +64,7 @@ class ClusterConfig:
     address: str | None = None
     workers: int = 1
     cpus_per_worker: int = 1
+    collective_timeout_s: int = 120  # Ray's default would hide a lost node for half an hour
     gpu: bool = False
     encoders: int = 1
     encoder_threads: int = 0

@@ -18,11 +18,13 @@ from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_part
 from jobs.shards import Tally, follow
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
+from showcases.distillation.config import CHANCE_CAUSES
 from showcases.distillation.shuffle import Shuffle
 from showcases.distillation.training import train_from_workspace
 from showcases.embeddings import EmbeddingShards
 from showcases.errors import ShowcasesError
 from showcases.shard_files import read_shards
+from showcases.training import chance_warning
 
 WHOSE = {
     "people": "labels by people",
@@ -55,6 +57,9 @@ def train(context: StepContext) -> None:
         f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"
     )
+    if (warning := chance_warning("the pair classifier", metrics, CHANCE_CAUSES)) is not None:
+        context.say(warning)
+        context.tracker.set_tags({"warning.classifier": warning})
     parameters = sum(array.size for array in weights.values())
     context.record("classifier", {"parameters": parameters}, metrics={**metrics, **agreement})
 

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.examples import Prepared, prepare_generator, stream
 from jobs.requirements import generator_needs
 from jobs.step import Step, StepContext, fingerprint_of, main
-from jobs.training import train
+from jobs.training import remove_folder, train
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
@@ -55,11 +55,16 @@ def examples_of(context: StepContext, config: TrainGeneratorConfig, variant: Inp
     return prepare_generator(context, context.config.seed + seed, hard, config.spacy_model)
 
 
-def finetuned_decoder(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
-    """Where the decoder lies that was trained as a language model on gest_ft."""
+def finetuned_fingerprint(context: StepContext, config: TrainGeneratorConfig, seed: int) -> str:
+    """Of the config and inputs of the decoder that is trained as a language model on gest_ft."""
     own = {"model": asdict(config.model), "loop": asdict(config.finetune_loop), "seed": context.config.seed + seed}
     inputs = {name: context.workspace.require(name).digest for name in ("gest_ft", "gest_s2")}
-    fingerprint = fingerprint_of(own, inputs)
+    return fingerprint_of(own, inputs)
+
+
+def finetuned_decoder(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
+    """Where the decoder lies that was trained as a language model on gest_ft."""
+    fingerprint = finetuned_fingerprint(context, config, seed)
     folder = f"seed{seed}-{fingerprint}"
     arguments = {"root": context.workspace.root, "config": config, "seed": context.config.seed + seed}
     metrics = train(context, f"finetuned-{folder}", finetune, arguments, FINETUNED, (folder,), fingerprint)
@@ -80,9 +85,14 @@ FAMILY = Family(
 
 
 def run(context: StepContext) -> None:
+    options = context.config.train_generator
+    if context.config.force and options.finetune:
+        for seed in options.seeds:
+            folder = f"seed{seed}-{finetuned_fingerprint(context, options, seed)}"
+            remove_folder(context.workspace, FINETUNED, folder)
     figures = train_variants(context, FAMILY)
-    config, first = context.config.train_generator, next(iter(figures.values()))
-    examples = examples_of(context, config, config.variants[0], config.seeds[0])
+    first = next(iter(figures.values()))
+    examples = examples_of(context, options, options.variants[0], options.seeds[0])
     rows = {"models": len(figures), "train_rows": examples.rows, "val_rows": int(first["val_rows"])}
     rows |= {"hard_negatives": examples.hard_negatives}
     failures = {f"rows left out: {reason}": count for reason, count in examples.left_out.items()}

@@ -9,7 +9,7 @@ from jobs.step import Step, StepContext, main
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable
-from showcases.selector.config import MONITOR, Profile, TrainSelectorConfig
+from showcases.selector.config import CHANCE_CAUSES, MONITOR, Profile, TrainSelectorConfig
 from showcases.training import Report
 
 
@@ -38,6 +38,7 @@ FAMILY = Family(
     embedding_space=lambda workspace, _: EmbeddingTable.read(workspace, "image_embeddings").model_id,
     told=lambda best: f"{best:.3f} nats a set on the validation split",
     prepare=prepare,
+    chance_causes=CHANCE_CAUSES,
 )
 
 

@@ -1,6 +1,5 @@
 """Ray Train for every model: workers, process group, checkpoints in the workspace, resume after any death."""
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -8,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.train
+import ray.train.collective
 from pyarrow.fs import FileSelector, FileType
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -18,13 +19,15 @@ from jobs.process_group import ProcessGroup
 from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
-from showcases.errors import ConfigError, ShowcasesError
-from showcases.training import Report
+from showcases.errors import CheckpointError, ConfigError, ShowcasesError
+from showcases.training import Report, chance_warning
 
 RUNS = "_runs"  # unfinished training, under the workspace root
 MAX_FAILURES = 2  # of the workers while they train, and as many while they are brought together
+CHECKPOINTS_KEPT = 2  # of a run: should the last one be unreadable, the one before it is resumed from
+CHECKPOINT_PREFIX = "checkpoint_"  # of Ray Train's folders in a run, whose names sort by time
+RAY_STATE = "checkpoint_manager_snapshot.json"  # of a run: Ray Train's list of its checkpoints
 BAD_BATCH = "bad_batch"  # folder of a run, a file a rank
-COLLECTIVE_TIMEOUT_SECONDS = 120  # Ray's default would hide a lost node for half an hour
 METRICS_FILE = "metrics.json"
 WORKER_END_SECONDS = 20.0  # for the last metrics to reach MLflow; what does not is sent later
 Worker = Callable[[dict[str, Any], Report, Path | None], None]
@@ -38,11 +41,12 @@ def train(
     artifact: str,
     parts: tuple[str, ...],
     fingerprint: str | None = None,
+    chance_causes: str = "",
 ) -> dict[str, float]:
     """Run `worker` on N processes with Ray Train and copy the model it ends with to the artifact.
 
-    A run that was cut off, by a dead worker or a dead driver, goes on from its last checkpoint; a model that stands
-    in the artifact from the same config and inputs is taken as it is.
+    A run that was interrupted, by a dead worker or a dead driver, resumes from its last readable checkpoint, unless the
+    step is forced; a model in the artifact from the same config and inputs is returned as it is.
 
     Args:
         name: of the run; unique within the step.
@@ -50,6 +54,7 @@ def train(
         arguments: passed to `worker`; must pickle.
         parts: folder of the model within the artifact.
         fingerprint: of the config and inputs of this model; those of the step where it makes only one.
+        chance_causes: what to look for if the model is no better than chance.
 
     Returns:
         The last metrics reported.
@@ -62,9 +67,13 @@ def train(
     standing = finished_model(workspace, fingerprint, artifact, *parts)
     if standing is not None:
         context.say(f"{name}: trained before")
+        warn_of_chance(context, name, standing, chance_causes)
         return standing
     run = f"{name}-{fingerprint}"
-    forget_bad_batch(workspace, run)
+    if context.config.force:
+        remove_folder(workspace, RUNS, run)
+    remove_folder(workspace, RUNS, run, BAD_BATCH)  # what stopped this run before need not stop it again
+    drop_unreadable_state(workspace, run)
     trainer = TorchTrainer(
         run_on_rank,
         train_loop_config={
@@ -76,13 +85,13 @@ def train(
             "prefix": f"{name}/",
         },
         scaling_config=scaling(context.config.cluster),
-        torch_config=ProcessGroup(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
+        torch_config=ProcessGroup(timeout_s=context.config.cluster.collective_timeout_s),
         run_config=RunConfig(
             name=run,
             storage_path=workspace.path(RUNS),
             storage_filesystem=workspace.filesystem,
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
         ),
     )
     try:
@@ -90,7 +99,7 @@ def train(
     except ray.train.TrainingFailedError as error:
         raise ShowcasesError(
             f"training {name} failed: {reason(error)}. Its checkpoints stay in {workspace.path(RUNS, run)}; run the "
-            "step again, with the same config, to go on from the last"
+            "step again with the same config to resume from the last one, or with --force true to start over"
         ) from error
     stop_at_bad_batch(workspace, run)
     if result.checkpoint is None:
@@ -98,8 +107,17 @@ def train(
     metrics = dict(result.metrics or {})
     with result.checkpoint.as_directory() as folder:
         keep_model(Path(folder) / "model", workspace, metrics, fingerprint, artifact, *parts)
-    workspace.filesystem.delete_dir(workspace.path(RUNS, run))
+    remove_folder(workspace, RUNS, run)
+    warn_of_chance(context, name, metrics, chance_causes)
     return metrics
+
+
+def warn_of_chance(context: StepContext, name: str, metrics: dict[str, float], causes: str) -> None:
+    """Say so if a model has learned nothing: on the screen, and as a tag of the step's run in MLflow."""
+    warning = chance_warning(name, metrics, causes)
+    if warning is not None:
+        context.say(warning)
+        context.tracker.set_tags({f"warning.{name}": warning})
 
 
 def fit(trainer: TorchTrainer, say: Callable[[str], None]) -> ray.train.Result:
@@ -122,11 +140,35 @@ def reason(error: Exception) -> str:
     return next((line.strip() for line in reversed(told.splitlines()) if line.strip()), type(error).__name__)
 
 
-def forget_bad_batch(workspace: Workspace, run: str) -> None:
-    """What stopped this run before need not stop it again."""
-    folder = workspace.path(RUNS, run, BAD_BATCH)
+def remove_folder(workspace: Workspace, *parts: str) -> None:
+    """Remove a folder of the workspace, if it exists."""
+    folder = workspace.path(*parts)
     if workspace.filesystem.get_file_info(folder).type == FileType.Directory:
         workspace.filesystem.delete_dir(folder)
+
+
+def drop_unreadable_state(workspace: Workspace, run: str) -> None:
+    """Remove Ray Train's list of a run's checkpoints if Ray Train would fail at it; the checkpoints stay.
+
+    It is of another version of Ray, half written, or names a checkpoint that is not there.
+    """
+    try:
+        state = json.loads(workspace.read_bytes(RUNS, run, RAY_STATE))
+        names = {each["checkpoint_dir_name"] for each in state["checkpoint_results"]}
+        if state["ray_version"] == ray.__version__ and names <= set(checkpoint_names(workspace, run)):
+            return
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError):
+        pass
+    workspace.filesystem.delete_file(workspace.path(RUNS, run, RAY_STATE))
+
+
+def checkpoint_names(workspace: Workspace, run: str) -> list[str]:
+    """Folders of a run's checkpoints, the newest first."""
+    found = workspace.filesystem.get_file_info(FileSelector(workspace.path(RUNS, run), allow_not_found=True))
+    folders = [info.base_name for info in found if info.type == FileType.Directory]
+    return sorted((name for name in folders if name.startswith(CHECKPOINT_PREFIX)), reverse=True)
 
 
 def stop_at_bad_batch(workspace: Workspace, run: str) -> None:
@@ -213,17 +255,58 @@ def run_on_rank(settings: dict[str, Any]) -> None:
                 tracker.log_metrics({prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
         saved = Checkpoint.from_directory(str(checkpoint)) if checkpoint is not None else None
         ray.train.report(metrics, checkpoint=saved)
+        # Only the first rank uploads. The others wait here, where a slow store is not taken for a lost node, and not
+        # in a collective of torch, which has a timeout.
+        ray.train.collective.barrier()
 
     from showcases.training.loop import LossError  # here: the driver needs no torch
 
-    last = ray.train.get_checkpoint() or settings.get("start")  # of this run, or of one that it goes on from
     try:
-        with last.as_directory() if last is not None else contextlib.nullcontext() as folder:
-            settings["worker"](settings["arguments"], report, Path(folder) if folder else None)
+        work_from_last_checkpoint(settings, report)
     except LossError as error:
         keep_bad_batch(settings["workspace"], settings["run"], ray.train.get_context().get_world_rank(), error)
     finally:
         tracker.spool.close(WORKER_END_SECONDS)
+
+
+def work_from_last_checkpoint(settings: dict[str, Any], report: Report) -> None:
+    """Work from the last checkpoint; from the one before it, if that can't be read.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none can be read.
+    """
+    candidates = checkpoints_to_try(settings)
+    if not candidates:
+        settings["worker"](settings["arguments"], report, None)
+        return
+    failures: list[str] = []
+    for candidate in candidates:
+        with candidate.as_directory() as folder:
+            ray.train.collective.barrier()  # a rank that downloads slowly is not lost, either
+            try:
+                settings["worker"](settings["arguments"], report, Path(folder))
+                return
+            except CheckpointError as error:  # on all ranks: see showcases.training.loop
+                failures.append(str(error).replace(Path(folder).name, Path(candidate.path).name))
+        if ray.train.get_context().get_world_rank() == 0 and candidate is not candidates[-1]:
+            print(f"WARNING: {failures[-1]}; resuming from the one before it", flush=True)
+    raise CheckpointError(
+        f"{'; '.join(failures)}. No other is left in {settings['workspace'].path(RUNS, settings['run'])}: train with "
+        "the release that wrote it, or start over with --force true"
+    )
+
+
+def checkpoints_to_try(settings: dict[str, Any]) -> list[Checkpoint]:
+    """The run's last checkpoint, the one before it, and what the run started from; the same on every rank."""
+    workspace, run = settings["workspace"], settings["run"]
+    last = ray.train.get_checkpoint()
+    names = checkpoint_names(workspace, run)
+    if last is not None:  # a newer folder is of an upload that was cut off
+        names = [name for name in names if name <= Path(last.path).name]
+    names = ray.train.collective.broadcast_from_rank_zero(names[:CHECKPOINTS_KEPT])
+    found = [Checkpoint(workspace.path(RUNS, run, name), workspace.filesystem) for name in names]
+    start = settings.get("start")
+    return found if start is None else [*found, start]
 
 
 def keep_bad_batch(workspace: Workspace, run: str, rank: int, error: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs import flavour, tracking
 from jobs.step import StepContext, fingerprint_of
-from jobs.training import Worker, finished_model, train
+from jobs.training import Worker, finished_model, train, warn_of_chance
 from showcases import builds
 from showcases.artifacts import Place, Workspace, variant_folder
 
@@ -29,6 +29,7 @@ class Family:
         embedding_space: of the model in the artifact's folder.
         told: the monitor's value, for a person.
         prepare: what is made before training: (context, config, variant, seed) -> more arguments of the worker.
+        chance_causes: what to look for if a model is no better than chance.
     """
 
     artifact: str
@@ -39,6 +40,7 @@ class Family:
     embedding_space: Callable[[Workspace, Path], str]
     told: Callable[[float], str]
     prepare: Callable[[StepContext, Any, Any, int], dict[str, Any]]
+    chance_causes: str = ""
 
 
 def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, float]]:
@@ -80,6 +82,7 @@ def train_model(
         standing = reused_model(context.workspace, fingerprint, artifact, folder)
     if standing is not None:
         context.say(f"{artifact}/{folder}: trained before")
+        warn_of_chance(context, f"{artifact}/{folder}", standing, family.chance_causes)
         return standing
     arguments = {
         "root": context.workspace.root,
@@ -88,7 +91,8 @@ def train_model(
         "seed": context.config.seed + seed,
         **family.prepare(context, config, variant, seed),
     }
-    return train(context, f"{artifact.strip('_')}-{folder}", family.worker, arguments, artifact, (folder,), fingerprint)
+    name = f"{artifact.strip('_')}-{folder}"
+    return train(context, name, family.worker, arguments, artifact, (folder,), fingerprint, family.chance_causes)
 
 
 def reused_model(workspace: Workspace, fingerprint: str, artifact: str, folder: str) -> dict[str, float] | None:

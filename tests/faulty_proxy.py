@@ -58,11 +58,12 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         rates: probability a request by kind (`"reset": 0.02`) or by method and kind (`"GET truncated": 0.1`, which
             goes before the kind's own). Kinds: those of ANSWERS, which never reach the server; `reset`, of the
             connection, before the server has the request; `lost`, a reset after the server did what was asked, in the
-            middle of its answer; `truncated`, a part of the answer's body, then the end; `stall`, 2 s of silence;
+            middle of its answer; `truncated`, a part of the answer's body, then the end; `stall`, a time of silence;
             `unconditional`, If-Match and If-None-Match are ignored.
         seed: of the dice.
         limit: faults in all, after which nothing more is spoilt.
         target: spoil only requests whose path and query match this pattern.
+        stall_seconds: length of a stall.
 
     Attributes:
         injected: faults by kind.
@@ -81,6 +82,7 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         seed: int = 0,
         limit: int | None = None,
         target: str = "",
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         parts = urlsplit(upstream)
@@ -88,6 +90,7 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
         self.injected: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.keys: set[str] = set()
+        self.stall_seconds = stall_seconds
         self._dice, self._lock = random.Random(seed), threading.Lock()
         self.spoil(rates or {}, limit, target)
 
@@ -165,7 +168,7 @@ class _Connection(socketserver.StreamRequestHandler):
         self.server.keys.update(re.findall(r"Credential=([^/]+)/", request.head.decode("latin-1")))
         kind, detail = self.server.draw(method, path)
         if kind == "stall":
-            time.sleep(STALL_SECONDS)
+            time.sleep(self.server.stall_seconds)
         if kind in ANSWERS:
             self.wfile.write(_answer(kind, method))
             return True

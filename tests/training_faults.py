@@ -1,6 +1,7 @@
 """A small model trained by jobs.training from a process of its own, slowly, so that it can be killed on the way.
 
-python -m tests.training_faults ROOT ADDRESS [--workers 1] [--bad EXAMPLE] [--pause SECONDS]
+python -m tests.training_faults ROOT ADDRESS TRACKING [--workers 1] [--bad EXAMPLE] [--pause SECONDS] [--epochs 4]
+    [--steps-between 3] [--stop-after EPOCH] [--collective-timeout SECONDS] [--log FILE] [--force]
 """
 
 import argparse
@@ -36,7 +37,11 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
     model: nn.Module = nn.Sequential(nn.Linear(6, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh())
     model = nn.Sequential(model, nn.Dropout(0.3 if arguments["workers"] == 1 else 0.0), nn.Linear(WIDTH, 1))
 
+    stop = Path(f"{arguments['log']}.stop")  # every try stops where it exists
+
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        if stop.exists():
+            raise ValueError("stopped on purpose")
         time.sleep(arguments["pause"])
         value = nn.functional.mse_loss(model(inputs[numbers]), targets[numbers])
         return value * (
@@ -45,6 +50,14 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 
     def validate(model: nn.Module) -> dict[str, float]:
         return {"val_loss": float(nn.functional.mse_loss(model(inputs), targets))}
+
+    def report_until(metrics: dict[str, float], checkpoint: Path | None) -> None:
+        report(metrics, checkpoint)
+        if arguments["log"] and checkpoint is not None:  # of the first rank
+            with Path(arguments["log"]).open("a") as log:
+                log.write(f"{metrics['epoch']}\n")
+        if metrics["epoch"] == arguments["stop_after"]:
+            stop.touch()
 
     def save(model: nn.Module, folder: Path) -> None:
         folder.mkdir()
@@ -56,8 +69,14 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
         validate,
         save,
         EXAMPLES,
-        LoopConfig(epochs=EPOCHS, batch_size=BATCH, lr=1e-2, checkpoint_steps=STEPS_BETWEEN, select="last"),
-        report,
+        LoopConfig(
+            epochs=arguments["epochs"],
+            batch_size=BATCH,
+            lr=1e-2,
+            checkpoint_steps=arguments["steps_between"],
+            select="last",
+        ),
+        report_until,
         monitor="val_loss",
         larger_is_better=False,
         resume_from=resume_from,
@@ -80,10 +99,19 @@ def main() -> None:
     parser.add_argument("--bad", type=int, default=-1)
     parser.add_argument("--armed", default="/")
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--steps-between", type=int, default=STEPS_BETWEEN)
+    parser.add_argument("--stop-after", type=float, default=-1.0)
+    parser.add_argument("--collective-timeout", type=int, default=120)
+    parser.add_argument("--log", default="")
+    parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
     config = PipelineConfig(
         root=options.root,
-        cluster=cluster.ClusterConfig(address=options.address, workers=options.workers),
+        force=options.force,
+        cluster=cluster.ClusterConfig(
+            address=options.address, workers=options.workers, collective_timeout_s=options.collective_timeout
+        ),
         tracking=tracking.TrackingConfig(uri=options.tracking),
     )
     with exit_on_error(), cluster.connected(config.cluster), tracking.step_run("toy", config, {}, None) as tracker:

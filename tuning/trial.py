@@ -22,7 +22,7 @@ from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
 from jobs.process_group import ProcessGroup
-from jobs.training import COLLECTIVE_TIMEOUT_SECONDS, RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
+from jobs.training import RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
 from tuning.kinds import Plan
@@ -145,7 +145,7 @@ class Trial(tune.Trainable):
             run_on_rank,
             train_loop_config=self._arguments(),
             scaling_config=scaling(config.cluster),
-            torch_config=ProcessGroup(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
+            torch_config=ProcessGroup(timeout_s=config.cluster.collective_timeout_s),
             run_config=RunConfig(
                 name=self.run,
                 storage_path=self.workspace.path(RUNS),

@@ -44,6 +44,10 @@ class ModelError(ShowcasesError):
     """A model folder is missing, incomplete, or does not fit the embeddings it is used with."""
 
 
+class CheckpointError(ShowcasesError):
+    """A training checkpoint is incomplete, or of another version or model."""
+
+
 class StudyError(ShowcasesError):
     """The key, the texts or the answers of a human evaluation are not of their form, or not of one study."""
 

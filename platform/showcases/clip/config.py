@@ -9,6 +9,10 @@ from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Dtype = Literal["float32", "bfloat16"]
+CHANCE_CAUSES = (  # of a CLIP that is no better than chance, likeliest first
+    "photos that belong to other reviews (--photos, photo ids); image_mean, image_std or backbone_kwargs that are not "
+    "those of train_clip.backbone_weights; train_clip.loop.lr too high or too low; too few epochs or pairs"
+)
 CONFIG_FILE = "open_clip_config.json"  # of a model folder: open_clip's own form, with one more key for the backbone
 
 
@@ -46,7 +50,8 @@ class TrainClipConfig:
         backbone: timm architecture of the image tower; none takes open_clip's own ResNet of `width`.
         backbone_kwargs: more arguments for timm.create_model, e.g. {pad_type: same}.
         backbone_weights: safetensors file of the backbone's weights, or its folder; none starts from scratch.
-        freeze_backbone: keep those weights as they are.
+        freeze_backbone: keep those weights as they are. The backbone's features of each photo are then computed once,
+            before the first epoch, and photos are neither mirrored nor moved at random.
         image_mean: of the pixels that the image tower expects, 0 to 1.
         image_std: of the pixels that the image tower expects, 0 to 1.
         loop: training.

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from showcases.clip.config import CONFIG_FILE, ClipConfig, TrainClipConfig
-from showcases.errors import ModelError
+from showcases.errors import ConfigError, ModelError
 
 WEIGHTS_FILE = "open_clip_model.safetensors"
 
@@ -51,9 +51,50 @@ def small_config(config: TrainClipConfig) -> dict[str, Any]:
     }
 
 
-def build(config: Mapping[str, Any]) -> CLIP:
+class SmallClip(CLIP):
+    """open_clip's CLIP, whose timm backbone can be frozen: it stays as it was, whatever mode the rest is in.
+
+    Attributes:
+        is_frozen: whether `freeze_backbone` was called.
+    """
+
+    is_frozen = False
+
+    def freeze_backbone(self) -> None:
+        """Keep the backbone's weights, and its statistics: in train mode, too, it computes what it does in eval mode.
+
+        No module is replaced, as open_clip's `lock_image_tower(freeze_bn_stats=True)` would: that puts a plain norm in
+        place of timm's BatchNormAct2d, and the activation in it is lost.
+
+        Raises:
+            ConfigError: the image tower has no timm backbone.
+        """
+        if not hasattr(self.visual, "trunk"):
+            raise ConfigError("train_clip.freeze_backbone needs a timm backbone: name one in train_clip.backbone")
+        self.is_frozen = True
+        self.visual.trunk.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "SmallClip":
+        super().train(mode)
+        if self.is_frozen:
+            self.visual.trunk.eval()
+        return self
+
+    @torch.no_grad()
+    def backbone_features(self, images: Tensor) -> Tensor:
+        """(b, width) of (b, 3, size, size): what the backbone gives to the projection that is trained."""
+        features: Tensor = self.visual.trunk(images)
+        return features
+
+    def encode_image(self, image: Tensor, normalize: bool = False) -> Tensor:
+        """(b, d) of photos (b, 3, size, size), or of their backbone features (b, width)."""
+        features: Tensor = self.visual.head(image) if image.ndim == 2 else self.visual(image)
+        return nn.functional.normalize(features, dim=-1) if normalize else features
+
+
+def build(config: Mapping[str, Any]) -> SmallClip:
     """An untrained model of `small_config`'s form."""
-    model = CLIP(**config["model_cfg"])
+    model = SmallClip(**config["model_cfg"])
     kwargs = config.get("backbone_kwargs") or {}
     if kwargs:  # open_clip passes no such arguments to timm: put the trunk that has them in place of its own
         name = config["model_cfg"]["vision_cfg"]["timm_model_name"]
@@ -67,8 +108,11 @@ def load_backbone(model: CLIP, path: Path) -> None:
     """Load local timm weights into the image tower; only the classifier head may be left over.
 
     Raises:
+        ConfigError: the image tower has no timm backbone.
         ModelError: the file is missing, or its weights are of another architecture.
     """
+    if not hasattr(model.visual, "trunk"):
+        raise ConfigError("train_clip.backbone_weights needs the name of their timm backbone in train_clip.backbone")
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise ModelError(

@@ -1,5 +1,7 @@
 """Training the small CLIP on the corpus' own (photo, sentence) pairs: open_clip's model, loss and tokenizer."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +11,21 @@ import torch
 from open_clip.loss import ClipLoss
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from showcases.artifacts import Workspace
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
 from showcases.errors import ConfigError
 from showcases.photos import PhotoError, to_pixels
-from showcases.training import Report, fit
+from showcases.training import Chance, Report, fit
+from showcases.training.chance import STANDARD_ERRORS
+from showcases.training.gather import gather_rows
+from showcases.training.parallel import distributed
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
+TOP = 0.1  # share of a batch that counts as the top in validation
+LEARNED = 0.02  # share of ln(batch) that the training loss must fall below it: batches differ by less
+CACHE_BATCH = 64  # photos a forward pass of the frozen backbone, a rank
 
 
 class ClipPairs:
@@ -28,7 +35,8 @@ class ClipPairs:
     anew each time: one alone often describes another photo, or none.
 
     Attributes:
-        pixels: (n, size, size, 3) uint8.
+        pixels: (n, size, size, 3) uint8; empty once `cache_features` was called.
+        features: (n, width) of each photo, from a frozen backbone; none until `cache_features` was called.
         said: for each photo, the tokens of each sentence of its review.
         context: length of a text, in tokens.
     """
@@ -53,26 +61,47 @@ class ClipPairs:
         tokenizer = open_clip.SimpleTokenizer(context_length=context)
         tokens = {review: [tokenizer.encode(sentence) for sentence in said[review]] for review in set(owners)}
         self.pixels = np.stack(pixels)
+        self.features: Tensor | None = None
         self.said = [tokens[review] for review in owners]
         self.context, self._start, self._end = context, tokenizer.sot_token_id, tokenizer.eot_token_id
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.said)
+
+    def photos(self, numbers: np.ndarray) -> Tensor:
+        """(b, 3, size, size), 0 to 1."""
+        return torch.from_numpy(self.pixels[numbers]).permute(0, 3, 1, 2).float() / 255
 
     def draw(self, numbers: np.ndarray, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        """Pixels (b, 3, size, size), 0 to 1, and tokens (b, context).
+        """Photos (b, 3, size, size), 0 to 1, or their cached features (b, width); and tokens (b, context).
 
-        With a generator, photos are mirrored and moved at random and their texts drawn at random; without one, the
-        text is the whole review.
+        With a generator, texts are drawn at random, and photos mirrored and moved at random unless their features are
+        cached; without one, the text is the whole review.
         """
-        batch = torch.from_numpy(self.pixels[numbers]).permute(0, 3, 1, 2).float() / 255
-        if generator is not None:
-            batch = _augment(batch, generator)
+        if self.features is not None:
+            batch = self.features[torch.from_numpy(numbers)]
+        else:
+            batch = self.photos(numbers) if generator is None else _augment(self.photos(numbers), generator)
         texts = torch.zeros(len(numbers), self.context, dtype=torch.long)
         for row, number in enumerate(numbers):
             tokens = self._text(self.said[number], generator)
             texts[row, : len(tokens)] = torch.tensor(tokens)
         return batch, texts
+
+    def cache_features(self, backbone: Callable[[Tensor], Tensor]) -> None:
+        """Compute the features of all photos, once; `draw` then gives those.
+
+        Workers share the photos, and meet after each batch, so that none waits longer for another than that takes.
+
+        Args:
+            backbone: (b, 3, size, size), 0 to 1 -> (b, width), without gradient.
+        """
+        rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        parts = []
+        for numbers in np.array_split(np.arange(len(self)), -(-len(self) // (CACHE_BATCH * world))):
+            photos = self.photos(np.array_split(numbers, world)[rank])
+            parts.append(gather_rows(backbone(photos))[0].cpu())
+        self.features, self.pixels = torch.cat(parts), self.pixels[:0]
 
     def _text(self, sentences: list[list[int]], generator: np.random.Generator | None) -> list[int]:
         if generator is not None:
@@ -104,16 +133,17 @@ def train_clip(
     if config.backbone_weights:
         clip_model.load_backbone(bare, Path(config.backbone_weights))
     if config.freeze_backbone:
-        bare.lock_image_tower(freeze_bn_stats=True)
+        bare.freeze_backbone()
     bare.to(device)
     context = model_config["model_cfg"]["text_cfg"]["context_length"]
     data = {split: ClipPairs(workspace, split, config.image_size, context) for split in ("train", "val")}
-    many = dist.is_initialized() and dist.get_world_size() > 1
-    model: nn.Module = DistributedDataParallel(bare) if many else bare
-    step_loss = _loss(data["train"], config, device)
+    if config.freeze_backbone:
+        scale = _scaling(config, device)
+        for pairs in data.values():
+            pairs.cache_features(lambda photos: bare.backbone_features(scale(photos)))
     fit(
-        model,
-        step_loss,
+        distributed(bare, device),
+        _loss(data["train"], config, device),
         lambda trained: _validate(trained, data["val"], config, device),
         lambda trained, folder: clip_model.save(trained, model_config, folder),
         len(data["train"]),
@@ -123,41 +153,72 @@ def train_clip(
         larger_is_better=False,
         resume_from=resume_from,
         drop_last=True,  # the loss compares equal shares of the batch
+        chances=chances(config.loop.batch_size, len(data["train"]), len(data["val"])),
     )
+
+
+def chances(batch_size: int, train: int, val: int) -> list[Chance]:
+    """What a CLIP reaches that can't tell its photos or its texts apart.
+
+    Args:
+        batch_size: over all workers.
+        train, val: pairs of the splits.
+    """
+    uniform = math.log(min(batch_size, train))  # nats: each text of the batch is as likely as another
+    sizes = np.diff([*range(0, val, batch_size), val])  # of validation's batches
+    expected = np.array([np.mean(np.arange(size) / size < TOP) for size in sizes])
+    recall, error = float(sizes @ expected) / val, math.sqrt(float(sizes @ (expected * (1 - expected)))) / val
+    found = [Chance("train_loss", uniform, LEARNED * uniform, larger_is_better=False)]
+    if recall + STANDARD_ERRORS * error < 1:  # with fewer pairs nothing could be told
+        found.append(Chance("val_recall_top_tenth", recall, STANDARD_ERRORS * error, larger_is_better=True))
+    return found
 
 
 def _loss(data: ClipPairs, config: TrainClipConfig, device: str) -> Any:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     loss = ClipLoss(local_loss=True, gather_with_grad=True, rank=rank, world_size=world)
-    mean, std = _scaling(config, device)
+    scale = _scaling(config, device)
 
     def step(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         generator = np.random.default_rng([int(torch.randint(2**31, ()).item()), rank])
         images, tokens = data.draw(numbers, generator)
-        image, text, scale = model((images.to(device) - mean) / std, tokens.to(device))
-        return loss(image, text, scale.clamp(max=np.exp(MAX_LOGIT_SCALE))), {}
+        image, text, temperature = model(scale(images), tokens.to(device))
+        return loss(image, text, temperature.clamp(max=np.exp(MAX_LOGIT_SCALE))), {}
 
     return step
 
 
 def _validate(model: nn.Module, data: ClipPairs, config: TrainClipConfig, device: str) -> dict[str, float]:
     """Contrastive loss in batches of the training's size, and how often a photo's own sentence is among its top 10%."""
-    mean, std = _scaling(config, device)
+    scale = _scaling(config, device)
     loss = ClipLoss()
     order = np.random.default_rng(0).permutation(len(data))
     losses, hits = [], []
     for start in range(0, len(order), config.loop.batch_size):
         images, tokens = data.draw(order[start : start + config.loop.batch_size], None)
-        image, text, scale = model((images.to(device) - mean) / std, tokens.to(device))
-        losses.append(float(loss(image, text, scale)) * len(image))
-        ranks = ((image @ text.T) > (image * text).sum(1, keepdim=True)).float().mean(1)
-        hits.append((ranks < 0.1).float())
+        image, text, temperature = model(scale(images), tokens.to(device))
+        losses.append(float(loss(image, text, temperature)) * len(image))
+        hits.append((_ranks(image @ text.T) < TOP).float())
     return {"val_loss": sum(losses) / len(order), "val_recall_top_tenth": float(torch.cat(hits).mean())}
 
 
-def _scaling(config: TrainClipConfig, device: str) -> tuple[Tensor, Tensor]:
+def _ranks(scores: Tensor) -> Tensor:
+    """(b,) share of a batch's texts that come before a photo's own, by scores (b, b); of equal scores, half."""
+    own = scores.diagonal()[:, None]
+    tied = (scores == own).sum(1) - 1
+    return ((scores > own).sum(1) + tied / 2) / len(scores)
+
+
+def _scaling(config: TrainClipConfig, device: str) -> Callable[[Tensor], Tensor]:
+    """To what the image tower expects, on its device; features (b, width) stay as they are."""
     mean = torch.tensor(config.image_mean, device=device).view(1, 3, 1, 1)
-    return mean, torch.tensor(config.image_std, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(config.image_std, device=device).view(1, 3, 1, 1)
+
+    def scale(images: Tensor) -> Tensor:
+        images = images.to(device)
+        return images if images.ndim == 2 else (images - mean) / std
+
+    return scale
 
 
 def _augment(batch: Tensor, generator: np.random.Generator) -> Tensor:

@@ -5,6 +5,11 @@ from typing import Literal
 
 from showcases.training import LoopConfig
 
+CHANCE_CAUSES = (  # of a classifier that is no better than chance, likeliest first
+    "distill.features concat, which can't tell whether photo and sentence agree (interaction can); a CLIP that tells "
+    "nothing apart (train_clip's figures); labels of another corpus, or too few of them; distill.loop.lr or epochs"
+)
+
 
 @dataclass(frozen=True)
 class AnnotateConfig:

@@ -16,7 +16,8 @@ from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
 from showcases.embeddings import EmbeddingTable
 from showcases.errors import ArtifactError, ModelError
-from showcases.training import Report, fit
+from showcases.training import Chance, Report, fit
+from showcases.training.chance import STANDARD_ERRORS
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # sentences (n, d), photos (n, d), labels (n,) float32
 
@@ -38,7 +39,8 @@ def train_classifier(
         report: called after each epoch.
 
     Returns:
-        The classifier, and on `test`: auc and f1 (0 to 1), n, positives; threshold; val_auc.
+        The classifier, and on `test`: auc and f1 (0 to 1), n, positives; threshold; val_auc, and what
+        `showcases.training.chance.chance_figures` says of it.
 
     Raises:
         ModelError: the two tables come from different encoders.
@@ -70,10 +72,25 @@ def train_classifier(
         report,
         monitor="val_auc",
         larger_is_better=True,
+        chances=chances(parts["val"][2]),
     )
     model.eval()
     model.threshold = best_threshold(parts["val"][2], model.score(*parts["val"][:2]))
-    return model, {**_measure(model, parts["test"]), "val_auc": best["val_auc"]}
+    validated = {name: figure for name, figure in best.items() if name.endswith("val_auc")}
+    return model, {**_measure(model, parts["test"]), **validated}
+
+
+def chances(labels: np.ndarray) -> list[Chance]:
+    """AUC of scores that have nothing to do with the labels (n,); none where there are too few to tell.
+
+    Source of its standard error: Mann & Whitney 1947, variance of U.
+    """
+    matching = float(labels.sum())
+    others = len(labels) - matching
+    error = ((matching + others + 1) / (12 * matching * others)) ** 0.5
+    if 0.5 + STANDARD_ERRORS * error >= 1:
+        return []
+    return [Chance("val_auc", 0.5, STANDARD_ERRORS * error, larger_is_better=True)]
 
 
 def _measure(model: PairClassifier, part: Part) -> dict[str, float]:

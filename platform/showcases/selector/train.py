@@ -22,8 +22,9 @@ from showcases.selector.data import SelectorBatch, SelectorData, World
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
-from showcases.training import Report, Stream, fit
+from showcases.training import Chance, Report, Stream, fit
 from showcases.training.batches import in_memory
+from showcases.training.chance import STANDARD_ERRORS
 from showcases.training.parallel import distributed
 
 SAMPLE = 10_000  # examples that the first weights are made from
@@ -141,8 +142,25 @@ def _fit(
         resume_from=resume_from,
         names=names,
         groups=groups,
+        chances=chances(validation, config.k),
     )
     return selector, metrics
+
+
+def chances(data: SelectorData, k: int) -> list[Chance]:
+    """Recall@k of k photos drawn at random from each business; none where no business has more than k.
+
+    The photos that a user posted are hit as in a hypergeometric distribution.
+    """
+    posted = np.diff(data.target_starts)  # (n,) of each example
+    sizes = data.pool.sizes[data.business]  # (n,) candidates
+    drawn = np.minimum(k, sizes)
+    share = posted / sizes
+    variance = drawn * share * (1 - share) * (sizes - drawn) / np.maximum(sizes - 1, 1) / posted**2  # of recall
+    recall, error = float((drawn / sizes).mean()), float(np.sqrt(variance.sum())) / len(sizes)
+    if recall + STANDARD_ERRORS * error >= 1:
+        return []
+    return [Chance(f"val_recall@{k}", recall, STANDARD_ERRORS * error, larger_is_better=True)]
 
 
 def _require(train: int, validation: int) -> None:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from showcases.errors import ShowcasesError
+from showcases.errors import CheckpointError, ShowcasesError
 from showcases.training.batches import Batches, Epochs, Part, Stream, StreamedBatches, names_of, part_of
+from showcases.training.chance import Chance, chance_figures, update_reached
 from showcases.training.config import LoopConfig, Report
 
 STATE_FILE = "trainer.pt"
+STATE_VERSION = 2  # of that file's form; a file of another version is not resumed from
 
 
 class LossError(ShowcasesError):
@@ -48,12 +50,14 @@ class _Progress:
         epoch, step: to be done next; batches and dropout follow from them and the seed.
         totals: figures summed over the epoch's steps so far.
         best: metrics and weights of the best validation.
+        reached: the best figure so far of each metric that has a chance value.
     """
 
     epoch: int = 0
     step: int = 0
     totals: dict[str, float] = field(default_factory=dict)
     best: dict[str, Any] = field(default_factory=lambda: {"metrics": None, "weights": None})
+    reached: dict[str, float] = field(default_factory=dict)
 
 
 def fit(
@@ -71,6 +75,7 @@ def fit(
     drop_last: bool = False,
     names: Sequence[str] = (),
     groups: np.ndarray | None = None,
+    chances: Sequence[Chance] = (),
 ) -> dict[str, float]:
     """Train `model` in place and report with each checkpoint.
 
@@ -87,11 +92,13 @@ def fit(
         drop_last: see Batches.
         names: of the examples, for the error; a stream has names of its own.
         groups: (examples,) of each example; `config.run` of a group come one after the other.
+        chances: of metrics, what a model reaches that has learned nothing; see `chance_figures` for what is reported.
 
     Returns:
-        The metrics of the weights that the model ends with.
+        The metrics of the weights that the model ends with, and those of `chance_figures`.
 
     Raises:
+        CheckpointError: `resume_from` can't be read, on any rank; raised on all.
         LossError: the loss is not finite, on any rank; raised on all.
     """
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -104,14 +111,18 @@ def fit(
     optimizer = new_optimizer(bare, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _lr_factor(config, len(batches) * config.epochs))
     progress = _Progress() if resume_from is None else _restore(resume_from, bare, optimizer, scheduler)
+    is_complete = progress.epoch >= config.epochs
 
     def checkpoint(metrics: dict[str, float]) -> None:
         kept = {f"best_{k}": v for k, v in (progress.best["metrics"] or {}).items() if k[:4] == "val_" or k == "epoch"}
         with tempfile.TemporaryDirectory() if rank == 0 else contextlib.nullcontext() as folder:
             if folder is not None:
                 _checkpoint(Path(folder), bare, save, progress, optimizer, scheduler)
-            report({**metrics, **kept}, Path(folder) if folder else None)
+            figures = chance_figures(chances, progress.reached)
+            report({**metrics, **kept, **figures}, Path(folder) if folder else None)
 
+    if is_complete:  # its launcher may have lost what was reported
+        checkpoint(progress.best["metrics"])
     while progress.epoch < config.epochs:
         epoch = progress.epoch
         try:
@@ -128,12 +139,13 @@ def fit(
         bare.eval()
         with torch.no_grad():
             metrics = {**logged, **validate(bare), "epoch": float(epoch + 1), "lr": float(scheduler.get_last_lr()[0])}
+        update_reached(progress.reached, chances, metrics)
         if _improves(metrics, progress.best["metrics"], monitor, larger_is_better) or config.select == "last":
             weights = {k: v.detach().clone() for k, v in bare.state_dict().items()}
             progress.best = {"metrics": metrics, "weights": weights}
         checkpoint(metrics)
     bare.load_state_dict(progress.best["weights"])
-    return dict(progress.best["metrics"])
+    return {**progress.best["metrics"], **chance_figures(chances, progress.reached)}
 
 
 def _train_epoch(
@@ -258,6 +270,7 @@ def _checkpoint(
     save(model, folder / "model")
     model.load_state_dict(last)
     state = {
+        "version": STATE_VERSION,
         **vars(progress),
         "model": last,
         "optimizer": optimizer.state_dict(),
@@ -267,8 +280,38 @@ def _checkpoint(
 
 
 def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any) -> _Progress:
-    state = torch.load(folder / STATE_FILE, weights_only=True)
+    """Read a checkpoint into the model, the optimizer and the schedule, whatever device it was written on.
+
+    Raises:
+        CheckpointError: it can't be read, on any rank; raised on all, so that all fall back to the same one.
+    """
+    progress, failure = None, None
+    try:
+        progress = _load(folder, model, optimizer, scheduler)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # half a file, none, or one of another model: torch has no error of its own for these
+        failure = error
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        good = torch.tensor(float(failure is None), device=next(model.parameters()).device)
+        dist.all_reduce(good, dist.ReduceOp.MIN)
+        if not good and failure is None:
+            failure = CheckpointError("another worker can't read it")
+    if failure is not None or progress is None:
+        raise CheckpointError(f"checkpoint {folder.name} can't be read: {_first_line(failure)}") from failure
+    return progress
+
+
+def _load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any) -> _Progress:
+    # Read into memory of the host: the GPU it was written on may be absent here, or another rank's.
+    state = torch.load(folder / STATE_FILE, weights_only=True, map_location="cpu")
+    if state.get("version") != STATE_VERSION:
+        raise CheckpointError(f"its form is version {state.get('version', 1)}, this release reads {STATE_VERSION}")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.last_epoch = state["scheduler"]["last_epoch"]
     return _Progress(**{each.name: state[each.name] for each in fields(_Progress)})
+
+
+def _first_line(error: Exception | None) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

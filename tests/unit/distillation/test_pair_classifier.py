@@ -123,3 +123,15 @@ def test_training_refuses_what_cannot_work() -> None:
         train_classifier(rows, text, EmbeddingTable(["p"], unit(rng, 1), "two"), DistillConfig())
     with pytest.raises(ArtifactError, match="train split"):
         train_classifier(rows, text, EmbeddingTable(["p"], unit(rng, 1), "one"), DistillConfig())
+
+
+def test_auc_by_chance_is_that_of_random_scores() -> None:
+    from showcases.distillation.training import chances
+
+    rng = np.random.default_rng(0)
+    labels = (np.arange(90) < 25).astype(np.float32)
+    [chance] = chances(labels)
+    found = [roc_auc(labels, rng.random(90)) for _ in range(3000)]
+    assert chance.value == pytest.approx(np.mean(found), abs=0.005)
+    assert chance.margin == pytest.approx(3 * np.std(found), rel=0.05)
+    assert chances(np.array([0.0, 1.0, 0.0, 1.0], np.float32)) == []  # too few to tell

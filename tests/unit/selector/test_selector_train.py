@@ -14,7 +14,7 @@ from showcases.errors import ConfigError
 from showcases.evaluation.ranking import most_popular, random_ranker, rank_split, selector_ranker
 from showcases.selector import Selector, SelectorConfig, TrainSelectorConfig
 from showcases.selector.data import read_splits
-from showcases.selector.train import SetLikelihood, fit_selector, train_selector_variant
+from showcases.selector.train import SetLikelihood, chances, fit_selector, train_selector_variant
 from showcases.training import LoopConfig
 
 CONFIG = TrainSelectorConfig(
@@ -43,6 +43,7 @@ def test_beats_random_and_most_popular_on_new_users(taste_workspace: Workspace, 
     train_selector_variant(taste_workspace, CONFIG, variant, 0, report)
     assert [entry["epoch"] for entry in reports] == [1, 2, 3, 4, 5, 6]
     assert reports[-1]["train_loss"] < reports[0]["train_loss"]
+    assert reports[-1]["at_chance_val_recall@3"] == 0
     assert {"val_loss", "val_precision@3", "val_recall@3", "val_f1@3", "val_div@3", "best_val_f1@3"} <= set(reports[0])
     model = Selector.from_pretrained(kept / "model")
     assert (model.profile, model.embedding_space) == (variant, "tastes")
@@ -90,3 +91,12 @@ def test_an_empty_split_is_told(taste_workspace: Workspace) -> None:
     splits = read_splits(taste_workspace, ("train", "nowhere"))
     with pytest.raises(ConfigError, match="no val examples"):
         fit_selector(splits["train"], splits["nowhere"], CONFIG, "img", 0, lambda *_: None)
+
+
+def test_recall_by_chance_is_that_of_random_photos(taste_workspace: Workspace) -> None:
+    validation = read_splits(taste_workspace, ("val",))["val"]
+    [chance] = chances(validation, 3)
+    recalls = [rank_split(validation, random_ranker(seed), 3, profile="img")[0].recall for seed in range(200)]
+    assert chance.value == pytest.approx(np.mean(recalls), abs=4 * np.std(recalls) / 200**0.5)
+    assert chance.margin == pytest.approx(3 * np.std(recalls), rel=0.2)
+    assert chances(validation, 10_000) == []  # all photos of each business: nothing to tell
