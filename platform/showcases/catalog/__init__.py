@@ -3,16 +3,20 @@
 It answers one request's lookups by index, without loading the corpus into memory.
 """
 
-from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.filters import CatalogError, IdTakenError, NotFoundError
 from showcases.catalog.location import located
+from showcases.catalog.locks import BusyError, Locks
 from showcases.catalog.rows import BusinessSummary, NearPhotos, Photo, PhotoRows, ReviewRows, UserSummary
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.store import Catalog
 
 __all__ = [
+    "BusyError",
     "BusinessSummary",
     "Catalog",
     "CatalogError",
+    "IdTakenError",
+    "Locks",
     "NearPhotos",
     "NotFoundError",
     "Photo",

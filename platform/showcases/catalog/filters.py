@@ -17,6 +17,10 @@ class NotFoundError(CatalogError):
     """The catalog holds no such user, business or photo."""
 
 
+class IdTakenError(CatalogError):
+    """The id of a photo that was sent names another photo already: a published one, or one of another business."""
+
+
 def literal(value: str) -> str:
     """A SQL string literal: quotes are doubled, which is all the escaping that standard SQL strings have."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,16 +1,23 @@
 """The few words of LanceDB that reading needs."""
 
 import datetime
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from showcases.catalog import filters
+from showcases.catalog.filters import CatalogError
 
 if TYPE_CHECKING:
     import lancedb
     from lancedb.table import Table
+
+FRAGMENTS = 64  # small files of a table; a write that finds more joins them
+OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
+TRIES = 5
+_T = TypeVar("_T")
 
 
 def connect(uri: str, storage_options: Mapping[str, str] | None, live: bool = False) -> "lancedb.DBConnection":
@@ -33,3 +40,40 @@ def search(table: "Table", columns: tuple[str, ...], names: list[str], limit: in
     if query:
         found = found.where(filters.contains(columns, query))
     return found.limit(limit).to_arrow().to_pylist()
+
+
+def retry_conflicts(work: Callable[[], _T]) -> _T:
+    """What `work` returns; tried again where another writer's commit came first.
+
+    Raises:
+        CatalogError: it did every time.
+    """
+    for number in range(TRIES):
+        try:
+            return work()
+        except (RuntimeError, OSError, ValueError) as error:
+            if not _is_conflict(error):
+                raise
+            if number == TRIES - 1:
+                raise CatalogError(f"too many writers at once, tried {TRIES} times: send it again ({error})") from error
+            time.sleep(0.05 * 2**number)
+    raise AssertionError  # the last try returns or raises
+
+
+def tidy(table: "Table", older_than: datetime.timedelta = OLD) -> None:
+    """If there are many small files: join them, index what is new, remove old states.
+
+    If another writer is at it, leave it to that one.
+    """
+    stats: Any = table.stats()  # said to be an object, is a dict
+    if stats["fragment_stats"]["num_small_fragments"] <= FRAGMENTS:
+        return
+    try:
+        table.optimize(cleanup_older_than=older_than)
+    except (RuntimeError, OSError, ValueError) as error:
+        if not _is_conflict(error):
+            raise
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return "conflict" in str(error).lower()
