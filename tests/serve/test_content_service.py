@@ -54,7 +54,7 @@ def test_uploads_and_showcases_at_once(client: httpx.Client) -> None:
         files = form({f"many-{number % 4}": jpeg(number)})
         return client.put(f"/v1/businesses/sent-place-{number % 4}/photos", files=files).status_code
 
-    place = next(row["business_id"] for row in client.get("/v1/businesses").json())
+    place = next(row["business_id"] for row in client.get("/v1/businesses").json()["items"])
 
     def ask(number: int) -> int:
         return client.post("/v1/selections", json={"keywords": ["ramen"], "business_id": place}).status_code

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def partly_cited(service: str) -> dict[str, Any]:
     """A user and a business whose showcase has a sentence that cites some of the photos, not all."""
-    places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()]
-    users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()]
+    places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()["items"]]
+    users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()["items"]]
     for place in places:
         for user in users:
             wish = {"user_id": user, "business_id": place, "k": 5}
@@ -140,7 +140,7 @@ def test_the_services_refusal_is_shown(page: Page, service: str) -> None:
 
 
 def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -> None:
-    wanted = httpx.get(f"{service}/v1/users", params={"limit": 40}).json()[17]["user_id"]
+    wanted = httpx.get(f"{service}/v1/users", params={"limit": 40}).json()["items"][17]["user_id"]
     page.locator("#find-user").fill(wanted)
     expect(page.locator("#users .pick")).to_have_count(1)
     assert page.locator('input[name="user"]').get_attribute("value") == wanted

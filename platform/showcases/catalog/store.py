@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.listing import Page, Place, page
 from showcases.catalog.live import LiveTables
 from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
 from showcases.catalog.opened import Opened, open_served
@@ -26,7 +27,7 @@ from showcases.catalog.rows import (
 )
 from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
 from showcases.catalog.sent import rows_of
-from showcases.catalog.tables import connect, find, search
+from showcases.catalog.tables import connect, find
 from showcases.catalog.versions import Versions
 from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
 
@@ -264,16 +265,18 @@ class Catalog:
             raise NotFoundError(f"no user {user_id!r} in the catalog")
         return UserSummary(**summary)
 
-    def businesses(self, limit: int = 50, query: str = "") -> list[BusinessSummary]:
-        """Published businesses with most photos first; with a query, those whose id or snippet contains it."""
-        table = self._opened.tables["businesses"]
-        found = search(table, ("business_id", "snippet"), BUSINESSES.names, limit, query)
-        return [BusinessSummary(**row) for row in found]
+    def businesses(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[BusinessSummary]:
+        """Published businesses with most photos first; with a query, those whose id or snippet contains it.
 
-    def users(self, limit: int = 50, query: str = "") -> list[UserSummary]:
-        """Published users with most photos first; with a query, those whose id or snippet contains it."""
-        found = search(self._opened.tables["users"], ("user_id", "snippet"), USERS.names, limit, query)
-        return [UserSummary(**row) for row in found]
+        Args:
+            limit: rows of the page, at least 1.
+            after: of the page before.
+        """
+        return page(self._opened.tables["businesses"], BusinessSummary, BUSINESSES.names, limit, query, after)
+
+    def users(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[UserSummary]:
+        """Published users with most photos first, otherwise as `businesses`."""
+        return page(self._opened.tables["users"], UserSummary, USERS.names, limit, query, after)
 
     def nearest_photos(
         self, vectors: np.ndarray, k: int, business_id: str | None = None, tenant: str | None = None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError
 
 if TYPE_CHECKING:
@@ -34,11 +33,11 @@ def find(table: "Table", where: str, columns: list[str], limit: int | None = Non
     return query.limit(limit).to_arrow() if limit else query.to_arrow()
 
 
-def search(table: "Table", columns: tuple[str, ...], names: list[str], limit: int, query: str) -> list[dict[str, Any]]:
-    """The first rows; with a query, of those where one of the columns contains it."""
+def search(table: "Table", names: list[str], limit: int, where: str | None) -> list[dict[str, Any]]:
+    """The first rows, in the order of the table; with a filter, of those that it lets through."""
     found = table.search().select(names)
-    if query:
-        found = found.where(filters.contains(columns, query))
+    if where:
+        found = found.where(where)
     return found.limit(limit).to_arrow().to_pylist()
 
 

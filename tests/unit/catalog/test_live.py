@@ -133,9 +133,7 @@ def test_a_replaced_photo_that_is_not_yet_deleted_is_not_found(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.put_photos("b2", [photo("gone", user_id="g"), photo("kept")], "late")
-    monkeypatch.setattr(
-        live, "retry_conflicts", lambda work: None
-    )  # the writer dies between its append and its deletion
+    monkeypatch.setattr(live, "retry_conflicts", lambda work: None)  # it dies before its deletion
     catalog.put_photos("b2", [photo("kept", user_id="k")], "late")
     assert "gone" not in catalog.photos_of_business("b2", "late").ids
     assert catalog.photos_of_user("k", "late").ids == ["kept"]
