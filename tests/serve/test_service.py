@@ -277,6 +277,16 @@ def test_choices_and_search(client: httpx.Client, reviews: list[dict]) -> None:
     written = client.get(f"/v1/users/{some['user_id']}/reviews").json()["items"]
     expected = {row["review_id"]: row["text"] for row in reviews if row["user_id"] == some["user_id"]}
     assert {row["review_id"]: row["text"] for row in written} == expected
+    pages, cursor = [], ""
+    while cursor is not None:
+        pages.append(client.get("/v1/users", params={"limit": 7, "cursor": cursor}).json())
+        cursor = pages[-1]["next_cursor"]
+    assert [row for page in pages for row in page["items"]] == users and {page["total"] for page in pages} == {
+        len(users)
+    }
+    assert client.get(f"/v1/users/{some['user_id']}").json() == some
+    place = client.get("/v1/businesses").json()["items"][2]
+    assert client.get(f"/v1/businesses/{place['business_id']}").json() == place
     assert client.get("/v1/users", params={"limit": 0}).status_code == 422
     assert client.get("/v1/users/nobody/reviews").status_code == 404
 

@@ -149,6 +149,19 @@ def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -
     assert page.locator("#users img").count() == 0
 
 
+def test_all_guests_can_be_listed(page: Page, service: str) -> None:
+    total = httpx.get(f"{service}/v1/users", params={"limit": 1}).json()["total"]
+    rows = page.locator("#users .pick")
+    first = min(40, total)
+    expect(rows).to_have_count(first)
+    more = page.locator("#users .more")
+    if total > first:
+        expect(more).to_have_text(f"Show more ({first} of {total})")
+        more.click()
+    expect(rows).to_have_count(total)
+    expect(more).to_have_count(0)
+
+
 def test_it_fits_a_phone(page: Page, service: str, partly_cited: dict) -> None:
     page.set_viewport_size(PHONE)
     open_showcase(page, service, partly_cited)
