@@ -64,7 +64,7 @@ class Target:
     @cached_property
     def visit(self) -> dict[str, str]:
         """An honest body of /v1/showcases."""
-        [place], [user] = (self.ask("GET", f"/v1/{kind}?limit=1").json() for kind in ("businesses", "users"))
+        [place], [user] = (self.ask("GET", f"/v1/{kind}?limit=1").json()["items"] for kind in ("businesses", "users"))
         return {"user_id": user["user_id"], "business_id": place["business_id"]}
 
     def head(self, line: str, *headers: str) -> bytes:

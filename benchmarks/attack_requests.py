@@ -51,7 +51,7 @@ def filters(target: Target) -> list[Row]:
         body = {"keywords": ["soup"], "candidates": [text, target.visit["business_id"]]}
         answer = target.ask("POST", "/v1/selections", json=body)
         rows.append(refused("filter injection", f"candidates {text}", answer, 404))
-        found = target.ask("GET", "/v1/users", params={"query": text, "limit": 200}).json()
+        found = target.ask("GET", "/v1/users", params={"query": text, "limit": 200}).json()["items"]
         ids = [row for row in found if text.lower() not in json.dumps(row, ensure_ascii=False).lower()]
         told = f"{len(found)} users, {len(ids)} without that text shown"
         rows.append(Row("filter injection", f"query {text}", told, not found or text in "%_*"))

@@ -1,32 +1,35 @@
 """The HTTP interface as a plain FastAPI application: it knows what is asked and answered, not where models run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import contract, feedback, problems, puts, showcasing
+from serve_apps import contract, feedback, listings, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
 from serve_apps.heads import Head
+from serve_apps.http.compression import Compress
+from serve_apps.http.cors import allow_origins
+from serve_apps.http.idempotency import Idempotency, IdempotencyStore
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.observe import observe
-from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
+from serve_apps.schemas import Ready
 
 WEB = Path(__file__).resolve().parent / "web"
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 RETRY = {"Retry-After": "5"}
-Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
-Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 
 
 class Backend(showcasing.Backend, puts.Backend, Protocol):
     """What the interface needs behind it."""
 
     feedback: feedback.FeedbackStore
+    idempotency: IdempotencyStore
 
     async def models_ready(self) -> bool: ...
 
@@ -43,22 +46,33 @@ def create_api(
         docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
         redoc_url=None,
         redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
+        generate_unique_id_function=_operation_id,
     )
     problems.install(api)
     showcasing.install(api, backend)
     feedback.install(api, backend.feedback)
     puts.install(api, backend, access)
-    _choices(api, backend)
+    listings.install(api, backend.catalog)
+    _photos(api, backend)
     _health(api, backend)
     _pages(api)
     contract.install(api, access)
+    api.add_middleware(Idempotency, store=backend.idempotency)
+    if access.gzip_from_bytes:
+        api.add_middleware(Compress, least_bytes=access.gzip_from_bytes)
     protect(api, access)
+    allow_origins(api, access.cors_origins)
     api.add_middleware(Head)
     observe(api, backend, operations or OperationsConfig())
     return api
 
 
-def _choices(api: FastAPI, backend: Backend) -> None:
+def _operation_id(route: APIRoute) -> str:
+    """The handler's name: generated clients name their methods so; a test holds that no two routes share one."""
+    return route.name
+
+
+def _photos(api: FastAPI, backend: Backend) -> None:
     catalog = backend.catalog
     jpeg: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The JPEG."}}
 
@@ -69,54 +83,21 @@ def _choices(api: FastAPI, backend: Backend) -> None:
         tags=["catalog"],
     )
     def get_photo(photo_id: Identifier, request: Request) -> Response:
-        """A photo. A published one never changes under its id; one that was PUT may, and is its tenant's alone."""
+        """A photo. A published one never changes under its id; one that you sent may, and is your tenant's alone."""
         photo = catalog.photo(photo_id, request.state.tenant)
         kept = "private, no-cache" if photo.own else "public, max-age=86400, immutable"
         headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
         return Response(photo.bytes, media_type="image/jpeg", headers=headers)
 
-    @api.get("/v1/businesses", response_model=list[Business], responses=problems.responses(422), tags=["catalog"])
-    def list_businesses(limit: Limit = 50, query: Search = "") -> list[Business]:
-        """Businesses that have photos, those with most first."""
-        return [Business(**vars(row)) for row in catalog.businesses(limit, query)]
-
-    @api.get(
-        "/v1/businesses/{business_id}/photos",
-        response_model=BusinessPhotos,
-        responses=problems.responses(404, 422),
-        tags=["catalog"],
-    )
-    def list_photos(business_id: Identifier, request: Request) -> BusinessPhotos:
-        """All photos of a business: the candidates that a showcase is selected from."""
-        found = catalog.photos_of_business(business_id, request.state.tenant)
-        return BusinessPhotos(business_id=business_id, photo_ids=found.ids)
-
-    @api.get("/v1/users", response_model=list[User], responses=problems.responses(422), tags=["catalog"])
-    def list_users(limit: Limit = 50, query: Search = "") -> list[User]:
-        """Users, those with most photos first."""
-        return [User(**vars(row)) for row in catalog.users(limit, query)]
-
-    @api.get(
-        "/v1/users/{user_id}/reviews",
-        response_model=list[Review],
-        responses=problems.responses(404, 422),
-        tags=["catalog"],
-    )
-    def list_reviews(user_id: Identifier, request: Request) -> list[Review]:
-        """What a user wrote."""
-        rows = catalog.reviews_of_user(user_id, request.state.tenant)
-        columns = zip(rows.ids, rows.business_ids, rows.ratings, rows.texts, strict=True)
-        return [Review(review_id=a, business_id=b, rating=c, text=d) for a, b, c, d in columns]
-
 
 def _health(api: FastAPI, backend: Backend) -> None:
     @api.get("/healthz", tags=["health"])
-    async def alive() -> dict[str, str]:
+    async def get_health() -> dict[str, str]:
         """Whether the gateway is alive."""
         return {"status": "alive"}
 
     @api.get("/readyz", response_model=Ready, responses=problems.responses(503), tags=["health"])
-    async def ready(request: Request) -> Ready | JSONResponse:
+    async def get_readiness(request: Request) -> Ready | JSONResponse:
         """Whether the models are loaded and the catalog can be reached."""
         try:
             version, counts = await run_in_threadpool(backend.catalog.served)

@@ -21,6 +21,7 @@ from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
 from serve_apps.follow import follow
 from serve_apps.generator import Candidate, Generator, How
+from serve_apps.http.idempotency import IdempotencyStore
 from serve_apps.lookup import Missing, Selection, Wish
 from serve_apps.models import Bundle, Parts
 from serve_apps.operations.carried import carried
@@ -42,6 +43,7 @@ class Gateway:
     ) -> None:
         self.catalog, self._args = models.open_catalog(args), args
         self.feedback = FeedbackStore(args.workspace)
+        self.idempotency = IdempotencyStore(args.workspace)
         self._selector, self._generator = selector, generator
         keep = partial(keep_served, args, parts)
         self.champions = Champions(bundle, args.rollout, Registry(args, parts), self.warm, keep)

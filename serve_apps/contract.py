@@ -26,6 +26,7 @@ REFUSALS = {
     401: "No key, or one that is unknown, revoked or expired; WWW-Authenticate says which.",
     403: "The key lacks the scope that this operation needs.",
     404: "There is no such thing for this key.",
+    409: "A photo's id names another photo already, or the first request with this Idempotency-Key is still under way.",
     408: "The body was not whole in time.",
     413: "The body has more bytes than are read.",
     414: "Path and query are too long.",

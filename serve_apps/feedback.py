@@ -19,11 +19,13 @@ from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
 from serve_apps.asked import FeedbackRequest
+from serve_apps.http import idempotency
 from serve_apps.schemas import FeedbackAnswer
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
 
 FOLDER = "_feedback"  # under the workspace root; no step of the flow reads it
+NAMESPACE = uuid.UUID("5b0f4b1c-6f0e-4c53-9a43-0c5b8f7d2a11")  # of ids made from idempotency keys
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,14 @@ class FeedbackStore:
 
     workspace: Workspace
 
-    def keep(self, feedback: dict[str, Any], tenant: str | None) -> str:
-        """Its id."""
+    def keep(self, feedback: dict[str, Any], tenant: str | None, same: str | None = None) -> str:
+        """Write it; returns its id.
+
+        Args:
+            same: what names this feedback where it may come twice: written again, it is the same object.
+        """
         now = datetime.datetime.now(datetime.UTC)
-        name = uuid.uuid4().hex
+        name = (uuid.uuid5(NAMESPACE, same) if same else uuid.uuid4()).hex
         row = {"feedback_id": name, "at": now.isoformat(timespec="seconds"), "tenant": tenant, **feedback}
         data = json.dumps(row, ensure_ascii=False).encode()
         self.workspace.write_bytes(data, FOLDER, now.strftime("%Y-%m-%d"), f"{name}.json")
@@ -57,13 +63,15 @@ def install(api: FastAPI, store: FeedbackStore) -> None:
         "/v1/feedback",
         response_model=FeedbackAnswer,
         status_code=201,
-        responses=problems.responses(422),
+        responses=problems.responses(409, 422),
+        openapi_extra={"parameters": [idempotency.PARAMETER]},
         tags=["feedback"],
     )
     async def give_feedback(asked: FeedbackRequest, request: Request) -> FeedbackAnswer:
         """Keep a rating of a showcase, or the text as it should have been, for training."""
         tenant = getattr(request.state, "tenant", None)
-        kept = await run_in_threadpool(store.keep, asked.model_dump(exclude_none=True), tenant)
+        same = getattr(request.state, "idempotency", None)
+        kept = await run_in_threadpool(store.keep, asked.model_dump(exclude_none=True), tenant, same)
         return FeedbackAnswer(feedback_id=kept, request_id=request.state.request_id)
 
 

@@ -11,12 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from serve_apps.schemas import Problem
-from showcases.catalog import CatalogError, NotFoundError
+from showcases.catalog import BusyError, CatalogError, IdTakenError, NotFoundError
 
 
 def install(api: FastAPI) -> None:
     """Give every error the form of a `Problem`; the request's id is there already (`serve_apps.access.front`)."""
     api.exception_handler(NotFoundError)(_answer(404))
+    api.exception_handler(IdTakenError)(_answer(409))
+    api.exception_handler(BusyError)(_answer(503, {"Retry-After": "2"}))
     api.exception_handler(CatalogError)(_answer(422))  # an id that can't be one
     api.exception_handler(RequestValidationError)(_invalid)
     api.exception_handler(HTTPException)(_http)
@@ -36,9 +38,9 @@ def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": HTTPStatus(code).phrase, "model": Problem, "content": content} for code in codes}
 
 
-def _answer(status: int) -> Callable[[Request, Exception], Response]:
+def _answer(status: int, headers: Mapping[str, str] | None = None) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
-        return problem(request, status, str(error))
+        return problem(request, status, str(error), headers)
 
     return answer
 

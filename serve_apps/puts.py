@@ -12,12 +12,15 @@ from starlette.concurrency import run_in_threadpool
 from serve_apps import problems
 from serve_apps.access.config import AccessConfig
 from serve_apps.asked import Identifier, ReviewsPut
+from serve_apps.http import idempotency
 from serve_apps.schemas import PhotosKept, ReviewsKept
 from serve_apps.upload import photos_of, taken
 from showcases.catalog import Catalog
 
 STAGE = "arrivals"
+KEYED = {"parameters": [idempotency.PARAMETER]}
 FORM = {
+    **KEYED,
     "requestBody": {
         "description": "Files of JPEG, PNG or WEBP; each field's name is its photo's id. In a field `photos` it is the "
         "file's name. No file at all takes back what was sent before.",
@@ -30,7 +33,7 @@ FORM = {
                 }
             }
         },
-    }
+    },
 }
 
 
@@ -46,16 +49,17 @@ class Backend(Protocol):
 
 def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
     """Add the routes."""
-    refusals = problems.responses(413, 415, 422, 429, 503)
+    refusals = problems.responses(409, 413, 415, 422, 429, 503)
     decoding = ThreadPoolExecutor(access.arrivals.running, "decode")  # one photo each, however many are given up
 
     @api.put(
         "/v1/users/{user_id}/reviews",
         response_model=ReviewsKept,
         responses=refusals,
+        openapi_extra=KEYED,
         tags=["content"],
     )
-    async def put_reviews(user_id: Identifier, sent: ReviewsPut, request: Request) -> ReviewsKept:
+    async def put_user_reviews(user_id: Identifier, sent: ReviewsPut, request: Request) -> ReviewsKept:
         """Replace what you sent as a user's reviews: published ones stay, unless one of yours has the same id.
 
         They count from the next request on, for your tenant alone. The same request again changes nothing.
@@ -76,11 +80,12 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         openapi_extra=FORM,
         tags=["content"],
     )
-    async def put_photos(business_id: Identifier, request: Request) -> PhotosKept:
-        """Replace what you sent as a business' photos: published ones stay, unless one of yours has the same id.
+    async def put_business_photos(business_id: Identifier, request: Request) -> PhotosKept:
+        """Replace what you sent as a business' photos; published ones stay.
 
-        They can be shown from the next request on, to your tenant alone. One photo that can't be taken refuses all,
-        and nothing changes. Of a file nothing is kept but the picture: no place, no camera.
+        The id of a published photo, or of one that you sent for another business, is refused with 409. They can be
+        shown from the next request on, to your tenant alone. One photo that can't be taken refuses all, and nothing
+        changes. Of a file nothing is kept but the picture: no place, no camera.
         """
         limits, form = access.limits, request.headers.get("content-type", "")
         files = await run_in_threadpool(photos_of, await _body(request), form, limits)

@@ -11,9 +11,11 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from serve_apps.access.protect import announcement
 from serve_apps.args import SERVE_ENV, ShowcaseArgs, runtime_env
+from serve_apps.http.cors import checked_origin
 from showcases.errors import ConfigError, ShowcasesError
 
 APP = "showcases"
@@ -62,12 +64,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
     parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
     parser.add_argument("--keys", help="where API keys are kept (serve_apps.keys --root); by default it is open")
+    parser.add_argument("--cors-origin", action="append", default=[], help="site whose pages may call; may come often")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     parser.add_argument("--metrics-port", type=int, default=0, help="port of the metrics; 0 takes a free one")
     options = parser.parse_args(argv)
     args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
-    chosen = {"host": options.host} | ({"keys": options.keys} if options.keys else {})
+    chosen: dict[str, Any] = {"host": options.host} | ({"keys": options.keys} if options.keys else {})
+    try:
+        chosen |= {"cors_origins": tuple(map(checked_origin, options.cors_origin))} if options.cors_origin else {}
+    except ValueError as error:
+        parser.error(f"--cors-origin: {error}")
     args = args.model_copy(update={"access": args.access.model_copy(update=chosen)})
     for line in announcement(args.access):
         print(f"warning: {line}", file=sys.stderr, flush=True)

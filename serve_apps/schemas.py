@@ -94,8 +94,15 @@ class Showcase(Person, Text, Shown, Answer):
     alternatives: list[Text] = Field(description="The other candidates, best first.")
 
 
-class BusinessPhotos(BaseModel):
-    """A business' photos."""
+class Paged(BaseModel):
+    """What every page of a listing says."""
+
+    total: int = Field(ge=0, description="Rows of the whole listing, of the query where there is one.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
+
+
+class BusinessPhotos(Paged):
+    """A page of a business' photos."""
 
     business_id: str
     photo_ids: list[str]
@@ -155,6 +162,24 @@ class Review(BaseModel):
     business_id: str
     rating: float | None
     text: str
+
+
+class BusinessPage(Paged):
+    """A page of businesses."""
+
+    items: list[Business]
+
+
+class UserPage(Paged):
+    """A page of users."""
+
+    items: list[User]
+
+
+class ReviewPage(Paged):
+    """A page of a user's reviews."""
+
+    items: list[Review]
 
 
 class Problem(BaseModel):

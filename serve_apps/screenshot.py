@@ -61,9 +61,9 @@ def show(page: "Page", url: str, user_id: str, business_id: str, k: int = 3) -> 
 def first_pair(args: ShowcaseArgs) -> tuple[str, str]:
     """A user with many photos, and the business with most photos that they did not write about."""
     catalog = open_catalog(args)
-    user = catalog.users(limit=1)[0].user_id
+    user = catalog.users(limit=1).rows[0].user_id
     seen = set(catalog.reviews_of_user(user).business_ids)
-    businesses = [row.business_id for row in catalog.businesses(limit=200)]
+    businesses = [row.business_id for row in catalog.businesses(limit=200).rows]
     return user, next((name for name in businesses if name not in seen), businesses[0])
 
 

@@ -2,9 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from serve_apps.http.cors import checked_origin
 from showcases.photos import MAX_PIXELS
+
+Origin = Annotated[str, AfterValidator(checked_origin)]
 
 
 class Limits(BaseModel):
@@ -53,6 +56,8 @@ class AccessConfig(BaseModel):
     refresh_s: Annotated[PositiveFloat, Field(description="A change of keys is seen after so long.")] = 2.0
     stale_s: Annotated[PositiveFloat, Field(description="So long the last known keys count if unreadable.")] = 300.0
     flush_s: Annotated[PositiveFloat, Field(description="A restart forgets at most so much of the quota used.")] = 5.0
+    cors_origins: Annotated[tuple[Origin, ...], Field(description="Sites whose pages may call; none: no others.")] = ()
+    gzip_from_bytes: Annotated[NonNegativeInt, Field(description="Shorter answers are not compressed; 0: none.")] = 1024
     limits: Limits = Limits()
     arrivals: StageLimits = StageLimits(running=2, waiting=30)
     selector: StageLimits = StageLimits(running=32, waiting=64)

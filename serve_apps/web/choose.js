@@ -54,17 +54,19 @@ const latest = {};
 
 export const chosen = (group) => document.querySelector(`input[name="${group}"]:checked`)?.value;
 
-// Fill a list with what the query finds; `refused` takes what a key would mend.
+// Fill a list with what the query finds, page by page; `refused` takes what a key would mend.
 async function fill(name, refused, query = "", want = chosen(lists[name].group)) {
   const { path, card, group, key } = lists[name];
   const turn = (latest[name] = (latest[name] || 0) + 1);
-  const find = (limit, text) => get(`${path}?${new URLSearchParams({ limit, query: text })}`);
+  const find = (cursor) => get(`${path}?${new URLSearchParams({ limit: LIMIT, query, cursor })}`);
   try {
-    const rows = await find(LIMIT, query);
-    if (want && !query && !rows.some((row) => row[key] === want)) rows.unshift(...(await find(1, want)));
+    const page = await find("");
+    const first = want && !query && !page.items.some((row) => row[key] === want) ? await known(path, want) : [];
     if (turn !== latest[name]) return; // a later search goes before
     const nothing = query ? `Nothing found for “${query}”.` : "Nothing here yet: publish a catalog first.";
-    $(name).replaceChildren(...(rows.length ? rows.map(card) : [make("p", { class: "none" }, nothing)]));
+    const cards = [...first, ...page.items].map(card);
+    $(name).replaceChildren(...(cards.length ? cards : [make("p", { class: "none" }, nothing)]));
+    follow(name, page, page.items.length, find, () => turn === latest[name]);
     const box = [...document.querySelectorAll(`input[name="${group}"]`)].find((input) => input.value === want);
     if (box) box.checked = true;
   } catch (error) {
@@ -77,6 +79,39 @@ async function fill(name, refused, query = "", want = chosen(lists[name].group))
       refused(error, again);
     } else complain(place, error, again);
   }
+}
+
+// One row by its id, if there is such a row.
+async function known(path, id) {
+  try {
+    return [await get(`${path}/${encodeURIComponent(id)}`)];
+  } catch (error) {
+    if (error.status === 404 || error.status === 422) return [];
+    throw error;
+  }
+}
+
+// While a page follows: a button at the list's end that says how many rows are shown, and shows more.
+function follow(name, { total, next_cursor: cursor }, shown, find, current) {
+  if (!cursor) return;
+  const button = make("button", { type: "button", class: "more" }, `Show more (${shown} of ${total})`);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const page = await find(cursor);
+      if (!current()) return;
+      const here = new Set([...$(name).querySelectorAll("input")].map((input) => input.value));
+      const cards = page.items.filter((row) => !here.has(row[lists[name].key])).map(lists[name].card);
+      button.replaceWith(...cards);
+      cards[0]?.querySelector("input").focus(); // or a reader by keyboard would start at the top again
+      follow(name, page, shown + page.items.length, find, current);
+    } catch (error) {
+      const place = make("div", { class: "error" });
+      button.replaceWith(place);
+      complain(place, error, () => { place.replaceWith(button); button.disabled = false; button.click(); });
+    }
+  });
+  $(name).append(button);
 }
 
 // Fill both lists and make their boxes search.

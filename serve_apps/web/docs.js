@@ -52,14 +52,15 @@ function form(path, verb, operation) {
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
     let address = path;
-    const query = new URLSearchParams();
+    const query = new URLSearchParams(), headers = {};
     for (const { parameter, input } of inputs) {
       if (parameter.in === "path") address = address.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+      else if (input.value && parameter.in === "header") headers[parameter.name] = input.value;
       else if (input.value) query.set(parameter.name, input.value);
     }
     if ([...query].length) address += `?${query}`;
-    const options = { method: verb.toUpperCase() };
-    if (body) Object.assign(options, { body: body.value, headers: { "Content-Type": "application/json" } });
+    const options = { method: verb.toUpperCase(), headers };
+    if (body) Object.assign(options, { body: body.value, headers: { ...headers, "Content-Type": "application/json" } });
     output.hidden = false;
     try {
       const answer = await fetch(address, options);

@@ -5,7 +5,7 @@ import { AWAY, BROKEN, useKey } from "./service.js";
 
 const TITLES = {
   [AWAY]: "The service is away.", [BROKEN]: "That broke off.", 401: "A key is needed.", 403: "This key may not do that.",
-  404: "That isn't here.", 422: "That can't be asked for.", 429: "That was too much at once.", 503: "The service is busy.",
+  404: "That isn't here.", 409: "That is under way already.", 422: "That can't be asked for.", 429: "That was too much at once.", 503: "The service is busy.",
 };
 const timers = new WeakMap();
 
@@ -22,7 +22,7 @@ export function complain(place, error, retry) {
     retry();
   };
   if (error.status === 401 || error.status === 403) askForKey(place, again);
-  else if (error.status <= 0 || error.status === 408 || error.status === 429 || error.status >= 500) {
+  else if (error.status <= 0 || error.status === 408 || error.status === 409 || error.status === 429 || error.status >= 500) {
     offer(place, error.retryAfter, again);
   }
 }

@@ -55,7 +55,10 @@ async function whole(response) {
 }
 
 export const get = async (path) => whole(await answer(path));
-export const post = async (path, body, signal) => whole(await answer(path, posted(body, { signal })));
+export const post = async (path, body, more = {}) => whole(await answer(path, posted(body, more)));
+
+// For Idempotency-Key; crypto.randomUUID is there on HTTPS and localhost alone.
+export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // Yields [name, data] of each event until `last` has come. EventSource can't POST, so the stream is read by hand.
 export async function* stream(path, body, last, signal) {

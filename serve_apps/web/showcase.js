@@ -115,8 +115,8 @@ export function foot(answer, body) {
 
 async function quotes(details, body) {
   try {
-    const rows = await get(`/v1/users/${encodeURIComponent(body.user_id)}/reviews`);
-    const others = rows.filter((row) => row.business_id !== body.business_id).slice(0, 5);
+    const { items } = await get(`/v1/users/${encodeURIComponent(body.user_id)}/reviews`);
+    const others = items.filter((row) => row.business_id !== body.business_id).slice(0, 5);
     details.append(...others.map((row) => make("blockquote", {}, row.text)));
     if (!others.length) details.append(make("p", {}, "They wrote about this place only."));
   } catch (error) {

@@ -2,7 +2,7 @@
 
 import { make, many } from "./dom.js";
 import { complain, settle } from "./problem.js";
-import { post } from "./service.js";
+import { newKey, post } from "./service.js";
 import { ready, tell } from "./showcase.js";
 
 const MARKS = ["poor", "fair", "good", "very good", "just right"];
@@ -96,13 +96,14 @@ function closeEditor(desk) {
   desk.editButton.hidden = false;
 }
 
-async function keepEdit(desk, area) {
+async function keepEdit(desk, area, key = newKey()) {
   const text = desk.texts[desk.at], edited = area.value.trim();
   if (!edited || edited === now(text)) {
     desk.thanks.textContent = edited ? "Nothing was changed." : "Write a word or two first.";
     return;
   }
-  const kept = await send(desk, text, { edited_text: edited }, "Thank you: your words are kept.", () => keepEdit(desk, area));
+  const again = () => keepEdit(desk, area, area.value.trim() === edited ? key : newKey());
+  const kept = await send(desk, text, { edited_text: edited }, "Thank you: your words are kept.", again, key);
   if (!kept) return;
   text.edited = edited;
   renderOthers(desk);
@@ -128,13 +129,13 @@ function rating(desk) {
   return (desk.marks = marks);
 }
 
-function keepRating(desk, value) {
-  const again = () => keepRating(desk, value);
-  return send(desk, desk.texts[desk.at], { rating: value }, `Thank you: ${value} of 5 is kept.`, again);
+function keepRating(desk, value, text = desk.texts[desk.at], key = newKey()) {
+  const again = () => keepRating(desk, value, text, key);
+  return send(desk, text, { rating: value }, `Thank you: ${value} of 5 is kept.`, again, key);
 }
 
-// Whether the service kept it.
-async function send(desk, text, opinion, thanks, again) {
+// Whether the service kept it; `key` is the same for every try.
+async function send(desk, text, opinion, thanks, again, key) {
   const { body, photos } = desk.shown;
   settle(desk.box);
   desk.thanks.textContent = "";
@@ -142,7 +143,7 @@ async function send(desk, text, opinion, thanks, again) {
     photo_ids: photos.map((photo) => photo.photo_id), text: words(text), ...opinion };
   if (body.user_id) feedback.user_id = body.user_id;
   try {
-    await post("/v1/feedback", feedback);
+    await post("/v1/feedback", feedback, { headers: { "Idempotency-Key": `"${key}"` } });
   } catch (error) {
     complain(desk.box, error, again);
     return false;

@@ -15,8 +15,10 @@ from serve_apps import arrivals
 from serve_apps.access.config import AccessConfig
 from serve_apps.api import create_api
 from serve_apps.generator import Candidate, How, Written
+from serve_apps.http.idempotency import IdempotencyStore
 from serve_apps.lookup import Lookup, Selection, Wish
 from serve_apps.models import Bundle, ModelRef
+from showcases.artifacts import Workspace
 from showcases.catalog import Catalog
 from showcases.clip import ClipEncoder
 from tests.unit.catalog.made_up import DIM
@@ -48,6 +50,7 @@ class Models:
         self.catalog, self.encoder = Catalog.open(uri), encoder
         self.look_up = Lookup(Catalog.open(uri), encoder)  # a replica's own
         self.feedback: Any = SimpleNamespace()
+        self.idempotency = IdempotencyStore(Workspace(str(Path(uri).parent)))
         self.wishes: list[Wish] = []
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:

@@ -49,12 +49,37 @@ def test_a_new_user_and_a_new_business_have_a_showcase_at_once(client: httpx.Cli
     assert sorted(left) == sorted(pictures)
 
 
+def test_of_two_businesses_that_get_one_photo_id_at_once_one_does(client: httpx.Client) -> None:
+    """And a write under an Idempotency-Key is answered again as it was; both as HTTP clients see them."""
+    places = [f"/v1/businesses/sent-place-{number}/photos" for number in (2, 3)]
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(4):
+            files = form({f"contested-{number}": jpeg(number)})
+            answers = list(pool.map(lambda place, files=files: client.put(place, files=files), places))
+            assert sorted(answer.status_code for answer in answers) == [200, 409], [one.text for one in answers]
+            again = [client.put(place, files=files).status_code for place in places]
+            assert again == [answer.status_code for answer in answers]
+            [problem] = [answer.json() for answer in answers if answer.status_code == 409]
+            assert f"photo 'contested-{number}': you sent it for the business" in problem["detail"]
+            for place in places:
+                client.put(place)
+    keyed = {"Idempotency-Key": '"contested"'}
+    first, second = (client.put(places[0], files=form({"keyed": jpeg()}), headers=keyed) for _ in range(2))
+    assert first.status_code == second.status_code == 200 and first.content == second.content
+    assert "idempotent-replayed" not in first.headers and second.headers["idempotent-replayed"] == "true"
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    other = client.put(places[0], files=form({"keyed": jpeg(1)}), headers=keyed)
+    assert other.status_code == 422 and "this key came with another request" in other.json()["detail"]
+    packed = client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and "Accept-Encoding" in packed.headers["vary"]
+
+
 def test_uploads_and_showcases_at_once(client: httpx.Client) -> None:
     def put(number: int) -> int:
         files = form({f"many-{number % 4}": jpeg(number)})
         return client.put(f"/v1/businesses/sent-place-{number % 4}/photos", files=files).status_code
 
-    place = next(row["business_id"] for row in client.get("/v1/businesses").json())
+    place = next(row["business_id"] for row in client.get("/v1/businesses").json()["items"])
 
     def ask(number: int) -> int:
         return client.post("/v1/selections", json={"keywords": ["ramen"], "business_id": place}).status_code

@@ -64,8 +64,8 @@ def _counts(series: Series) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def wish(service: str) -> dict:
-    [place] = httpx.get(f"{service}/v1/businesses?limit=1").json()
-    [user] = httpx.get(f"{service}/v1/users?limit=1").json()
+    [place] = httpx.get(f"{service}/v1/businesses?limit=1").json()["items"]
+    [user] = httpx.get(f"{service}/v1/users?limit=1").json()["items"]
     return {"user_id": user["user_id"], "business_id": place["business_id"], "k": 3}
 
 

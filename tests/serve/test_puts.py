@@ -62,7 +62,7 @@ def test_reviews_are_kept_with_the_feature_of_their_sentences(client: Client, en
         told = answer.json()
         assert answer.status_code == 200 and (told["kept"], told["with_feature"]) == (4, 2)
         assert told["without_feature"] == ["r1", "r3"] and told["user_id"] == "fresh"
-        rows = {row["review_id"]: row for row in client("GET", "/v1/users/fresh/reviews").json()}
+        rows = {row["review_id"]: row for row in client("GET", "/v1/users/fresh/reviews").json()["items"]}
         assert [rows[f"r{number}"]["text"] for number in range(4)] == said
         assert [rows[name]["rating"] for name in ("r0", "r2")] == [None, 4.5]
     kept = client.api.state.models.look_up.catalog.reviews_of_user("fresh", "local")
@@ -90,7 +90,7 @@ def test_reviews_that_can_not_be_kept_change_nothing(client: Client, reviews: li
     assert client("PUT", "/v1/users/steady/reviews", json={"reviews": [review("old", "Old.")]}).status_code == 200
     answer = client("PUT", "/v1/users/steady/reviews", json={"reviews": reviews})
     assert answer.status_code == 422 and says in answer.json()["detail"], answer.text
-    assert [row["review_id"] for row in client("GET", "/v1/users/steady/reviews").json()] == ["old"]
+    assert [row["review_id"] for row in client("GET", "/v1/users/steady/reviews").json()["items"]] == ["old"]
 
 
 def test_photos_are_kept_as_they_are_shown(client: Client, encoder: ClipEncoder) -> None:

@@ -85,8 +85,8 @@ def registry(service: str, tiny_workspace: Workspace, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def wish(service: str, tiny_workspace: Workspace) -> dict:
-    [place] = httpx.get(f"{service}/v1/businesses?limit=1").json()
-    [user] = httpx.get(f"{service}/v1/users?limit=1").json()
+    [place] = httpx.get(f"{service}/v1/businesses?limit=1").json()["items"]
+    [user] = httpx.get(f"{service}/v1/users?limit=1").json()["items"]
     return {"user_id": user["user_id"], "business_id": place["business_id"], "k": 3}
 
 
@@ -188,7 +188,7 @@ def test_a_candidate_answers_its_users_and_no_others(registry: Registry, wish: d
     registry.wait_for(first)
     registry.name("candidate", second)
     registry.wait(lambda ready: ready["candidate"] is not None)
-    users = [row["user_id"] for row in registry.http.get("/v1/users?limit=12").json()]
+    users = [row["user_id"] for row in registry.http.get("/v1/users?limit=12").json()["items"]]
     for user in users:
         named = ask(registry.http, wish | {"user_id": user}).body["models"]["bundle"]
         taken = takes_candidate(user, second, 0.5)

@@ -40,7 +40,7 @@ def reviews(tiny_workspace: Workspace) -> list[dict]:
 @pytest.fixture(scope="module")
 def visit(reviews: list[dict], client: httpx.Client) -> dict:
     """A review by somebody who wrote about other places too, of a place with enough photos."""
-    places = {row["business_id"] for row in client.get("/v1/businesses").json() if row["photos"] >= 6}
+    places = {row["business_id"] for row in client.get("/v1/businesses").json()["items"] if row["photos"] >= 6}
     count = {row["user_id"]: sum(other["user_id"] == row["user_id"] for other in reviews) for row in reviews}
     return next(
         row for row in reviews if count[row["user_id"]] > 2 and row["photo_ids"] and row["business_id"] in places
@@ -183,7 +183,7 @@ def test_keywords_make_the_text_part_of_a_profile(client: httpx.Client, tiny_wor
 
 def test_sentences_that_no_photo_supports_can_be_left_out(client: httpx.Client, visit: dict) -> None:
     left_out = []
-    for place in [row["business_id"] for row in client.get("/v1/businesses").json()][:12]:
+    for place in [row["business_id"] for row in client.get("/v1/businesses").json()["items"]][:12]:
         wish = {"user_id": visit["user_id"], "business_id": place, "k": 1}
         everything, some = (post(client, **wish, supported_only=only).json() for only in (False, True))
         said = everything["sentences"]
@@ -196,7 +196,7 @@ def test_sentences_that_no_photo_supports_can_be_left_out(client: httpx.Client, 
 
 def test_batched_answers_equal_single_ones(client: httpx.Client, reviews: list[dict]) -> None:
     """Padding to the longest of a batch changes nothing."""
-    places = [row["business_id"] for row in client.get("/v1/businesses").json()]
+    places = [row["business_id"] for row in client.get("/v1/businesses").json()["items"]]
     wishes = [
         {"user_id": row["user_id"], "business_id": places[number % len(places)]}
         for number, row in enumerate(reviews[:12])
@@ -259,7 +259,7 @@ def test_a_request_keeps_the_id_it_came_with(client: httpx.Client) -> None:
 
 
 def test_photos_are_the_corpus_jpegs(client: httpx.Client, tiny_corpus: Path) -> None:
-    photo_id = client.get("/v1/businesses?limit=1").json()[0]["photo_ids"][0]
+    photo_id = client.get("/v1/businesses?limit=1").json()["items"][0]["photo_ids"][0]
     answer = client.get(f"/v1/photos/{photo_id}")
     assert answer.headers["content-type"] == "image/jpeg" and "immutable" in answer.headers["cache-control"]
     assert answer.content == (tiny_corpus / "photos" / f"{photo_id}.jpg").read_bytes()
@@ -269,14 +269,24 @@ def test_photos_are_the_corpus_jpegs(client: httpx.Client, tiny_corpus: Path) ->
 
 
 def test_choices_and_search(client: httpx.Client, reviews: list[dict]) -> None:
-    users = client.get("/v1/users", params={"limit": 200}).json()
+    users = client.get("/v1/users", params={"limit": 200}).json()["items"]
     assert {row["user_id"] for row in users} == {row["user_id"] for row in reviews}
     some = users[3]
-    found = client.get("/v1/users", params={"query": some["user_id"]}).json()
+    found = client.get("/v1/users", params={"query": some["user_id"]}).json()["items"]
     assert found == [some]
-    written = client.get(f"/v1/users/{some['user_id']}/reviews").json()
+    written = client.get(f"/v1/users/{some['user_id']}/reviews").json()["items"]
     expected = {row["review_id"]: row["text"] for row in reviews if row["user_id"] == some["user_id"]}
     assert {row["review_id"]: row["text"] for row in written} == expected
+    pages, cursor = [], ""
+    while cursor is not None:
+        pages.append(client.get("/v1/users", params={"limit": 7, "cursor": cursor}).json())
+        cursor = pages[-1]["next_cursor"]
+    assert [row for page in pages for row in page["items"]] == users and {page["total"] for page in pages} == {
+        len(users)
+    }
+    assert client.get(f"/v1/users/{some['user_id']}").json() == some
+    place = client.get("/v1/businesses").json()["items"][2]
+    assert client.get(f"/v1/businesses/{place['business_id']}").json() == place
     assert client.get("/v1/users", params={"limit": 0}).status_code == 422
     assert client.get("/v1/users/nobody/reviews").status_code == 404
 

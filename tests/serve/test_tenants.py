@@ -38,12 +38,14 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Client]:
         sent = {"reviews": [{"review_id": "own-review", "business_id": "b1", "text": "Lovely soup."}]}
         assert made["acme"]("PUT", f"/v1/users/{USER}/reviews", json=sent).status_code == 200
         assert made["acme"].put_photos(PLACE, {PHOTO: jpeg()}).status_code == 200
-        assert made["acme"].put_photos("b1", {"own-b1": jpeg(1), "p1": jpeg(2)}).status_code == 200
+        assert made["acme"].put_photos("b1", {"own-b1": jpeg(1)}).status_code == 200
     return made
 
 
 ROUTES = [
     ("GET", f"/v1/users/{USER}/reviews", {}),
+    ("GET", f"/v1/users/{USER}", {}),
+    ("GET", f"/v1/businesses/{PLACE}", {}),
     ("GET", f"/v1/businesses/{PLACE}/photos", {}),
     ("GET", f"/v1/photos/{PHOTO}", {}),
     *(
@@ -86,18 +88,20 @@ def _renamed(options: dict[str, Any]) -> dict[str, Any]:
     return {"json": {name: other(value) for name, value in options["json"].items()}} if options else {}
 
 
-def test_a_photo_sent_under_a_published_id_stands_for_it_for_its_tenant(clients: dict[str, Client]) -> None:
+def test_a_published_photo_is_the_same_for_all(clients: dict[str, Client]) -> None:
+    refused = clients["acme"].put_photos("b1", {"own-b1": jpeg(1), "p1": jpeg(2)})
+    assert refused.status_code == 409 and "photo 'p1': a published photo has this id" in refused.json()["detail"]
     published = {row["photo_id"] for row in PHOTOS if row["business_id"] == "b1"}
     for name, photos in (("acme", published | {"own-b1"}), ("other", published)):
         assert set(clients[name]("GET", "/v1/businesses/b1/photos").json()["photo_ids"]) == photos
     own, theirs = (clients[name]("GET", "/v1/photos/p1") for name in ("acme", "other"))
-    assert theirs.content == b"jpeg of p1" and theirs.headers["cache-control"].startswith("public")
-    assert own.content.startswith(b"\xff\xd8") and own.headers["cache-control"] == "private, no-cache"
+    assert own.content == theirs.content == b"jpeg of p1"
+    assert own.headers["cache-control"] == theirs.headers["cache-control"] == "public, max-age=86400, immutable"
 
 
 def test_two_tenants_may_use_the_same_names(clients: dict[str, Client]) -> None:
     def reviews(name: str) -> list[str]:
-        return [row["text"] for row in clients[name]("GET", "/v1/users/twin/reviews").json()]
+        return [row["text"] for row in clients[name]("GET", "/v1/users/twin/reviews").json()["items"]]
 
     for name in ("acme", "other"):
         sent = {"reviews": [{"review_id": "r", "business_id": "b0", "text": f"By {name}."}]}
@@ -105,6 +109,17 @@ def test_two_tenants_may_use_the_same_names(clients: dict[str, Client]) -> None:
     assert (reviews("acme"), reviews("other")) == (["By acme."], ["By other."])
     clients["other"]("PUT", "/v1/users/twin/reviews", json={"reviews": []})
     assert reviews("acme") == ["By acme."]
+
+
+def test_one_id_in_two_businesses_is_refused_to_one_tenant_alone(clients: dict[str, Client]) -> None:
+    refused = clients["acme"].put_photos("b2", {PHOTO: jpeg(3)})
+    assert refused.status_code == 409 and f"you sent it for the business {PLACE!r}" in refused.json()["detail"]
+    assert clients["acme"].put_photos(PLACE, {PHOTO: jpeg()}).status_code == 200  # sent again where it is
+    assert clients["other"].put_photos("b2", {PHOTO: jpeg(3)}).status_code == 200
+    assert (
+        clients["acme"]("GET", f"/v1/photos/{PHOTO}").content != clients["other"]("GET", f"/v1/photos/{PHOTO}").content
+    )
+    assert clients["other"].put_photos("b2", {}).status_code == 200
 
 
 def test_a_reader_may_not_send(clients: dict[str, Client], tmp_path: Path) -> None:

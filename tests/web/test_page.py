@@ -19,8 +19,8 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def partly_cited(service: str) -> dict[str, Any]:
     """A user and a business whose showcase has a sentence that cites some of the photos, not all."""
-    places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()]
-    users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()]
+    places = [row["business_id"] for row in httpx.get(f"{service}/v1/businesses").json()["items"]]
+    users = [row["user_id"] for row in httpx.get(f"{service}/v1/users", params={"limit": 40}).json()["items"]]
     for place in places:
         for user in users:
             wish = {"user_id": user, "business_id": place, "k": 5}
@@ -140,13 +140,26 @@ def test_the_services_refusal_is_shown(page: Page, service: str) -> None:
 
 
 def test_search_finds_by_id_and_shows_markup_as_text(page: Page, service: str) -> None:
-    wanted = httpx.get(f"{service}/v1/users", params={"limit": 40}).json()[17]["user_id"]
+    wanted = httpx.get(f"{service}/v1/users", params={"limit": 40}).json()["items"][17]["user_id"]
     page.locator("#find-user").fill(wanted)
     expect(page.locator("#users .pick")).to_have_count(1)
     assert page.locator('input[name="user"]').get_attribute("value") == wanted
     page.locator("#find-user").fill("<img src=x onerror=alert(1)>")
     expect(page.locator("#users")).to_contain_text("Nothing found for “<img src=x onerror=alert(1)>”")
     assert page.locator("#users img").count() == 0
+
+
+def test_all_guests_can_be_listed(page: Page, service: str) -> None:
+    total = httpx.get(f"{service}/v1/users", params={"limit": 1}).json()["total"]
+    rows = page.locator("#users .pick")
+    first = min(40, total)
+    expect(rows).to_have_count(first)
+    more = page.locator("#users .more")
+    if total > first:
+        expect(more).to_have_text(f"Show more ({first} of {total})")
+        more.click()
+    expect(rows).to_have_count(total)
+    expect(more).to_have_count(0)
 
 
 def test_it_fits_a_phone(page: Page, service: str, partly_cited: dict) -> None:

@@ -3,20 +3,27 @@
 It answers one request's lookups by index, without loading the corpus into memory.
 """
 
-from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.filters import CatalogError, IdTakenError, NotFoundError
+from showcases.catalog.listing import Page, Place
 from showcases.catalog.location import located
+from showcases.catalog.locks import BusyError, Locks
 from showcases.catalog.rows import BusinessSummary, NearPhotos, Photo, PhotoRows, ReviewRows, UserSummary
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.store import Catalog
 
 __all__ = [
     "BusinessSummary",
+    "BusyError",
     "Catalog",
     "CatalogError",
+    "IdTakenError",
+    "Locks",
     "NearPhotos",
     "NotFoundError",
+    "Page",
     "Photo",
     "PhotoRows",
+    "Place",
     "ReviewRows",
     "UserSummary",
     "located",

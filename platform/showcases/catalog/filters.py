@@ -2,7 +2,7 @@
 and nothing else writes one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from showcases.errors import ShowcasesError
 from showcases.ids import RULE, is_id
@@ -14,6 +14,10 @@ class CatalogError(ShowcasesError):
 
 class NotFoundError(CatalogError):
     """The catalog holds no such user, business or photo."""
+
+
+class IdTakenError(CatalogError):
+    """The id of a photo that was sent names another photo already: a published one, or one of another business."""
 
 
 def literal(value: str) -> str:
@@ -58,3 +62,23 @@ def contains(columns: tuple[str, ...], query: str) -> str:
     """Filter for the rows where one of the columns contains the query, in any case; wildcards mean themselves."""
     wanted = literal(query.lower())
     return " OR ".join(f"strpos(lower({column}), {wanted}) > 0" for column in columns)
+
+
+def follows(counts: tuple[str, str], column: str, place: Sequence[int | str]) -> str:
+    """Filter for the rows behind a place in a table that is ordered by two counts, descending, then by id.
+
+    Args:
+        counts: the columns of the counts, 0 or more each.
+        column: of the id.
+        place: their values at the place.
+
+    Raises:
+        CatalogError: a value can't be one.
+    """
+    first, second = counts
+    *numbers, last = place
+    if len(numbers) != 2 or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+        raise CatalogError("a place in a listing has two counts of 0 or more, and an id")
+    name = literal(checked_id(str(last), column.removesuffix("_id")))
+    tied = f"{second} < {numbers[1]} OR ({second} = {numbers[1]} AND {column} > {name})"
+    return f"{first} < {numbers[0]} OR ({first} = {numbers[0]} AND ({tied}))"

@@ -5,28 +5,25 @@ business' photos, a user's reviews, of one tenant) had before, and a reader take
 writers may go at once, and one of the two wins whole. What lost is deleted afterwards.
 """
 
-import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from showcases.catalog import filters
-from showcases.catalog.filters import CatalogError
+from showcases.catalog.locks import Locks
 from showcases.catalog.nearest import DISTANCE, nearest
 from showcases.catalog.presence import Presence
 from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
-from showcases.catalog.tables import connect, find
+from showcases.catalog.tables import connect, find, retry_conflicts, tidy
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-FRAGMENTS = 64  # small files of a table; a write that finds more joins them
-OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
 TRIES = 5
 
 
@@ -36,6 +33,7 @@ class LiveTables:
 
     tables: "Mapping[str, Table]"
     presence: Mapping[str, Presence]
+    locks: Locks
 
     @classmethod
     def create(cls, uri: str, space: str, dim: int, storage_options: Mapping[str, str]) -> None:
@@ -55,15 +53,20 @@ class LiveTables:
     def open(cls, uri: str, space: str, storage_options: Mapping[str, str]) -> "LiveTables":
         database = connect(f"{uri}/{live_folder(space)}", storage_options, live=True)
         tables = {name: database.open_table(name) for name in LIVE_GROUP}
-        return cls(tables, {name: Presence(table) for name, table in tables.items()})
+        presence = {name: Presence(table) for name, table in tables.items()}
+        return cls(tables, presence, Locks(uri, storage_options))
 
-    def put(self, name: str, tenant: str, group: str, rows: pa.Table) -> None:
+    def put(
+        self, name: str, tenant: str, group: str, rows: pa.Table, confirm: Callable[[], None] | None = None
+    ) -> None:
         """Replace all rows of a tenant's group by these, perhaps none; every process sees them when it returns.
 
         Args:
             name: of the table.
             group: the business or user.
             rows: columns of the table without `tenant` and `put`.
+            confirm: called when the rows are written and the ones before not yet deleted; if it raises, the new rows
+                are deleted instead.
         """
         table, mine = self.tables[name], self._mine(name, tenant, LIVE_GROUP[name], [group])
         seen, unknown_s = pc.max(find(table, mine, ["put"])["put"]).as_py() or 0, 0.0
@@ -74,10 +77,14 @@ class LiveTables:
             sent = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
             table.add(sent, on_bad_vectors="null")  # a review may have no feature; what is wrong was refused before
             unknown_s = self.presence[name].note(tenant)
-        _insist(lambda: table.delete(f"{mine} AND put < {number}"))
-        stats: Any = table.stats()  # said to be an object, is a dict
-        if stats["fragment_stats"]["num_small_fragments"] > FRAGMENTS:
-            tidy(table)
+        try:
+            if confirm is not None:
+                confirm()
+        except BaseException:
+            retry_conflicts(lambda: table.delete(f"{mine} AND put = {number}"))
+            raise
+        retry_conflicts(lambda: table.delete(f"{mine} AND put < {number}"))
+        tidy(table)
         time.sleep(unknown_s)
 
     def find(self, name: str, tenant: str, column: str, values: Sequence[str], columns: list[str]) -> pa.Table:
@@ -134,26 +141,3 @@ class LiveTables:
     def _mine(name: str, tenant: str, column: str, values: Sequence[str]) -> str:
         kind = column.removesuffix("_id")
         return f"({filters.equals('tenant', tenant, 'tenant')}) AND ({filters.among(column, values, kind)})"
-
-
-def tidy(table: "Table") -> None:
-    """Join small files, index what is new, remove old states; if another writer is at it, leave it to that one."""
-    try:
-        table.optimize(cleanup_older_than=OLD)
-    except (RuntimeError, OSError, ValueError) as error:
-        if "conflict" not in str(error).lower():
-            raise
-
-
-def _insist(work: Callable[[], object]) -> None:
-    """Try again where another writer came first."""
-    for number in range(TRIES):
-        try:
-            work()
-            return
-        except (RuntimeError, OSError, ValueError) as error:
-            if "conflict" not in str(error).lower():
-                raise
-            if number == TRIES - 1:
-                raise CatalogError(f"too many writers at once, tried {TRIES} times: send it again ({error})") from error
-            time.sleep(0.05 * 2**number)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from showcases.catalog import filters
-from showcases.catalog.filters import CatalogError
+from showcases.catalog.filters import CatalogError, IdTakenError
 from showcases.catalog.kept import Kept
 from showcases.catalog.live import LiveTables
 from showcases.catalog.own import KEYS, hidden, merged, summed
@@ -47,7 +47,41 @@ class Opened:
         published = self.kept.get((name, where, *columns), lambda: find(self.tables[name], where, columns))
         if tenant is None or not self.live.presence[f"live_{name}"].has(tenant):
             return published
-        return merged(published, self.live.find(f"live_{name}", tenant, column, values, columns), name)
+        return merged(published, self.own(name, tenant, column, values, columns), name)
+
+    def own(self, name: str, tenant: str, column: str, values: Sequence[str], columns: list[str]) -> pa.Table:
+        """A tenant's own photos or reviews whose `column` is one of these ids; of photos see `unpublished`."""
+        found = self.live.find(f"live_{name}", tenant, column, values, columns)
+        return self.unpublished(found) if name == "photos" else found
+
+    def unpublished(self, own: pa.Table) -> pa.Table:
+        """A tenant's photos without those whose ids were published since they were sent."""
+        taken = self.published_ids(own["photo_id"].to_pylist())
+        return own.filter(pa.array([name not in taken for name in own["photo_id"].to_pylist()], pa.bool_()))
+
+    def published_ids(self, photo_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that name a published photo."""
+        if not photo_ids:
+            return set()
+        where = filters.among("photo_id", sorted(photo_ids), "photo")
+        found = self.kept.get(("published", where), lambda: find(self.tables["photos"], where, ["photo_id"]))
+        return set(found["photo_id"].to_pylist())
+
+    def require_free(self, photo_ids: Sequence[str], business_id: str, tenant: str) -> None:
+        """A photo's id names one photo of a tenant; nobody else's ids count.
+
+        Raises:
+            IdTakenError: one of these ids is that of a published photo, or of one that the tenant has sent for another
+                business.
+        """
+        if taken := sorted(self.published_ids(photo_ids)):
+            raise IdTakenError(f"photo {taken[0]!r}: a published photo has this id; choose another one")
+        sent = self.live.find("live_photos", tenant, "photo_id", photo_ids, ["photo_id", "business_id"]).to_pylist()
+        if other := next((row for row in sent if row["business_id"] != business_id), None):
+            raise IdTakenError(
+                f"photo {other['photo_id']!r}: you sent it for the business {other['business_id']!r}; choose another "
+                "id, or take it back there first"
+            )
 
     def summary(self, name: str, columns: list[str], value: str, tenant: str | None) -> dict[str, Any]:
         """Columns of a business or user; zeros where neither the corpus nor the tenant knows this id."""
@@ -56,21 +90,17 @@ class Opened:
         summary = found[0] if found else {column: NOTHING.get(column, value) for column in columns}
         if tenant is None or not any(presence.has(tenant) for presence in self.live.presence.values()):
             return summary
-        photos = self.live.find("live_photos", tenant, key, [value], KEYS["photos"])
-        reviews = self.live.find("live_reviews", tenant, key, [value], [*KEYS["reviews"], "text", "rating"])
-        twice = {
-            "photos": self._published("photos", key, value, photos),
-            "reviews": self._published("reviews", key, value, reviews),
-        }
-        return summed(summary | {kind: summary[kind] - count for kind, count in twice.items()}, photos, reviews)
+        photos = self.own("photos", tenant, key, [value], KEYS["photos"])
+        reviews = self.own("reviews", tenant, key, [value], [*KEYS["reviews"], "text", "rating"])
+        counted = summary | {"reviews": summary["reviews"] - self._replaced(key, value, reviews)}
+        return summed(counted, photos, reviews)
 
-    def _published(self, name: str, key: str, value: str, own: pa.Table) -> int:
-        """How many of a business' or user's published rows stand among a tenant's own as well."""
+    def _replaced(self, key: str, value: str, own: pa.Table) -> int:
+        """How many of a business' or user's published reviews a tenant's own ones replace."""
         if not own.num_rows:
             return 0
-        column = KEYS[name][0]
-        same = filters.among(column, own[column].to_pylist(), column.removesuffix("_id"))
-        return hidden(find(self.tables[name], f"{_equals(key, value)} AND {same}", KEYS[name]), own, name)
+        same = filters.among("review_id", own["review_id"].to_pylist(), "review")
+        return hidden(find(self.tables["reviews"], f"{_equals(key, value)} AND {same}", KEYS["reviews"]), own)
 
 
 def open_served(versions: Versions, keep_bytes: int = 0) -> Opened:

@@ -1,4 +1,8 @@
-"""Published rows and a tenant's own as one."""
+"""Published rows and a tenant's own as one.
+
+A photo's id names one photo of a tenant: the published one where there is one, so what is published never changes for
+anybody. A review's id names one review of its user; a tenant's own review replaces the published one, for that tenant.
+"""
 
 from typing import Any
 
@@ -7,11 +11,11 @@ import pyarrow.compute as pc
 
 from showcases.catalog.summary import SAMPLE_PHOTOS, SNIPPET_LENGTH
 
-KEYS = {"photos": ["photo_id", "business_id"], "reviews": ["review_id"]}  # a tenant's row hides the published one
+KEYS = {"photos": ["photo_id"], "reviews": ["user_id", "review_id"]}  # columns that name a row
 
 
 def merged(published: pa.Table, own: pa.Table, name: str) -> pa.Table:
-    """All own rows, after the published ones that none of them stands for.
+    """All own rows, after the published ones that none of them replaces.
 
     Args:
         published, own: the same columns, those of KEYS[name] among them.
@@ -23,9 +27,9 @@ def merged(published: pa.Table, own: pa.Table, name: str) -> pa.Table:
     return pa.concat_tables([published.filter(shown), own])
 
 
-def hidden(published: pa.Table, own: pa.Table, name: str) -> int:
-    """How many published rows an own one stands for."""
-    return sum(_hidden(published, own, name))
+def hidden(published: pa.Table, own: pa.Table) -> int:
+    """How many published reviews an own one replaces."""
+    return sum(_hidden(published, own, "reviews"))
 
 
 def _hidden(published: pa.Table, own: pa.Table, name: str) -> list[bool]:

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 
 from showcases.catalog.filters import CatalogError, checked_id
-from showcases.catalog.live import LiveTables
 
 OPTIONAL = {"photo_id": ("user_id", "review_id"), "review_id": ("rating", "feature")}  # by first column: may be None
 UNIT = 1e-2  # how far from 1 the length of a vector may be: float16 has three digits
@@ -42,19 +41,6 @@ def rows_of(sent: Iterable[Mapping[str, Any]], schema: pa.Schema, fixed: Mapping
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, TypeError) as error:
         raise CatalogError(f"a value does not fit its column: {error}") from error
-
-
-def require_free(live: LiveTables, photos: Sequence[Mapping[str, Any]], business_id: str, tenant: str) -> None:
-    """A tenant's photo id names one photo, or its bytes could not be asked for by id.
-
-    Raises:
-        CatalogError: one of these photos' ids is that of a photo which the tenant sent for another business.
-    """
-    names = [str(row["photo_id"]) for row in photos if row.get("photo_id")]
-    columns = ["photo_id", "business_id"]
-    sent = live.find("live_photos", tenant, "photo_id", names, columns).to_pylist() if names else []
-    if other := next((row for row in sent if row["business_id"] != business_id), None):
-        raise CatalogError(f"photo {other['photo_id']!r}: you sent it for the business {other['business_id']!r}")
 
 
 def _unit(vector: Sequence[float] | np.ndarray, dim: int) -> np.ndarray:

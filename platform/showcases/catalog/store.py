@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError, NotFoundError
+from showcases.catalog.listing import Page, Place, page
 from showcases.catalog.live import LiveTables
 from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
 from showcases.catalog.opened import Opened, open_served
@@ -25,13 +26,13 @@ from showcases.catalog.rows import (
     review_rows,
 )
 from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
-from showcases.catalog.sent import require_free, rows_of
-from showcases.catalog.tables import connect, find, search
+from showcases.catalog.sent import rows_of
+from showcases.catalog.tables import connect, find
 from showcases.catalog.versions import Versions
 from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
 
 PHOTO_COLUMNS = ["photo_id", "business_id", "vector"]
-REVIEW_COLUMNS = ["review_id", "business_id", "text", "rating", "feature"]
+REVIEW_COLUMNS = ["review_id", "user_id", "business_id", "text", "rating", "feature"]
 BYTES_COLUMNS = ["photo_id", "business_id", "bytes", "width", "height"]
 
 
@@ -150,22 +151,37 @@ class Catalog:
         Raises:
             CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
         """
-        self._put("live_reviews", reviews, reviews_schema(self.dim), "user", user_id, tenant)
+        rows = self._checked(reviews, reviews_schema(self.dim), "user", user_id, tenant)
+        self._opened.live.put("live_reviews", tenant, user_id, rows)
 
     def put_photos(self, business_id: str, photos: Iterable[Mapping[str, Any]], tenant: str) -> None:
         """Replace what a tenant had put as a business' photos; the next lookup of any process sees these.
+
+        Of several processes that put one photo id into different businesses at once, one does.
 
         Args:
             photos: photo_id, vector (a unit vector), bytes (JPEG), width, height (px) and, if known, user_id and
                 review_id; perhaps none.
 
         Raises:
-            CatalogError: an id can't be one or comes twice, also in another business of the tenant; a value is missing
-                or does not fit.
+            IdTakenError: a photo's id is a published one's, or in another business of the tenant.
+            BusyError: the tenant's other PUTs took too long.
+            CatalogError: an id can't be one or comes twice; a value is missing or does not fit.
         """
-        photos = list(photos)
-        require_free(self._opened.live, photos, business_id, tenant)
-        self._put("live_photos", photos, photos_schema(self.dim), "business", business_id, tenant)
+        opened = self._opened
+        rows = self._checked(photos, photos_schema(opened.dim), "business", business_id, tenant)
+        ids = rows["photo_id"].to_pylist()
+        if not ids:
+            opened.live.put("live_photos", tenant, business_id, rows)
+            return
+        with opened.live.locks.hold(f"photos of {tenant}") as held:
+            opened.require_free(ids, business_id, tenant)
+
+            def confirm() -> None:  # where this process slept for as long as the lock lasts, another may have come
+                if not held.is_safe():
+                    opened.require_free(ids, business_id, tenant)
+
+            opened.live.put("live_photos", tenant, business_id, rows, confirm)
 
     def photos_of_business(self, business_id: str, tenant: str | None = None) -> PhotoRows:
         """All photos of a business.
@@ -214,20 +230,18 @@ class Catalog:
         return review_rows(table)
 
     def photo(self, photo_id: str, tenant: str | None = None) -> Photo:
-        """One photo with its bytes; the tenant's own before a published one.
+        """One photo with its bytes: the published one of this id, else the tenant's own.
 
         Raises:
             NotFoundError: no such photo.
         """
         opened, where = self._opened, filters.equals("photo_id", photo_id, "photo")
-        if tenant is not None:
-            own = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS)
-            if own.num_rows:
-                return Photo(**own.slice(0, 1).to_pylist()[0], own=True)
-        table = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1)
+        table, own = find(opened.tables["photos"], where, BYTES_COLUMNS, limit=1), False
+        if not table.num_rows and tenant is not None:
+            table, own = opened.live.find("live_photos", tenant, "photo_id", [photo_id], BYTES_COLUMNS), True
         if not table.num_rows:
             raise NotFoundError(f"no photo {photo_id!r} in the catalog")
-        return Photo(**table.to_pylist()[0])
+        return Photo(**table.slice(0, 1).to_pylist()[0], own=own)
 
     def business(self, business_id: str, tenant: str | None = None) -> BusinessSummary:
         """Summary of one business.
@@ -251,16 +265,18 @@ class Catalog:
             raise NotFoundError(f"no user {user_id!r} in the catalog")
         return UserSummary(**summary)
 
-    def businesses(self, limit: int = 50, query: str = "") -> list[BusinessSummary]:
-        """Published businesses with most photos first; with a query, those whose id or snippet contains it."""
-        table = self._opened.tables["businesses"]
-        found = search(table, ("business_id", "snippet"), BUSINESSES.names, limit, query)
-        return [BusinessSummary(**row) for row in found]
+    def businesses(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[BusinessSummary]:
+        """Published businesses with most photos first; with a query, those whose id or snippet contains it.
 
-    def users(self, limit: int = 50, query: str = "") -> list[UserSummary]:
-        """Published users with most photos first; with a query, those whose id or snippet contains it."""
-        found = search(self._opened.tables["users"], ("user_id", "snippet"), USERS.names, limit, query)
-        return [UserSummary(**row) for row in found]
+        Args:
+            limit: rows of the page, at least 1.
+            after: of the page before.
+        """
+        return page(self._opened.tables["businesses"], BusinessSummary, BUSINESSES.names, limit, query, after)
+
+    def users(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[UserSummary]:
+        """Published users with most photos first, otherwise as `businesses`."""
+        return page(self._opened.tables["users"], UserSummary, USERS.names, limit, query, after)
 
     def nearest_photos(
         self, vectors: np.ndarray, k: int, business_id: str | None = None, tenant: str | None = None
@@ -279,7 +295,8 @@ class Catalog:
         where = None if business_id is None else filters.equals("business_id", business_id, "business")
         found = nearest(opened.tables["photos"], vectors, k, PHOTO_COLUMNS, where)
         if tenant is not None:
-            own = opened.live.nearest(vectors, k, PHOTO_COLUMNS, tenant, where)
+            near = opened.live.nearest(vectors, k, PHOTO_COLUMNS, tenant, where)
+            own = [opened.unpublished(table) for table in near]
             found = [merged(*pair, "photos").sort_by(DISTANCE).slice(0, k) for pair in zip(found, own, strict=True)]
         return [NearPhotos(photo_rows(table), 1 - table[DISTANCE].to_numpy()) for table in found]
 
@@ -292,9 +309,9 @@ class Catalog:
         opened = self._opened
         return opened.version, {name: table.count_rows() for name, table in opened.tables.items()}
 
-    def _put(
-        self, name: str, sent: Iterable[Mapping[str, Any]], schema: pa.Schema, kind: str, group: str, tenant: str
-    ) -> None:
+    def _checked(
+        self, sent: Iterable[Mapping[str, Any]], schema: pa.Schema, kind: str, group: str, tenant: str
+    ) -> pa.Table:
+        """What somebody sent as rows of the schema, with checked ids."""
         filters.checked_id(tenant, "tenant")
-        fixed = {f"{kind}_id": filters.checked_id(group, kind)}
-        self._opened.live.put(name, tenant, group, rows_of(sent, schema, fixed))
+        return rows_of(sent, schema, {f"{kind}_id": filters.checked_id(group, kind)})

@@ -1,16 +1,22 @@
 """The few words of LanceDB that reading needs."""
 
 import datetime
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from showcases.catalog import filters
+from showcases.catalog.filters import CatalogError
 
 if TYPE_CHECKING:
     import lancedb
     from lancedb.table import Table
+
+FRAGMENTS = 64  # small files of a table; a write that finds more joins them
+OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
+TRIES = 5
+_T = TypeVar("_T")
 
 
 def connect(uri: str, storage_options: Mapping[str, str] | None, live: bool = False) -> "lancedb.DBConnection":
@@ -27,9 +33,46 @@ def find(table: "Table", where: str, columns: list[str], limit: int | None = Non
     return query.limit(limit).to_arrow() if limit else query.to_arrow()
 
 
-def search(table: "Table", columns: tuple[str, ...], names: list[str], limit: int, query: str) -> list[dict[str, Any]]:
-    """The first rows; with a query, of those where one of the columns contains it."""
+def search(table: "Table", names: list[str], limit: int, where: str | None) -> list[dict[str, Any]]:
+    """The first rows, in the order of the table; with a filter, of those that it lets through."""
     found = table.search().select(names)
-    if query:
-        found = found.where(filters.contains(columns, query))
+    if where:
+        found = found.where(where)
     return found.limit(limit).to_arrow().to_pylist()
+
+
+def retry_conflicts(work: Callable[[], _T]) -> _T:
+    """What `work` returns; tried again where another writer's commit came first.
+
+    Raises:
+        CatalogError: it did every time.
+    """
+    for number in range(TRIES):
+        try:
+            return work()
+        except (RuntimeError, OSError, ValueError) as error:
+            if not _is_conflict(error):
+                raise
+            if number == TRIES - 1:
+                raise CatalogError(f"too many writers at once, tried {TRIES} times: send it again ({error})") from error
+            time.sleep(0.05 * 2**number)
+    raise AssertionError  # the last try returns or raises
+
+
+def tidy(table: "Table", older_than: datetime.timedelta = OLD) -> None:
+    """If there are many small files: join them, index what is new, remove old states.
+
+    If another writer is at it, leave it to that one.
+    """
+    stats: Any = table.stats()  # said to be an object, is a dict
+    if stats["fragment_stats"]["num_small_fragments"] <= FRAGMENTS:
+        return
+    try:
+        table.optimize(cleanup_older_than=older_than)
+    except (RuntimeError, OSError, ValueError) as error:
+        if not _is_conflict(error):
+            raise
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return "conflict" in str(error).lower()

@@ -28,7 +28,7 @@ class Models:
         bundle = Bundle(*refs, "space")
         self.champions = SimpleNamespace(answering=lambda key: bundle)
         self.catalog = SimpleNamespace()
-        self.feedback = SimpleNamespace()
+        self.feedback = self.idempotency = SimpleNamespace()
         self.may_write = asyncio.Event()
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:

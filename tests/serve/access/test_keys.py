@@ -16,7 +16,6 @@ from serve_apps.access import tokens
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
 from serve_apps.access.store import KeyStore, KeyStoreError, Usage
-from serve_apps.access.tenants import own_name, qualified
 from showcases.artifacts import Workspace
 from tests.serve.access.helpers import create, id_of
 
@@ -181,15 +180,6 @@ def test_what_the_command_refuses(tmp_path: Path, capsys) -> None:
         with pytest.raises(SystemExit):
             command.main([*options, "--root", str(tmp_path)])
         assert message in capsys.readouterr().err
-
-
-def test_ids_of_two_tenants_never_meet() -> None:
-    names = ["u1", "a:u1", "b:u1", ":", "u1:", "b", ""]
-    stored = {qualified(tenant, name) for tenant in ("a", "b", "a-b") for name in names}
-    assert len(stored) == 3 * len(names)
-    for one in stored:
-        assert sum(own_name(tenant, one) is not None for tenant in ("a", "b", "a-b")) == 1
-    assert own_name("b", qualified("b", "a:u1")) == "a:u1"
 
 
 def example(key_id: str, token: str) -> Key:

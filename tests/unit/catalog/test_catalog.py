@@ -69,7 +69,7 @@ def test_a_user_who_posted_no_photos_is_a_user(catalog: Catalog) -> None:
 
 
 def test_summaries_count_what_a_loop_counts(catalog: Catalog) -> None:
-    businesses = {row.business_id: row for row in catalog.businesses(limit=100)}
+    businesses = {row.business_id: row for row in catalog.businesses(limit=100).rows}
     assert set(businesses) == {"b0", "b1", "b2", "b3"}  # b9 has words, but no photos to show
     for name, row in businesses.items():
         reviews = [review for review in REVIEWS if review["business_id"] == name]
@@ -81,18 +81,18 @@ def test_summaries_count_what_a_loop_counts(catalog: Catalog) -> None:
         assert len({posted_in[photo_id] for photo_id in row.photo_ids}) == 4  # not four of one plate
         nearest = min(abs(len(review["text"]) - 140) for review in reviews)
         assert abs(len(row.snippet) - 140) == nearest
-    users = catalog.users(limit=100)
+    users = catalog.users(limit=100).rows
     assert [row.photos for row in users] == sorted((row.photos for row in users), reverse=True)
     assert sum(row.photos for row in users) == len(PHOTOS) and sum(row.reviews for row in users) == len(REVIEWS)
     assert users[-1].user_id == "silent" and users[-1].photo_ids == []
 
 
 def test_limit_and_query(catalog: Catalog) -> None:
-    assert len(catalog.users(limit=3)) == 3
-    assert [row.user_id for row in catalog.users(query="HARA")] == [ODD_USER]
-    assert len(catalog.users(query="gyoza")) == 8
-    assert [row.user_id for row in catalog.users(query="100%_")] == [ODD_USER]  # wildcards mean themselves
-    assert catalog.users(query="x' OR '1'='1") == []
+    assert len(catalog.users(limit=3).rows) == 3
+    assert [row.user_id for row in catalog.users(query="HARA").rows] == [ODD_USER]
+    assert len(catalog.users(query="gyoza").rows) == 8
+    assert [row.user_id for row in catalog.users(query="100%_").rows] == [ODD_USER]  # wildcards mean themselves
+    assert catalog.users(query="x' OR '1'='1").rows == []
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -141,7 +141,7 @@ def test_an_empty_catalog_is_written_and_read(tmp_path: Path) -> None:
     nothing = [pa.RecordBatch.from_pylist([], schema=photos)], [pa.RecordBatch.from_pylist([], schema=reviews)]
     Catalog.write(str(tmp_path), *nothing, SPACE)
     catalog = Catalog.open(str(tmp_path))
-    assert catalog.users() == [] and catalog.businesses() == []
+    assert catalog.users().rows == [] and catalog.businesses().rows == []
     with pytest.raises(NotFoundError):
         catalog.photo("p0")
 

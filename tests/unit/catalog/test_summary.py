@@ -58,13 +58,13 @@ def test_summaries_are_those_of_a_loop(tmp_path: Path) -> None:
     catalog = Catalog.open(str(tmp_path))
     users = by_hand(photos, reviews, "user_id")
     order = sorted(users, key=lambda name: (-users[name][0], -users[name][1], name))
-    assert [row.user_id for row in catalog.users(limit=1000)] == order
-    for row in catalog.users(limit=1000):
+    assert [row.user_id for row in catalog.users(limit=1000).rows] == order
+    for row in catalog.users(limit=1000).rows:
         count, said, _, snippet, samples = users[row.user_id]
         assert (row.photos, row.reviews, row.snippet, row.photo_ids) == (count, said, snippet, samples)
     places = {name: row for name, row in by_hand(photos, reviews, "business_id").items() if row[0]}
     order = sorted(places, key=lambda name: (-places[name][0], -places[name][1], name))
-    assert [row.business_id for row in catalog.businesses(limit=1000)] == order
-    for place in catalog.businesses(limit=1000):
+    assert [row.business_id for row in catalog.businesses(limit=1000).rows] == order
+    for place in catalog.businesses(limit=1000).rows:
         shown = (place.photos, place.reviews, place.rating, place.snippet, place.photo_ids)
         assert shown == places[place.business_id]

@@ -1,0 +1,56 @@
+"""Cursors of paged listings: opaque to clients; inside, the last row's place and which listing it belongs to."""
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from serve_apps.access.asgi import RefusedError
+
+Cursor = Annotated[
+    str,
+    Query(
+        pattern="^[A-Za-z0-9_-]*$",
+        description="`next_cursor` of the page before, with the same query; empty: the first page.",
+    ),
+]
+
+
+def encode(listing: str, place: tuple[Any, ...] | None) -> str | None:
+    """A cursor; None where no page follows.
+
+    Args:
+        listing: path and query of the listing, e.g. "/v1/users?ramen"; another listing refuses the cursor.
+        place: strings and whole numbers.
+    """
+    if place is None:
+        return None
+    data = json.dumps([_mark(listing), *place], ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(listing: str, cursor: str, *kinds: type) -> tuple[Any, ...] | None:
+    """The place in a cursor of this listing, one value of each kind; None for an empty one.
+
+    Raises:
+        RefusedError: 422, it is no cursor of this listing.
+    """
+    if not cursor:
+        return None
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        mark, *place = json.loads(data)
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        mark, place = None, []
+    fits = len(place) == len(kinds) and all(type(one) is kind for one, kind in zip(place, kinds, strict=True))
+    if mark != _mark(listing) or not fits:
+        said = "cursor: not one of this listing and query; leave it out to get the first page"
+        raise RefusedError(422, said)
+    return tuple(place)
+
+
+def _mark(listing: str) -> str:
+    return hashlib.sha256(listing.encode()).hexdigest()[:12]
