@@ -1,10 +1,10 @@
 """The HTTP interface as a plain FastAPI application: it knows what is asked and answered, not where models run."""
 
+import mimetypes
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serve_apps import contract, feedback, problems, puts, showcasing
@@ -12,6 +12,8 @@ from serve_apps.access.config import AccessConfig
 from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
 from serve_apps.heads import Head
+from serve_apps.http.strict_query import WholeNumber, require_declared_query
+from serve_apps.http.validators import Validators
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.observe import observe
 from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
@@ -19,7 +21,7 @@ from serve_apps.schemas import Business, BusinessPhotos, Ready, Review, User
 WEB = Path(__file__).resolve().parent / "web"
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 RETRY = {"Retry-After": "5"}
-Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=200, description="At most so many.")]
 Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 
 
@@ -43,15 +45,17 @@ def create_api(
         docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
         redoc_url=None,
         redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
+        dependencies=[Depends(require_declared_query)],
     )
     problems.install(api)
-    showcasing.install(api, backend)
+    showcasing.install(api, backend, access.limits)
     feedback.install(api, backend.feedback)
     puts.install(api, backend, access)
     _choices(api, backend)
     _health(api, backend)
     _pages(api)
     contract.install(api, access)
+    api.add_middleware(Validators)
     protect(api, access)
     api.add_middleware(Head)
     observe(api, backend, operations or OperationsConfig())
@@ -116,14 +120,14 @@ def _health(api: FastAPI, backend: Backend) -> None:
         return {"status": "alive"}
 
     @api.get("/readyz", response_model=Ready, responses=problems.responses(503), tags=["health"])
-    async def ready(request: Request) -> Ready | JSONResponse:
+    async def ready(request: Request) -> Ready | Response:
         """Whether the models are loaded and the catalog can be reached."""
         try:
             version, counts = await run_in_threadpool(backend.catalog.served)
         except Exception as error:
-            return problems.problem(request, 503, f"the catalog can't be reached: {error}", RETRY)
+            return problems.problem(request, 503, f"the catalog can't be reached: {error}", RETRY, "not_ready")
         if not await backend.models_ready():
-            return problems.problem(request, 503, "the models do not answer yet", RETRY)
+            return problems.problem(request, 503, "the models do not answer yet", RETRY, "not_ready")
         champions = backend.champions
         bundle, candidate = champions.champion, champions.candidate
         return Ready(
@@ -143,10 +147,9 @@ def _pages(api: FastAPI) -> None:
 
     def route(path: str, name: str) -> None:
         @api.get(path, include_in_schema=False)
-        def page() -> FileResponse:
-            return FileResponse(
-                WEB / name, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-            )
+        def page() -> Response:
+            headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+            return Response((WEB / name).read_bytes(), media_type=mimetypes.guess_type(name)[0], headers=headers)
 
     for path, name in files.items():
         route(path, name)

@@ -25,9 +25,13 @@ def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 width, height = image.size
     except Image.DecompressionBombError:
-        raise RefusedError(422, f"the image has more than {limits.image_pixels} pixels") from None
+        raise _too_many(f"the image has more than {limits.image_pixels} pixels") from None
     except Exception:  # whatever the file does to the parser
         raise RefusedError(415, f"that is no image of {', '.join(FORMATS)}") from None
     if width * height > limits.image_pixels:
-        raise RefusedError(422, f"the image is {width} x {height}; at most {limits.image_pixels} pixels are read")
+        raise _too_many(f"the image is {width} x {height}; at most {limits.image_pixels} pixels are read")
     return width, height
+
+
+def _too_many(why: str) -> RefusedError:
+    return RefusedError(422, why, code="photo_invalid")
