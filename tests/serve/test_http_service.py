@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from serve_apps.http.codes import CODES
+from showcases.artifacts import Workspace
 from tests.serve.test_http_events import read
 
 pytestmark = pytest.mark.ray
@@ -22,9 +23,12 @@ def client(service: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def wish(client: httpx.Client) -> dict:
-    place = next(row["business_id"] for row in client.get("/v1/businesses").json() if row["photos"] >= 3)
-    return {"keywords": ["ramen\u2028soup"], "business_id": place}
+def wish(tiny_workspace: Workspace) -> dict:
+    """For a business with photos."""
+    images = tiny_workspace.read_table("images").to_pylist()
+    shown = {row["photo_id"] for row in images if row["status"] == "ok"}
+    photos = [row for row in tiny_workspace.read_table("photos").to_pylist() if row["photo_id"] in shown]
+    return {"keywords": ["ramen\u2028soup"], "business_id": photos[0]["business_id"]}
 
 
 def test_who_has_a_photo_or_page_is_told_so(client: httpx.Client, wish: dict) -> None:
