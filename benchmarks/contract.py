@@ -21,7 +21,7 @@ from serve_apps import keys
 from serve_apps.access.tokens import key_id_of
 
 # Its own list of how one may refuse lacks those of layers that look at a request before its values are looked at.
-REFUSALS = (400, 401, 403, 404, 405, 408, 413, 414, 415, 422, 429, 431, 503)
+REFUSALS = (400, 401, 403, 404, 405, 406, 408, 412, 413, 414, 415, 422, 429, 431, 503)
 CHECKS = ("--checks", "all", "--exclude-checks", "positive_data_acceptance")
 
 

@@ -129,10 +129,7 @@ def _kept(study: Study, name: str, key: str) -> list[str] | None:
 def _keep(study: Study, model: Wanted, key: str, examples: Sequence[Example], texts: Sequence[str]) -> None:
     """A line an example: review_id, model, seed, text."""
     lines = [
-        json.dumps(
-            {"review_id": example.review_id, "model": model.system[0], "seed": model.seed, "text": text},
-            ensure_ascii=False,
-        )
+        json.dumps({"review_id": example.review_id, "model": model.system[0], "seed": model.seed, "text": text})
         for example, text in zip(examples, texts, strict=True)
     ]
     study.workspace.write_bytes(("\n".join(lines) + "\n").encode(), *_file(model.name, key))

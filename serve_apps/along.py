@@ -72,8 +72,7 @@ def ask_late_whether_gone(receive: Receive) -> None:
 
 
 async def _refuse(scope: Scope, send: Send, refused: RefusedError) -> None:
-    headers = {**refused.headers, "x-request-id": identify(scope)}
-    await answer_problem(scope, send, RefusedError(refused.status, refused.detail, headers))
+    await answer_problem(scope, send, refused.with_headers({"x-request-id": identify(scope)}))
 
 
 def _length(scope: Scope) -> int | None:

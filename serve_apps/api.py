@@ -1,10 +1,10 @@
 """The HTTP interface as a plain FastAPI application: it knows what is asked and answered, not where models run."""
 
+import mimetypes
 from pathlib import Path
 from typing import Any, Protocol
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +16,8 @@ from serve_apps.heads import Head
 from serve_apps.http.compression import Compress
 from serve_apps.http.cors import allow_origins
 from serve_apps.http.idempotency import Idempotency, IdempotencyStore
+from serve_apps.http.strict_query import require_declared_query
+from serve_apps.http.validators import Validators
 from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.observe import observe
 from serve_apps.schemas import Ready
@@ -47,9 +49,10 @@ def create_api(
         redoc_url=None,
         redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(require_declared_query)],
     )
     problems.install(api)
-    showcasing.install(api, backend)
+    showcasing.install(api, backend, access.limits)
     feedback.install(api, backend.feedback)
     puts.install(api, backend, access)
     listings.install(api, backend.catalog)
@@ -60,6 +63,7 @@ def create_api(
     api.add_middleware(Idempotency, store=backend.idempotency)
     if access.gzip_from_bytes:
         api.add_middleware(Compress, least_bytes=access.gzip_from_bytes)
+    api.add_middleware(Validators)
     protect(api, access)
     allow_origins(api, access.cors_origins)
     api.add_middleware(Head)
@@ -97,14 +101,14 @@ def _health(api: FastAPI, backend: Backend) -> None:
         return {"status": "alive"}
 
     @api.get("/readyz", response_model=Ready, responses=problems.responses(503), tags=["health"])
-    async def get_readiness(request: Request) -> Ready | JSONResponse:
+    async def get_readiness(request: Request) -> Ready | Response:
         """Whether the models are loaded and the catalog can be reached."""
         try:
             version, counts = await run_in_threadpool(backend.catalog.served)
         except Exception as error:
-            return problems.problem(request, 503, f"the catalog can't be reached: {error}", RETRY)
+            return problems.problem(request, 503, f"the catalog can't be reached: {error}", RETRY, "not_ready")
         if not await backend.models_ready():
-            return problems.problem(request, 503, "the models do not answer yet", RETRY)
+            return problems.problem(request, 503, "the models do not answer yet", RETRY, "not_ready")
         champions = backend.champions
         bundle, candidate = champions.champion, champions.candidate
         return Ready(
@@ -124,10 +128,9 @@ def _pages(api: FastAPI) -> None:
 
     def route(path: str, name: str) -> None:
         @api.get(path, include_in_schema=False)
-        def page() -> FileResponse:
-            return FileResponse(
-                WEB / name, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-            )
+        def page() -> Response:
+            headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+            return Response((WEB / name).read_bytes(), media_type=mimetypes.guess_type(name)[0], headers=headers)
 
     for path, name in files.items():
         route(path, name)

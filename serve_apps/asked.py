@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from showcases.ids import MAX_ID_LENGTH
 
@@ -10,17 +11,31 @@ MAX_PHOTOS = 5  # the paper's limit for a showcase
 MAX_POOL = 500  # candidate photos of one request
 MAX_CANDIDATES = 5  # texts
 MAX_THETA = 10.0  # as in evaluate.thetas: q ** (2 theta) must be a float32
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+
+
+def _printable(name: str) -> str:
+    """As `showcases.catalog.filters.checked_id`, so that the refusal names the field."""
+    if not name.isprintable():
+        raise PydanticCustomError("id_invalid", f"an id has 1 to {MAX_ID_LENGTH} characters, all of them printable")
+    return name
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_printable)]
 Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Tone = Literal["own", "plain", "enthusiastic", "brief", "detailed"]
 BUSINESS, GUEST, PHOTO = "5f0c3a9e8b7d6c5b4a392817", "100000000000000000001", "AF1QipN0pHoToOfAnExample"
 
 
-class Asked(BaseModel):
-    """Unknown fields are refused: a misspelt one would be ignored otherwise."""
+def wrong(code: str, field: str, message: str) -> PydanticCustomError:
+    """A rule about several fields is broken; `field` is the one that the refusal points at."""
+    return PydanticCustomError(code, "{message}", {"message": message, "about": field})
 
-    model_config = ConfigDict(extra="forbid")
+
+class Asked(BaseModel):
+    """Unknown fields are refused: a misspelt one would be ignored otherwise. Types are those of JSON: no "3" for 3."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PersonAsked(Asked):
@@ -42,14 +57,15 @@ class PersonAsked(Asked):
         somebody_new = self.past_reviews is not None or self.keywords is not None
         if (self.user_id is not None) == somebody_new:
             given = "both" if somebody_new else "neither"
-            raise ValueError(f"give either user_id, or past_reviews or keywords of somebody new; {given} came")
+            said = f"give either user_id, or past_reviews or keywords of somebody new; {given} came"
+            raise wrong("person_ambiguous", "user_id", said)
         return self
 
     @field_validator("past_reviews", "keywords")
     @classmethod
     def with_words(cls, texts: list[str] | None) -> list[str] | None:
         if texts is not None and not any(character.isalnum() for text in texts for character in text):
-            raise ValueError("there is not a word in them")
+            raise PydanticCustomError("no_words", "there is not a word in them")
         return texts
 
 
@@ -72,7 +88,7 @@ class PoolAsked(Asked):
     def one_pool(self) -> Self:
         if (self.business_id is None) == (self.candidates is None):
             given = "both" if self.business_id is not None else "neither"
-            raise ValueError(f"give either business_id or candidates; {given} came")
+            raise wrong("pool_ambiguous", "business_id", f"give either business_id or candidates; {given} came")
         return self
 
 
@@ -103,9 +119,11 @@ class TextAsked(Asked):
     def no_contradiction(self) -> Self:
         both = {word.lower() for word in self.include} & {word.lower() for word in self.exclude}
         if both:
-            raise ValueError(f"include and exclude both have {sorted(both)}")
+            raise wrong("words_contradict", "exclude", f"include has these words too: {', '.join(sorted(both))}")
         if self.tone != "own" and self.n == 1:
-            raise ValueError(f"tone {self.tone} chooses among candidates: give n of at least 2")
+            raise wrong(
+                "tone_needs_candidates", "n", f"tone {self.tone} chooses among candidates: give n of at least 2"
+            )
         return self
 
 
@@ -113,7 +131,6 @@ class SelectionRequest(PersonAsked, PoolAsked):
     """Whom to select photos for, and from which."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
@@ -127,7 +144,6 @@ class ExplanationRequest(PersonAsked, TextAsked):
     """Whom to write for, about which photos."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"user_id": GUEST, "photo_ids": [PHOTO], "n": 3, "exclude": ["cheap"]}]},
     )
 
@@ -138,7 +154,6 @@ class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
     """Whom the showcase is for, and of which business."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
@@ -165,7 +180,6 @@ class ReviewsPut(Asked):
     """All reviews that one caller keeps for a user."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -184,7 +198,7 @@ class ReviewsPut(Asked):
     def each_once(self) -> Self:
         ids = [review.review_id for review in self.reviews]
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"review {twice[0]!r} comes twice")
+            raise wrong("repeated", "reviews", f"review {twice[0]!r} comes twice")
         return self
 
 
@@ -200,7 +214,6 @@ class FeedbackRequest(Asked):
     """What somebody thinks of a showcase: a rating, the text as it should have been, or both."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -228,5 +241,5 @@ class FeedbackRequest(Asked):
     @model_validator(mode="after")
     def something_said(self) -> Self:
         if self.rating is None and self.edited_text is None:
-            raise ValueError("give a rating, an edited_text, or both")
+            raise wrong("feedback_empty", "rating", "give a rating, an edited_text, or both")
         return self

@@ -66,4 +66,4 @@ async def _pause(stage: str, error: RayActorError, seconds: float) -> None:
 def _lost(stage: str) -> RefusedError:
     seconds = int(WAITS_S[-1])
     detail = f"replicas of the {stage} were lost while they worked on this; try again in {seconds} s"
-    return RefusedError(503, detail, {"retry-after": str(seconds)})
+    return RefusedError(503, detail, {"retry-after": str(seconds)}, code="replica_lost")

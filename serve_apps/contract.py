@@ -12,13 +12,26 @@ from fastapi import FastAPI
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.routes import rule_for
 from serve_apps.examples import REQUEST_ID, example_of
+from serve_apps.http.codes import CODES, default_code
 from serve_apps.schemas import StreamedProblem
 
 Document = dict[str, Any]
 PROBLEM, STREAM = "application/problem+json", "text/event-stream"
 KEY = "key"
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options")
-EVERYWHERE = (400, 408, 413, 414, 415, 422, 431, 500, 503, 504)  # whatever the route: the layers before it answer so
+EVERYWHERE = (
+    400,
+    408,
+    412,
+    413,
+    414,
+    415,
+    422,
+    431,
+    500,
+    503,
+    504,
+)  # whatever the route: the layers before it answer so
 KEYED = (401, 403, 429)
 BUSY = (429, 503)
 REFUSALS = {
@@ -26,17 +39,25 @@ REFUSALS = {
     401: "No key, or one that is unknown, revoked or expired; WWW-Authenticate says which.",
     403: "The key lacks the scope that this operation needs.",
     404: "There is no such thing for this key.",
-    409: "A photo's id names another photo already, or the first request with this Idempotency-Key is still under way.",
+    406: "`Accept` excludes every type that this operation answers with.",
     408: "The body was not whole in time.",
+    409: "A photo's id names another photo already, or the first request with this Idempotency-Key is still under way.",
+    412: "`If-Match` names other ETags than that of what is there, or a write has a condition, which none may have.",
     413: "The body has more bytes than are read.",
     414: "Path and query are too long.",
     415: "The body is of a kind that is not read here, or it is packed.",
-    422: "Something in the request has a value that is not allowed; `detail` names each.",
+    422: "Something in the request has a value that is not allowed; `errors` names each.",
     429: "This key has used up its rate, its quota or its share of a model's places; come back after Retry-After.",
     431: "The headers are too long.",
     500: "Something failed here; the service's log has it under the request id.",
     503: "The service, or a model, has all the work that it can hold or is not ready; come back after Retry-After.",
     504: "No answer by the deadline (`Prefer: wait=SECONDS`, at most the service's own); the work was called off.",
+}
+MISTAKE = {
+    "location": "body",
+    "pointer": "/k",
+    "code": "less_than_equal",
+    "message": "Input should be less than or equal to 5",
 }
 INTEGER = {"type": "integer", "minimum": 0}
 HEADERS: dict[str, Document] = {
@@ -52,6 +73,12 @@ HEADERS: dict[str, Document] = {
         "example": 'Bearer realm="showcases"',
     },
     "Cache-Control": {"schema": {"type": "string"}, "example": "no-store"},
+    "ETag": {
+        "description": "Of the whole answer; send it in If-None-Match to get 304 while nothing has changed.",
+        "schema": {"type": "string"},
+        "example": 'W/"3q2-7wABAgMEBQYHCAkKCwwNDg8Q"',
+    },
+    "Vary": {"schema": {"type": "string"}, "example": "Accept"},
     "X-RateLimit-Limit": {"description": "Requests that the window holds.", "schema": INTEGER, "example": 20},
     "X-RateLimit-Remaining": {"description": "Those that are left.", "schema": INTEGER, "example": 19},
     "X-RateLimit-Used": {"description": "Those that were used.", "schema": INTEGER, "example": 1},
@@ -67,8 +94,9 @@ HEADERS: dict[str, Document] = {
     },
 }
 LIMITS = tuple(name for name in HEADERS if name.startswith("X-RateLimit-"))
-ABOUT_EVENTS = """The showcase; where `Accept` is text/event-stream, the same as server-sent events, each with
-one line of JSON:
+ABOUT_EVENTS = """The showcase; where `Accept` prefers text/event-stream, the same as server-sent events, each with
+one line of JSON in ASCII, and an id: 1, 2, and so on. While there is no event, comments (`: ping`) come. A stream has
+one text (`n` above 1 is refused) and can't be resumed: `Last-Event-ID` is ignored, another request starts with event 1.
 
 1. `photos`: the photos, before anything is written.
 2. `text`, any number of times: the next piece of the text as it is written; sentences that the answer leaves out may
@@ -88,13 +116,17 @@ EVENTS: dict[str, Document] = {
 }
 STREAMED = """event: photos
 data: {"photos": [{"photo_id": "p1", "url": "/v1/photos/p1", "relevance": 1.37}]}
+id: 1
 
 event: text
 data: {"piece": "The ramen"}
+id: 2
 
 event: problem
-data: {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "the generator has all the work \
-that it can hold; try again in 2 s", "request_id": "bdaf9c94c25545cc93410ccd2045df7e", "retry_after": 2}
+data: {"type": "about:blank", "title": "Service Unavailable", "status": 503, "code": "replica_lost", "detail": \
+"replicas of the generator were lost while they worked on this; try again in 5 s", "errors": [], \
+"request_id": "bdaf9c94c25545cc93410ccd2045df7e", "retry_after": 5}
+id: 3
 
 """
 
@@ -114,7 +146,9 @@ def install(api: FastAPI, access: AccessConfig) -> None:
 def completed(document: Document, keyed: bool) -> Document:
     """The document with what the layers add; `keyed` says whether this service asks for keys."""
     parts = document["components"]
-    parts["schemas"]["StreamedProblem"] = StreamedProblem.model_json_schema()  # of no route, but of an event
+    streamed = StreamedProblem.model_json_schema(ref_template="#/components/schemas/{model}")
+    streamed.pop("$defs")  # FieldError is there already, of Problem
+    parts["schemas"]["StreamedProblem"] = streamed  # of no route, but of an event
     parts["securitySchemes"] = {
         KEY: {
             "type": "http",
@@ -136,18 +170,21 @@ def _complete(operation: Document, path: str, method: str, schemas: Document, ke
     public = rule.scope is None
     operation["security"] = [] if public else needed if keyed else [{}, *needed]
     answers = operation["responses"]
+    if method == "GET":
+        answers["304"] = {"description": "If-None-Match has the ETag of what is there."}
     declared = {int(code) for code in answers if int(code) >= 400}
     refused = {*declared, *EVERYWHERE, *(KEYED if keyed and not public else ())}
     for code, answer in answers.items():
         if int(code) < 400:
-            _add_success(answer, keyed and not public, schemas)
+            _add_success(answer, keyed and not public, schemas, method)
     kept = {code: answer for code, answer in answers.items() if int(code) < 400}
     operation["responses"] = kept | {str(code): {"$ref": f"#/components/responses/{code}"} for code in sorted(refused)}
     _add_asked(operation, schemas)
 
 
-def _add_success(answer: Document, keyed: bool, schemas: Document) -> None:
-    names = ["X-Request-ID", *(LIMITS if keyed else ())]
+def _add_success(answer: Document, keyed: bool, schemas: Document, method: str) -> None:
+    names = ["X-Request-ID", *(["ETag"] if method == "GET" else ()), *(LIMITS if keyed else ())]
+    names += ["Vary"] if STREAM in answer.get("content", {}) else []
     content = answer.get("content", {})
     answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     if "image/jpeg" in content:
@@ -177,15 +214,18 @@ def _refusal(status: int, keyed: bool) -> Document:
     names += ["WWW-Authenticate"] if status in (401, 403) else []
     names += LIMITS if keyed and status in (404, 422, *BUSY) else ()
     title = HTTPStatus(status).phrase
+    codes = "\n".join(f"- `{name}`: {code.meaning}" for name, code in CODES.items() if code.status == status)
     example = {
         "type": "about:blank",
         "title": title,
         "status": status,
+        "code": default_code(status),
         "detail": REFUSALS[status],
+        "errors": [MISTAKE] if status == 422 else [],
         "request_id": REQUEST_ID,
     }
     return {
-        "description": f"{title}. {REFUSALS[status]}",
+        "description": f"{title}. {REFUSALS[status]}\n\n{codes}",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
         "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}},
     }

@@ -98,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ShowcasesError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    options.out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    lines = [json.dumps(row) + "\n" for row in rows]  # in ASCII: U+2028 in a text would end a line for many readers
+    options.out.write_text("".join(lines), encoding="utf-8")
     print(f"{options.out}: {len(rows)} texts, {sum(row['edited'] for row in rows)} of them edited")
 
 

@@ -11,12 +11,13 @@ from serve_apps import problems
 from serve_apps.asked import Identifier
 from serve_apps.http import cursors
 from serve_apps.http.cursors import Cursor
+from serve_apps.http.strict_query import WholeNumber
 from serve_apps.schemas import Business, BusinessPage, BusinessPhotos, Review, ReviewPage, User, UserPage
 from showcases.catalog import Catalog, Page
 
 MOST = 200  # rows of a page
 ID_PART = 64  # characters of an id in a cursor: path and cursor together must fit into `Limits.target_bytes`
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of a page, at most.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=MOST, description="Rows of a page, at most.")]
 Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
 _T = TypeVar("_T")
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
+from serve_apps.access.asgi import RefusedError, problem_body, problem_headers
+from serve_apps.http.pointers import field_error, in_words
 from serve_apps.schemas import Problem
 from showcases.catalog import BusyError, CatalogError, IdTakenError, NotFoundError
 
@@ -22,20 +23,27 @@ def install(api: FastAPI) -> None:
     api.exception_handler(CatalogError)(_answer(422))  # an id that can't be one
     api.exception_handler(RequestValidationError)(_invalid)
     api.exception_handler(HTTPException)(_http)
+    api.exception_handler(RefusedError)(_refused)
 
 
-def problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, code: str | None = None
+) -> Response:
     """An application/problem+json answer."""
-    title = HTTPStatus(status).phrase
-    body = Problem(title=title, status=status, detail=detail, request_id=request.state.request_id)
-    told = {"Cache-Control": "no-store", **(headers or {})}
-    return JSONResponse(body.model_dump(), status, told, media_type="application/problem+json")
+    return _refused(request, RefusedError(status, detail, dict(headers or {}), code=code))
 
 
 def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """For OpenAPI: the errors that a route may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {code: {"description": HTTPStatus(code).phrase, "model": Problem, "content": content} for code in codes}
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    response = Response(problem_body(request.scope, error), error.status)
+    response.raw_headers += problem_headers(error.headers)
+    return response
 
 
 def _answer(status: int, headers: Mapping[str, str] | None = None) -> Callable[[Request, Exception], Response]:
@@ -46,28 +54,29 @@ def _answer(status: int, headers: Mapping[str, str] | None = None) -> Callable[[
 
 
 def _invalid(request: Request, error: Exception) -> Response:
-    """One readable line for each thing that is wrong, with the place it is at."""
+    """One readable line for each thing that is wrong, with the place it is at; the same as `errors` for programs."""
     assert isinstance(error, RequestValidationError)
-    lines = []
-    for found in error.errors():
-        place = ".".join(str(part) for part in found["loc"][1:])
-        message = str(found["msg"]).removeprefix("Value error, ")
-        if found["type"] == "json_invalid":
-            place, message = "", f"the body is not JSON, at character {place}"
-        lines.append(f"{place}: {message}" if place else message)
-    return problem(request, 422, "; ".join(lines))
+    errors = [field_error(found) for found in error.errors()]
+    return _refused(request, RefusedError(422, "; ".join(map(in_words, errors)), errors=errors))
 
 
 def _http(request: Request, error: Exception) -> Response:
+    """What Starlette raises. No route takes OPTIONS: it is answered here, with the methods of the path's routes."""
     assert isinstance(error, HTTPException)
-    unknown_path = error.status_code == 404 and error.detail == "Not Found"
-    detail = "no such path; /docs lists them" if unknown_path else str(error.detail)
-    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return problem(request, error.status_code, detail, headers)
+    if error.status_code == 405:
+        allow = {"Allow": _allowed(request)}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        detail = f"{request.method} does not work here; this path takes {allow['Allow']}"
+        return problem(request, 405, detail, allow)
+    if error.status_code == 404 and error.detail == "Not Found":
+        return problem(request, 404, "no such path; /docs lists them", error.headers, "path_unknown")
+    return problem(request, error.status_code, str(error.detail), error.headers)
 
 
 def _allowed(request: Request) -> str:
-    """The methods of every route at this path; the error has those of the first one alone."""
+    """The methods of every route at this path; the error has those of the first one alone. HEAD comes with GET."""
     routes: list[BaseRoute] = request.app.router.routes
     here = [one for one in routes if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    methods = {method for route in here for method in route.methods or ()} | {"OPTIONS"}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

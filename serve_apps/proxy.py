@@ -15,6 +15,7 @@ from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, S
 from serve_apps.access.routes import changes_nothing
 from serve_apps.along import BodyAlong
 from serve_apps.crowd import Crowd
+from serve_apps.http.plain_errors import PlainErrors
 
 logger = logging.getLogger("ray.serve")
 KEPT_BYTES = 1024 * 1024  # of a body, to send it once more; a longer one is not asked again
@@ -26,7 +27,12 @@ PLACES = "256"  # by default: more than a gateway takes in, so that a lost one's
 def middlewares() -> list[Middleware]:
     """For Serve's proxies."""
     places = int(os.environ.get(AT_MOST, PLACES))
-    return [Middleware(BodyAlong), Middleware(Crowd, at_most=places), Middleware(AskAgain)]
+    return [
+        Middleware(PlainErrors),
+        Middleware(BodyAlong),
+        Middleware(Crowd, at_most=places),
+        Middleware(AskAgain),
+    ]
 
 
 class AskAgain:
@@ -57,7 +63,8 @@ class AskAgain:
                 break
             logger.warning("a gateway was lost before it answered, asking again")
         detail = "the gateway was lost before it answered; try again in 5 s"
-        await answer_problem(scope, send, RefusedError(503, detail, {"retry-after": "5", "x-request-id": request_id}))
+        headers = {"retry-after": "5", "x-request-id": request_id}
+        await answer_problem(scope, send, RefusedError(503, detail, headers, code="replica_lost"))
 
 
 class _Heard:

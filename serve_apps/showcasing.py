@@ -1,24 +1,26 @@
 """The routes that ask the models: photos, texts, both; in one answer or as they come."""
 
+import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from serve_apps import problems
 from serve_apps.access.admission import SaturatedError
-from serve_apps.access.asgi import RefusedError
+from serve_apps.access.asgi import RefusedError, problem_of
+from serve_apps.access.config import Limits
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
 from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
+from serve_apps.http import accept, events
+from serve_apps.http.pointers import in_body
 from serve_apps.lookup import Selection, Wish
 from serve_apps.models import Bundle
 from serve_apps.operations import metrics
@@ -40,7 +42,9 @@ from showcases.catalog import Catalog, CatalogError
 logger = logging.getLogger("ray.serve")
 NO_TEXT = Candidate([], 0, [])
 Result = TypeVar("Result")
-STREAM = "text/event-stream"
+LAST_WORDS_S = 0.2  # before the deadline, which cuts the connection: time to say so
+JSON, STREAM = "application/json", events.MEDIA_TYPE
+ONE_TEXT = "a stream has one text: give n of 1, or ask for application/json"
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The showcase; as events where `Accept` is text/event-stream: `photos` with the photos, `text` "
@@ -65,9 +69,10 @@ class Backend(Protocol):
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate: ...
 
 
-def install(api: FastAPI, backend: Backend) -> None:
+def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
     """Add the routes."""
     refusals = problems.responses(404, 422)
+    negotiated = {**problems.responses(404, 406, 422), **STREAMED}
 
     @api.post("/v1/selections", response_model=SelectionAnswer, responses=refusals, tags=["showcases"])
     async def make_selection(asked: SelectionRequest, request: Request) -> SelectionAnswer:
@@ -91,20 +96,33 @@ def install(api: FastAPI, backend: Backend) -> None:
 
         return await ask.insisting(explanation)
 
-    @api.post("/v1/showcases", response_model=Showcase, responses={**refusals, **STREAMED}, tags=["showcases"])
-    async def make_showcase(asked: ShowcaseRequest, request: Request) -> Showcase | StreamingResponse:
+    @api.post("/v1/showcases", response_model=Showcase, responses=negotiated, tags=["showcases"])
+    async def make_showcase(asked: ShowcaseRequest, request: Request, answer: Response) -> Showcase | StreamingResponse:
         """Select photos of a business for a person and write about them.
 
         The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user
         wrote and posted about this very business is left aside. A streamed text is the likeliest word by word, where
-        the others are searched with beams; it has one candidate.
+        the others are searched with beams; it has one candidate, so that n above 1 is refused.
         """
+        media_type = accept.choose(request.headers.getlist("accept"), (JSON, STREAM))
         ask = _Ask(backend, request, asked)
-        if STREAM in request.headers.get("accept", ""):
+        if media_type == STREAM:
+            _require_streamable(asked)
             selection = await ask.insisting(lambda: ask.select(asked, asked))  # or a refusal, before anything is told
-            events = _events(ask, asked, selection)
-            return StreamingResponse(events, media_type=STREAM, headers={"Cache-Control": "no-store"})
+            stream = events.encoded(_events(ask, asked, selection), limits.heartbeat_s)
+            return StreamingResponse(stream, media_type=STREAM, headers={**events.HEADERS, **accept.VARY})
+        answer.headers.update(accept.VARY)
         return await ask.insisting(lambda: _showcase(ask, asked))
+
+
+def _require_streamable(asked: ShowcaseRequest) -> None:
+    """
+    Raises:
+        RefusedError: 422, a stream can't give what is asked for.
+    """
+    if asked.n > 1:
+        error = in_body(("n",), "stream_single_text", ONE_TEXT)
+        raise RefusedError(422, f"n: {ONE_TEXT}", accept.VARY, errors=[error])
 
 
 class _Ask:
@@ -114,6 +132,7 @@ class _Ask:
         self.backend, self.request_id = backend, request.state.request_id
         self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
         self.took = {"selection": 0.0, "explanation": 0.0}
+        self.scope = request.scope
         self.state, self.stages = request.state, request.app.state.stages
         self.state.ask = self  # for the request's log line
 
@@ -162,11 +181,12 @@ class _Ask:
         async with self.place("explanation"):
             return await self.backend.write(selection, how, self.bundle)
 
-    def problem(self, status: int, detail: str, retry_after: int | None = None) -> StreamedProblem:
-        title = HTTPStatus(status).phrase
-        return StreamedProblem(
-            title=title, status=status, detail=detail, request_id=self.request_id, retry_after=retry_after
-        )
+    def problem(self, refused: RefusedError) -> events.Event:
+        """The event that ends a stream before its time."""
+        wait = refused.headers.get("retry-after")
+        problem = problem_of(self.scope, refused).model_dump()
+        streamed = StreamedProblem(**problem, retry_after=None if wait is None else int(wait))
+        return "problem", streamed.model_dump(exclude_none=True)
 
     def facts(self, selection: Selection) -> dict[str, Any]:
         """What every answer says."""
@@ -199,45 +219,44 @@ async def _showcase(ask: _Ask, asked: ShowcaseRequest) -> Showcase:
     return ask.showcase(asked, selection, candidates)
 
 
-async def _events(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[str]:
+async def _events(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
     """Server-sent events: photos first, then the text as it is written, then the answer that `make_showcase` gives."""
+    before_deadline = asyncio.timeout_at(ask.state.deadline - LAST_WORDS_S)
     try:
-        async for one in _steps(ask, asked, selection):
-            yield one
+        async with before_deadline:
+            async for one in _steps(ask, asked, selection):
+                yield one
     except RefusedError as error:
-        wait = error.headers.get("retry-after")
-        told = ask.problem(error.status, error.detail, None if wait is None else int(wait))
-        yield event("problem", told.model_dump(exclude_none=True))
+        yield ask.problem(error)
     except Exception:  # the answer has begun: its status can't be changed any more
+        if before_deadline.expired():
+            yield ask.problem(
+                RefusedError(504, "the text was not written before the deadline; its work was called off")
+            )
+            return
         logger.exception("request %s failed while it was streamed", ask.request_id)
-        told = ask.problem(500, "something failed here; the service's log has more under this request id")
-        yield event("problem", told.model_dump(exclude_none=True))
+        yield ask.problem(RefusedError(500, "something failed here; the service's log has more under this request id"))
 
 
-async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[str]:
-    yield event("photos", {"photos": [photo.model_dump() for photo in shown(selection)]})
+async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
+    yield "photos", {"photos": [photo.model_dump() for photo in shown(selection)]}
     how, told = how_of(asked), ""
     try:
         async with ask.place("explanation"):
             async for piece in ask.backend.stream(selection, how, ask.bundle):
                 told += piece
-                yield event("text", {"piece": piece})
+                yield "text", {"piece": piece}
             candidate = await ask.backend.finish(told, selection, how, ask.bundle)
     except SaturatedError as error:
-        yield event("showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump())
+        yield "showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump()
         return
-    yield event("showcase", ask.showcase(asked, selection, [candidate]).model_dump())
+    yield "showcase", ask.showcase(asked, selection, [candidate]).model_dump()
 
 
 def _without(error: SaturatedError) -> Degraded:
     """Photos alone are better than nothing."""
     metrics.DEGRADED.record(reason=error.reason)
     return Degraded(stage=error.stage, retry_after=error.retry_after)
-
-
-def event(name: str, data: dict[str, Any]) -> str:
-    """One server-sent event; JSON has no line breaks of its own."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 def how_of(asked: TextAsked) -> How:

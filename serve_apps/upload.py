@@ -8,6 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import Limits
 from serve_apps.access.images import require_image
+from serve_apps.http.pointers import in_body
 from showcases.ids import MAX_ID_LENGTH
 from showcases.jpeg import take_to_show
 from showcases.photos import PhotoError, TakenPhoto
@@ -70,7 +71,7 @@ def photos_of(body: bytes, content_type: str, limits: Limits) -> dict[str, bytes
     for part in _parts(body, content_type, limits.upload_photos):
         name, data = _id_of(part), b"".join(part.pieces)
         if name in photos:
-            raise RefusedError(422, f"photo {name!r} comes twice")
+            raise _invalid(f"photo {name!r} comes twice", name, "repeated")
         _require(name, data, limits)
         photos[name] = data
     return photos
@@ -85,21 +86,21 @@ def taken(name: str, data: bytes, limits: Limits) -> TakenPhoto:
     try:
         return take_to_show(data, limits.image_pixels)
     except PhotoError as error:
-        raise RefusedError(422, f"photo {name!r}: {error}") from None
+        raise _of_photo(RefusedError(422, str(error), code="photo_invalid"), name) from None
 
 
 def _parts(body: bytes, content_type: str, at_most: int) -> list[Part]:
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        raise RefusedError(422, f"the form has no boundary; {HOW}")
+        raise _malformed("the form has no boundary")
     form = _Form(at_most)
     callbacks = {name: getattr(form, name) for name in dir(form) if name.startswith("on_")}
     try:
         MultipartParser(boundary, callbacks).write(body)  # type: ignore[arg-type]
     except (FormParserError, ValueError) as error:
-        raise RefusedError(422, f"the form can't be read: {error}; {HOW}") from None
+        raise _malformed(f"the form can't be read: {error}") from None
     if not form.whole:  # the photo that it ends in would be left out in silence
-        raise RefusedError(422, f"the form has no end; {HOW}")
+        raise _malformed("the form has no end")
     return form.parts
 
 
@@ -107,10 +108,11 @@ def _id_of(part: Part) -> str:
     options = parse_options_header(part.disposition)[1]
     name, file = (options.get(key, b"").decode("utf-8", "replace") for key in (b"name", b"filename"))
     if b"filename" not in options:
-        raise RefusedError(422, f"the field {name!r} of the form is no file; {HOW}")
+        raise _invalid(f"the field {name!r} of the form is no file; {HOW}", name, "file_expected")
     chosen = file if name == FIELD else name
     if not 1 <= len(chosen) <= MAX_ID_LENGTH or not chosen.isprintable() or "/" in chosen or set(chosen) <= {"."}:
-        raise RefusedError(422, f"{chosen[:40]!r} is no photo's id: 1 to {MAX_ID_LENGTH} printable characters, no '/'")
+        why = f"{chosen[:40]!r} is no photo's id: 1 to {MAX_ID_LENGTH} printable characters, no '/'"
+        raise _invalid(why, chosen, "id_invalid")
     return chosen
 
 
@@ -118,4 +120,20 @@ def _require(name: str, data: bytes, limits: Limits) -> None:
     try:
         require_image(data, limits)
     except RefusedError as refused:
-        raise RefusedError(refused.status, f"photo {name!r}: {refused.detail}", refused.headers) from None
+        raise _of_photo(refused, name) from None
+
+
+def _of_photo(refused: RefusedError, name: str) -> RefusedError:
+    """The refusal, naming the photo."""
+    errors = [in_body((name,), refused.code, refused.detail)]
+    return RefusedError(
+        refused.status, f"photo {name!r}: {refused.detail}", refused.headers, code=refused.code, errors=errors
+    )
+
+
+def _invalid(why: str, name: str, code: str) -> RefusedError:
+    return RefusedError(422, why, errors=[in_body((name,), code, why)])
+
+
+def _malformed(why: str) -> RefusedError:
+    return RefusedError(422, f"{why}; {HOW}", code="form_malformed", errors=[in_body((), "form_malformed", why)])

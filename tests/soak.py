@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.pipeline import STEPS, run_pipeline
 from jobs.exits import exit_on_error
+from jobs.pipeline import STEPS, run_pipeline
 from showcases import builds
 from showcases.artifacts import FLOW, Workspace
 from showcases.gest.config import IngestConfig

@@ -30,7 +30,8 @@ class SaturatedError(RefusedError):
 
     def __init__(self, stage: str, reason: Reason, retry_after: int) -> None:
         detail = f"{_SAID[reason].format(stage=stage)}; try again in {retry_after} s"
-        super().__init__(429 if reason == "share" else 503, detail, {"retry-after": str(retry_after)})
+        status, code = (429, "share_exceeded") if reason == "share" else (503, "overloaded")
+        super().__init__(status, detail, {"retry-after": str(retry_after)}, code=code)
         self.stage, self.reason, self.retry_after = stage, reason, retry_after
 
 

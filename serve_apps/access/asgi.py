@@ -2,11 +2,12 @@
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from serve_apps.schemas import Problem
+from serve_apps.http.codes import default_code
+from serve_apps.schemas import FieldError, Problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,11 +20,29 @@ CLOSE = {"connection": "close"}  # the rest of the body is not read
 
 
 class RefusedError(Exception):
-    """A request that isn't served; every layer and every handler may raise it."""
+    """A request that isn't served; every layer and every handler may raise it.
 
-    def __init__(self, status: int, detail: str, headers: Headers | None = None) -> None:
+    Args:
+        code: one of `serve_apps.http.codes`; by default the status' own.
+        errors: what is wrong field by field.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Headers | None = None,
+        *,
+        code: str | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, headers or {}
+        self.code, self.errors = code or default_code(status), list(errors)
+
+    def with_headers(self, headers: Headers) -> "RefusedError":
+        """The same refusal with more headers."""
+        return RefusedError(self.status, self.detail, {**self.headers, **headers}, code=self.code, errors=self.errors)
 
 
 def header(scope: Scope, name: str) -> str | None:
@@ -70,11 +89,20 @@ def too_late(seconds: float) -> RefusedError:
     return RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE)
 
 
-def problem_body(scope: Scope, status: int, detail: str) -> bytes:
-    """RFC 9457, the same form as `serve_apps.problems`."""
-    request_id = state(scope).get("request_id", "")
-    body = Problem(title=_title(status), status=status, detail=detail, request_id=request_id)
-    return body.model_dump_json().encode()
+def problem_of(scope: Scope, refused: RefusedError) -> Problem:
+    """RFC 9457."""
+    return Problem(
+        title=_title(refused.status),
+        status=refused.status,
+        code=refused.code,
+        detail=refused.detail,
+        errors=refused.errors,
+        request_id=state(scope).get("request_id", ""),
+    )
+
+
+def problem_body(scope: Scope, refused: RefusedError) -> bytes:
+    return problem_of(scope, refused).model_dump_json().encode()
 
 
 def problem_headers(extra: Headers) -> list[tuple[bytes, bytes]]:
@@ -83,7 +111,7 @@ def problem_headers(extra: Headers) -> list[tuple[bytes, bytes]]:
 
 
 async def answer_problem(scope: Scope, send: Send, refused: RefusedError) -> None:
-    body = problem_body(scope, refused.status, refused.detail)
+    body = problem_body(scope, refused)
     headers = [*problem_headers(refused.headers), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -59,7 +59,7 @@ def _require(key: Key, rule: Rule, scope: Scope) -> None:
 
 def _invalid(why: str) -> RefusedError:
     told = f'{REALM}, error="invalid_token", error_description="{why}"'
-    return RefusedError(401, why, {"www-authenticate": told})
+    return RefusedError(401, why, {"www-authenticate": told}, code="key_invalid")
 
 
 def _with_headers(send: Send, headers: Headers) -> Send:

@@ -20,6 +20,7 @@ from serve_apps.access.asgi import (
 from serve_apps.access.config import Limits
 from serve_apps.access.room import Held, Room
 from serve_apps.access.routes import TYPES, rule_for
+from serve_apps.http.json_body import require_json
 
 # A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
@@ -56,6 +57,7 @@ class Body:
             _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
             if rule_for(dict(scope)).body == "json":
                 require_plain_json(whole[0], self.limits)
+                require_json(whole[0])
             await self.app(scope, _replayed(whole, receive), send)
 
     def _require_length(self, scope: Scope, uploads: bool) -> tuple[int, int]:
@@ -91,14 +93,14 @@ def require_plain_json(body: bytes, limits: Limits) -> None:
         token = found.group()
         if token[:1] == b'"':
             if len(token) - 2 > limits.text_bytes:
-                raise RefusedError(422, f"the body has a string of more than {limits.text_bytes} bytes")
+                raise _too_complex(f"the body has a string of more than {limits.text_bytes} bytes")
             continue
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
         items += token in b"[{,:"
         if depth > limits.json_depth:
-            raise RefusedError(422, f"the body nests deeper than {limits.json_depth}")
+            raise _too_complex(f"the body nests deeper than {limits.json_depth}")
         if items > limits.json_items:
-            raise RefusedError(422, f"the body holds more than {limits.json_items} values")
+            raise _too_complex(f"the body holds more than {limits.json_items} values")
 
 
 def _require_kind(scope: Scope, has_body: bool) -> None:
@@ -138,6 +140,10 @@ def _replayed(whole: list[bytes], receive: Receive) -> Receive:
         return {"type": "http.request", "body": whole.pop(), "more_body": False}
 
     return heard
+
+
+def _too_complex(why: str) -> RefusedError:
+    return RefusedError(422, why, code="json_too_complex")
 
 
 def _too_large(at_most: int) -> RefusedError:

@@ -31,6 +31,7 @@ class Limits(BaseModel):
     uploads_bytes: PositiveInt = 64 * 1024 * 1024  # bodies of all such requests under way, of each gateway process
     body_s: PositiveFloat = 10.0  # from the first look at the body to its last byte
     deadline_s: PositiveFloat = 30.0  # for an answer, where the request asks for no sooner one
+    heartbeat_s: PositiveFloat = 10.0  # without an event, until a stream sends a comment
 
 
 class StageLimits(BaseModel):

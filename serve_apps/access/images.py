@@ -20,7 +20,7 @@ def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
     try:
         return measured(data, limits.image_pixels, FORMATS)
     except PhotoTooLargeError as error:
-        raise RefusedError(422, f"the image is {error}") from None
+        raise RefusedError(422, f"the image is {error}", code="photo_invalid") from None
     except PhotoError as error:
         kind = kind_of(data)
         reason = f": {error}" if kind in FORMATS else f", but {kind}"

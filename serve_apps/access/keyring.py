@@ -40,7 +40,8 @@ class KeyRing:
                 if self.clock() - self._tried >= self.refresh_s:  # unless who held the lock has just done it
                     await self._again()
         if self.clock() - self._read > self.stale_s:
-            raise RefusedError(503, "keys can't be checked at present; try again later", {"retry-after": "30"})
+            detail = "keys can't be checked at present; try again in 30 s"
+            raise RefusedError(503, detail, {"retry-after": "30"}, code="not_ready")
         return self._keys.get(key_id)
 
     async def _again(self) -> None:

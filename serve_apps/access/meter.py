@@ -130,4 +130,5 @@ class Meter:
 def _too_many(window: Window, wait_s: float, what: str) -> RefusedError:
     seconds = max(1, math.ceil(wait_s))
     headers = {"retry-after": str(seconds), **window.headers()}
-    return RefusedError(429, f"{what} of this key is used up; try again in {seconds} s", headers)
+    code = "rate_exceeded" if window.resource == "rate" else "quota_exceeded"
+    return RefusedError(429, f"{what} of this key is used up; try again in {seconds} s", headers, code=code)

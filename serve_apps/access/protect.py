@@ -3,11 +3,10 @@
 import ipaddress
 import logging
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from serve_apps.access import logs
 from serve_apps.access.admission import Admission
-from serve_apps.access.asgi import RefusedError, problem_body, problem_headers
 from serve_apps.access.authenticate import Authenticate
 from serve_apps.access.body import Body
 from serve_apps.access.config import AccessConfig
@@ -43,7 +42,6 @@ def protect(api: FastAPI, config: AccessConfig) -> None:
             ("arrivals", config.arrivals),
         )
     }
-    api.exception_handler(RefusedError)(_answer)
     for layer, options in reversed(
         (
             (Front, {"limits": config.limits, "at_end": meter.flush if meter else _nothing}),
@@ -74,13 +72,6 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _answer(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    response = Response(problem_body(request.scope, error.status, error.detail), error.status)
-    response.raw_headers += problem_headers(error.headers)
-    return response
 
 
 async def _nothing() -> None:

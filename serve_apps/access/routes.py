@@ -25,6 +25,7 @@ class Rule:
 
 READ = ("GET", "HEAD")
 RULES = (
+    Rule(("OPTIONS",), r"/.*", None, body=None),  # the answer names methods, which /openapi.json does too
     Rule(READ, r"/|/docs|/openapi\.json|/healthz|/readyz|/favicon\.ico|/web/[\w.-]+", None),
     Rule(READ, r"/v1/.*", "read"),
     Rule(("POST",), r"/v1/(showcases|selections|explanations)(/.*)?", "read"),  # they ask

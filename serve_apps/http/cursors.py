@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from serve_apps.access.asgi import RefusedError
+from serve_apps.schemas import FieldError
 
 Cursor = Annotated[
     str,
@@ -47,8 +48,9 @@ def decode(listing: str, cursor: str, *kinds: type) -> tuple[Any, ...] | None:
         mark, place = None, []
     fits = len(place) == len(kinds) and all(type(one) is kind for one, kind in zip(place, kinds, strict=True))
     if mark != _mark(listing) or not fits:
-        said = "cursor: not one of this listing and query; leave it out to get the first page"
-        raise RefusedError(422, said)
+        said = "not one of this listing and query; leave it out to get the first page"
+        error = FieldError(location="query", pointer="/cursor", code="cursor_foreign", message=said)
+        raise RefusedError(422, f"cursor: {said}", errors=[error])
     return tuple(place)
 
 

@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
         }
         if error := record.exc_text or (record.exc_info and self.formatException(record.exc_info)):
             line["error"] = error
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # in ASCII: U+2028 would end the line for many readers
 
 
 def extra(told: dict[str, Any]) -> dict[str, Any]:

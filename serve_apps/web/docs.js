@@ -86,7 +86,7 @@ function route(path, verb, operation) {
   const success = operation.responses["200"]?.content || {};
   if (success["application/json"]) card.append(...schemaPart("Answer", success["application/json"].schema));
   else card.append(make("h3", {}, `Answer: ${Object.keys(success).join(", ")}`));
-  const errors = Object.entries(operation.responses).filter(([code]) => code !== "200").map(([code, r]) => `${code} ${(refusals[named(r.$ref || "")] || r).description}`);
+  const errors = Object.entries(operation.responses).filter(([code]) => Number(code) >= 400).map(([code, r]) => `${code} ${(refusals[named(r.$ref || "")] || r).description}`);
   if (errors.length) card.append(make("p", {}, `Refuses with: ${errors.join(" · ")} (application/problem+json)`));
   card.append(form(path, verb, operation));
   return card;

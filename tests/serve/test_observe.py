@@ -150,7 +150,11 @@ def test_what_a_full_generator_does_is_counted(recorded: Recorded) -> None:
 
 def test_one_line_a_request_with_all_that_is_known_and_no_secret(recorded: Recorded, told: list[dict]) -> None:
     headers = {"x-request-id": "r-1", "authorization": f"Bearer {SECRET}"}
-    [answer] = ask(create_api(ready()), ("POST", f"/v1/showcases?key={SECRET}", {"json": WISH, "headers": headers}))
+    sent = {"json": WISH, "headers": headers}
+    other = {"json": WISH, "headers": headers | {"x-request-id": "r-2"}}
+    api = create_api(ready())
+    answer, refused = ask(api, ("POST", "/v1/showcases", sent), ("POST", f"/v1/showcases?key={SECRET}", other))
+    assert refused.status_code == 422 and SECRET[16:] not in refused.text
     [line] = [one for one in told if one["request_id"] == "r-1"]
     assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/showcases", 200)
     assert (line["tenant"], line["key_id"], line["deployment"], line["level"]) == ("local", None, "Gateway", "INFO")

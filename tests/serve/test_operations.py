@@ -197,7 +197,8 @@ def test_every_metric_of_the_dashboard_is_exported_with_its_labels(service: str,
 
 def test_the_same_request_id_stands_in_the_lines_of_every_deployment(service: str, wish: dict) -> None:
     name = uuid.uuid4().hex
-    answer = httpx.post(f"{service}/v1/showcases?secret=hidden", json=wish, headers={"x-request-id": name}, timeout=60)
+    headers = {"x-request-id": name, "authorization": "Bearer hidden"}
+    answer = httpx.post(f"{service}/v1/showcases", json=wish, headers=headers, timeout=60)
     folder = Path(ray._private.worker._global_node.get_logs_dir_path()) / "serve"
     deadline, lines = time.monotonic() + 20, []
     while len(lines) < 3 and time.monotonic() < deadline:

@@ -125,7 +125,7 @@ def test_preference_is_by_words_then_tone() -> None:
         ({"theta": 11}, "theta"),
         ({"candidates": ["a"]}, "either business_id or candidates; both came"),
         ({"business_id": None}, "neither came"),
-        ({"include": ["soup"], "exclude": ["Soup"]}, "both have ['soup']"),
+        ({"include": ["soup"], "exclude": ["Soup"]}, "exclude: include has these words too: soup"),
         ({"tone": "brief"}, "give n of at least 2"),
         ({"n": 6}, "n: "),
     ],

@@ -115,7 +115,7 @@ def test_no_path_logs_a_key(tmp_path: Path, capsys, captured: Captured) -> None:
         request(token, "GET", "/v1/photos/" + "p" * 5000),
     ]
     answers = ask(api, *requests)
-    assert [answer.status_code for answer in answers] == [200, 500, 504, 200, 429, 403, 401, 414]
+    assert [answer.status_code for answer in answers] == [200, 500, 504, 422, 429, 403, 401, 414]
     pieces = [token.split("_")[2][start : start + 8] for start in range(30)]
     everything = "".join(captured.lines) + "".join(answer.text + str(answer.headers) for answer in answers)
     assert not any(piece in everything for piece in pieces)

@@ -41,7 +41,7 @@ def read_texts(path: Path) -> Texts:
 def to_lines(texts: Texts) -> str:
     """What `read_texts` reads."""
     rows = ({"review_id": r, "model": model, "text": t} for model, said in texts.items() for r, t in said.items())
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def subjects_of(

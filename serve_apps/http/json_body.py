@@ -1,0 +1,42 @@
+"""JSON read strictly (RFC 8259), where Python's reader takes more: NaN, UTF-16, and one name twice in an object."""
+
+import json
+from collections import Counter
+from typing import Any, NoReturn
+
+from serve_apps.access.asgi import RefusedError
+from serve_apps.http.pointers import in_body
+
+
+def require_json(body: bytes) -> None:
+    """Refuse a body that isn't JSON; an empty one is left to the route, which says what it needs.
+
+    Raises:
+        RefusedError: 422, with the place.
+    """
+    if not body.strip():
+        return
+    try:
+        json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_not_a_number)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"the body is not UTF-8, at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(f"the body is not JSON, at character {error.pos}: {error.msg}") from None
+    except ValueError:  # of int(): Python converts no more digits than that
+        raise _malformed("the body has a number of more than 4300 digits") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise _malformed(f"an object in the body has the name {json.dumps(twice[:100])} more than once")
+    return found
+
+
+def _not_a_number(constant: str) -> NoReturn:
+    raise _malformed(f"the body has {constant}, which is not JSON; leave the field out or send null")
+
+
+def _malformed(why: str) -> RefusedError:
+    return RefusedError(422, why, code="json_malformed", errors=[in_body((), "json_malformed", why)])
