@@ -11,7 +11,6 @@ from pathlib import Path
 
 import ray
 from ray._common.utils import get_default_ray_temp_dir
-from ray.exceptions import RayError
 
 from jobs.exits import UNAVAILABLE
 from showcases.errors import ConfigError, ShowcasesError
@@ -142,7 +141,7 @@ def explained_start(address: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError, ValueError, RayError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         said = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
         for words, meaning in CONNECTING:
             if words in said:

@@ -34,6 +34,7 @@ GRANT = (
     "place, then run the same command again"
 )
 _NUMBER = re.compile(r"\[errno (\d+)\]|\(os error (\d+)\)", re.IGNORECASE)
+_NODE = re.compile(r"\(pid=\d+, ip=([\w.:]+)")  # in the text of Ray's RayTaskError
 _QUOTED = re.compile(r"'(/[^']*)'")
 
 
@@ -49,9 +50,9 @@ def explain(number: int, path: str | None, node: str | None = None) -> Showcases
 
 def system_error_in(error: BaseException) -> ShowcasesError | None:
     """The full disk or denied access behind an error, however it was wrapped; None if it has another cause."""
-    node = None
+    place = _NODE.search(str(error))
+    node = place.group(1) if place else None
     for each in _chain(error):
-        node = getattr(each, "ip", None) or node  # of Ray's RayTaskError
         if isinstance(each, DiskFullError | AccessDeniedError):
             return each
         number, path = _number_and_path(each)

@@ -122,7 +122,7 @@ def test_a_job_runs_under_the_python_of_its_cluster(
     assert "--ingest.block_kb" in capfd.readouterr().out
     job = client.submit_job(entrypoint="command -v python", runtime_env=submit.runtime_env())
     wait_until(lambda: client.get_job_status(job).is_terminal())
-    assert client.get_job_logs(job).splitlines()[-1] == str(BIN / "python")
+    assert Path(client.get_job_logs(job).splitlines()[-1]).parent.samefile(BIN)
 
 
 def send(client: JobSubmissionClient, name: str, command: str) -> str:
