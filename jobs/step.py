@@ -125,19 +125,19 @@ def execute(
         builds.restore(workspace, name)
     inputs = input_digests(step, workspace, config)
     used = step.used(config)
-    is_same = is_made_from(step, workspace, used, inputs)
-    is_current = is_same and is_whole(step, workspace)
+    same = made_from(step, workspace, used, inputs)
+    is_current = is_one_run(step, workspace) and set(same) == set(step.writes) and is_whole(step, workspace)
     if is_current and not config.force and not step.asked(config):
         print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
         return False
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
     if claim is not None:
-        _run(step, workspace, config, parent_run, claim, is_same, used, inputs)
+        _run(step, workspace, config, parent_run, claim, same, used, inputs)
     else:
         with claims.hold(
             workspace, step.writes, f"jobs.{step.name}", lambda said: print(f"  {said}", flush=True)
         ) as own:
-            _run(step, workspace, config, parent_run, own, is_same, used, inputs)
+            _run(step, workspace, config, parent_run, own, same, used, inputs)
     return True
 
 
@@ -160,11 +160,16 @@ def input_digests(step: Step, workspace: Workspace, config: PipelineConfig) -> d
     return {manifest.artifact: manifest.digest for manifest in manifests} | step.inputs(config)
 
 
-def is_made_from(step: Step, workspace: Workspace, used: dict[str, Any], inputs: dict[str, str]) -> bool:
-    """Whether the step's artifacts are finished, from one run, and made from this config and these inputs."""
+def made_from(step: Step, workspace: Workspace, used: dict[str, Any], inputs: dict[str, str]) -> list[str]:
+    """Which of the step's artifacts are finished, and made from this config and these inputs."""
     manifests = [workspace.manifest(name) for name in step.writes]
-    made = [manifest for manifest in manifests if manifest is not None and manifest.made_from(used, inputs)]
-    return len(made) == len(manifests) and len({manifest.claim for manifest in made}) <= 1
+    return [manifest.artifact for manifest in manifests if manifest is not None and manifest.made_from(used, inputs)]
+
+
+def is_one_run(step: Step, workspace: Workspace) -> bool:
+    """Whether one run finished all of the step's artifacts; a kill at the very end can leave some of the one before."""
+    manifests = [workspace.manifest(name) for name in step.writes]
+    return len({manifest.claim for manifest in manifests if manifest is not None}) <= 1
 
 
 def is_whole(step: Step, workspace: Workspace) -> bool:
@@ -183,7 +188,7 @@ def _run(
     config: PipelineConfig,
     parent_run: str | None,
     claim: Claim,
-    is_same: bool,
+    same: Sequence[str],
     used: dict[str, Any],
     inputs: dict[str, str],
 ) -> None:
@@ -191,7 +196,7 @@ def _run(
     place = workspace.placed({name: workspace.folder(name) for name in step.reads})
     if not step.replaces:
         resumes = step.resumes and not config.force
-        place = builds.begin(place, step.writes, fingerprint_of(used, inputs), claim, resumes, resumes and is_same)
+        place = builds.begin(place, step.writes, fingerprint_of(used, inputs), claim, resumes, same if resumes else ())
     with tracking.step_run(step.name, config, used, parent_run) as tracker:
         tracker.log_inputs(run_facts.datasets(workspace, inputs))
         context = StepContext(place, config, tracker, used, inputs, claim)

@@ -9,7 +9,7 @@ build of the same config and inputs is resumed by the steps that can.
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def begin(
     fingerprint: str,
     claim: Claim,
     resumes: bool = False,
-    edits: bool = False,
+    edits: Collection[str] = (),
 ) -> Workspace:
     """The workspace in which these artifacts are built aside.
 
@@ -42,7 +42,7 @@ def begin(
         fingerprint: of config and inputs.
         claim: holds the artifacts.
         resumes: an unfinished build with this fingerprint is gone on with.
-        edits: without one, the build starts as a copy of the artifact as it is.
+        edits: of these artifacts, a build without one to resume starts as a copy of what is finished.
     """
     folders = {}
     for artifact in artifacts:
@@ -51,7 +51,7 @@ def begin(
         same = [name for name in unfinished if name.startswith(f"{fingerprint}-")]
         name = same[-1] if same else f"{fingerprint}-{claim.token}"
         folders[artifact] = f"{BUILDS}/{artifact}/{name}"
-        if edits and not same:
+        if artifact in edits and not same:
             copy_files(workspace, workspace.folder(artifact), folders[artifact])
     return workspace.placed(folders)
 

@@ -212,7 +212,7 @@ def test_an_unfinished_build_is_gone_on_with_and_an_edit_begins_with_a_copy(work
         again = builds.begin(workspace, [FT], "same", claim, resumes=True)
         assert len(again.shards(FT)) == 1
         assert builds.begin(workspace, [FT], "other", claim, resumes=True).shards(FT) == []
-        copy = builds.begin(workspace, [FT], "edited", claim, resumes=True, edits=True)
+        copy = builds.begin(workspace, [FT], "edited", claim, resumes=True, edits=[FT])
         assert len(copy.shards(FT)) == 1
         copy.write_table(texts("changed"), FT)
         assert ids(workspace) == ["a"]

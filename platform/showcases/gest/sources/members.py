@@ -218,7 +218,8 @@ def _hint(name: str, names: Sequence[str], has_json: bool) -> str:
         lowered.setdefault(split(each)[0].lower(), each)
         lowered.setdefault(each.lower(), each)
     close = difflib.get_close_matches(name.lower(), lowered, 3, 0.6)
-    near = list(dict.fromkeys(lowered[each] for each in close))
+    holding = [each for each in lowered if name.lower() in each][:3]  # with something before or after the id
+    near = list(dict.fromkeys(lowered[each] for each in (*holding, *close)))[:3]
     missing = f"no file is named {name}" + (", and no .json says so" if has_json else "")
     return f"{missing}; nearest: {', '.join(near)}" if near else f"{missing}; there is e.g. {', '.join(names[:2])}"
 
