@@ -64,7 +64,7 @@ def run_pipeline(config: PipelineConfig) -> dict[str, float]:
     with (
         hold(workspace, names, "jobs.pipeline", print) as claim,
         cluster.connected(config.cluster),
-        pipeline_run(config) as parent,
+        pipeline_run(config, is_claimed=True) as parent,
     ):
         preflight.check(config, STEPS)
         for number, step in enumerate(STEPS, start=1):

@@ -197,7 +197,7 @@ def _run(
     if not step.replaces:
         resumes = step.resumes and not config.force
         place = builds.begin(place, step.writes, fingerprint_of(used, inputs), claim, resumes, same if resumes else ())
-    with tracking.step_run(step.name, config, used, parent_run) as tracker:
+    with tracking.step_run(step.name, config, used, parent_run, is_claimed=True) as tracker:
         tracker.log_inputs(run_facts.datasets(workspace, inputs))
         context = StepContext(place, config, tracker, used, inputs, claim)
         step.run(context)
