@@ -20,6 +20,7 @@ from jobs.step import StepContext
 from jobs.tracking import Tracker
 from showcases.artifacts import Workspace
 from showcases.errors import CheckpointError, ConfigError, ShowcasesError
+from showcases.system_errors import system_error_in
 from showcases.training import Report, chance_warning
 
 RUNS = "_runs"  # unfinished training, under the workspace root
@@ -97,7 +98,7 @@ def train(
     try:
         result = fit(trainer, context.say)
     except ray.train.TrainingFailedError as error:
-        raise ShowcasesError(
+        raise system_error_in(error) or ShowcasesError(
             f"training {name} failed: {reason(error)}. Its checkpoints stay in {workspace.path(RUNS, run)}; run the "
             "step again with the same config to resume from the last one, or with --force true to start over"
         ) from error
