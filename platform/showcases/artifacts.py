@@ -48,6 +48,7 @@ class Artifact:
         row_group: the most rows of a Parquet row group, which is read whole by whoever wants some of it.
         counted: the count in the manifest that the rows of its Parquet files must amount to; None is not compared.
         counts_failures: failures have rows, too.
+        is_in_use: by a service, while it is written; it has versions of its own, and is never built aside.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Artifact:
     row_group: int | None = None
     counted: str | None = None
     counts_failures: bool = False
+    is_in_use: bool = False
 
     @property
     def is_parquet(self) -> bool:
@@ -89,7 +91,7 @@ FLOW: tuple[Artifact, ...] = (
     Artifact("selector", "train_selector", "a folder a variant: safetensors + config + metrics"),
     Artifact("generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"),
     Artifact("report", "evaluate", "Markdown, CSV, one HTML page with the gallery"),
-    Artifact("catalog", "publish", "LanceDB tables photos and reviews, indexed"),
+    Artifact("catalog", "publish", "LanceDB tables photos and reviews, indexed", is_in_use=True),
 )
 ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in FLOW}
 
@@ -171,7 +173,7 @@ class Workspace:
         for name, folder in self.folders:
             if name == artifact:
                 return folder
-        if artifact not in ARTIFACTS:
+        if artifact not in ARTIFACTS or ARTIFACTS[artifact].is_in_use:
             return artifact
         if (self.root, artifact) not in _FOLDERS or self.is_local:
             self.manifest(artifact)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_a_first_unit_of_sentences_still_probes_with_photos(
     assert Settled(workspace, "auto", sample)(encoder, photos) == "bfloat16"  # noted: not probed again
     assert probed == [(2, ["A fine bowl.", "Too salty!"])]
     assert settled(workspace, "auto") == Choice("bfloat16")
-    workspace.clear(PHOTOS)
+    shutil.rmtree(workspace.path(PHOTOS))
     Settled(workspace, "auto", sample)(encoder, photos)
     assert probed[1:] == [(3, ["A fine bowl.", "Too salty!"])]  # the unit's own photos
 
