@@ -144,6 +144,23 @@ def test_a_file_of_which_too_much_is_rejected_fails_and_the_rejects_can_be_read(
     assert execute(ingest.STEP, workspace, allowed)
 
 
+def test_what_was_finished_stays_whatever_fails(noisy: Path, tmp_path: Path, tracking: TrackingConfig) -> None:
+    config = configured(tmp_path / "ws", noisy, tracking)
+    workspace = Workspace(config.root)
+    execute(ingest.STEP, workspace, config)
+    before = {name: workspace.require(name) for name in ("reviews", "photos", "rejects")}
+    rows = workspace.read_table("reviews")
+    broken = tmp_path / "broken.json"
+    broken.write_bytes(b"{\n" * 500)
+    for wrong in (replace(config, corpus=CorpusConfig(reviews=str(broken))), replace(config, force=True)):
+        if wrong.force:
+            noisy.write_bytes(b"[]\n" + noisy.read_bytes()[:50])
+        with pytest.raises(CorpusError):
+            execute(ingest.STEP, workspace, wrong)
+        assert {name: workspace.require(name) for name in before} == before
+        assert workspace.read_table("reviews").equals(rows)
+
+
 def filtered_file(folder: Path, tiny_corpus: Path) -> Path:
     rows = [json.loads(line) for line in (tiny_corpus / "image_review_all.json").read_text().splitlines()]
     parts: dict[str, list[object]] = {"train": [], "val": [], "test": []}
