@@ -20,7 +20,8 @@ from showcases.shard_files import count_rows
 from tests.quick import quick
 
 CORPUS = ("image_review_all.json", "photos", "labels.json")
-BOTH_STARTED_SECONDS = 120  # for one of two to be refused
+BOTH_STARTED_SECONDS = 180  # for one of two to be refused
+KILL_SECONDS = (3, 50)  # after that, until the other one is killed
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Round:
     number: int
     seeds: tuple[int, int]
     refused: str  # how the pipeline that came second ended
-    killed_after: float  # seconds after the start
+    killed_after: float  # seconds after the other was refused
     finished: int  # artifacts that are whole after the kill
     unfinished: int  # builds that a later run may resume
 
@@ -52,13 +53,13 @@ def play(workspace: Workspace, corpus: Path, rounds: int, logs: Path, seed: int 
     for number in range(1, rounds + 1):
         seeds = (draw.randrange(2), draw.randrange(2))
         pair = [_start(workspace.root, corpus, each, logs / f"{number}-{i}.log") for i, each in enumerate(seeds)]
-        kill_after = draw.uniform(12, 60)
-        refused = _refused(pair, time.monotonic() + kill_after)
-        killed_after = _kill(pair, kill_after)
+        kill_after = draw.uniform(*KILL_SECONDS)
+        refused = _refused(pair)
+        _kill(pair, time.monotonic() + kill_after)
         check(workspace, corpus)
         finished = sum(workspace.manifest(artifact.name) is not None for artifact in FLOW)
         left = sum(len(builds.unfinished_builds(workspace, artifact.name)) for artifact in FLOW)
-        played.append(Round(number, seeds, refused, killed_after, finished, left))
+        played.append(Round(number, seeds, refused, kill_after, finished, left))
         print(played[-1], flush=True)
     return played
 
@@ -70,19 +71,18 @@ class Pipeline:
     process: subprocess.Popen[bytes]
     log: Path
     output: TextIO
-    started: float
 
 
 def _start(root: str, corpus: Path, seed: int, log: Path) -> Pipeline:
     output = log.open("w")
     command = [sys.executable, "-m", "tests.soak", root, str(corpus), str(seed)]
     process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    return Pipeline(process, log, output, time.monotonic())
+    return Pipeline(process, log, output)
 
 
-def _refused(pair: list[Pipeline], until: float) -> str:
+def _refused(pair: list[Pipeline]) -> str:
     """How the one that came second ended: it must be a clear refusal, or nothing was left to do."""
-    deadline = max(until, time.monotonic() + BOTH_STARTED_SECONDS)
+    deadline = time.monotonic() + BOTH_STARTED_SECONDS
     while all(each.process.poll() is None for each in pair):
         assert time.monotonic() < deadline, f"two pipelines write one workspace: {[each.log for each in pair]}"
         time.sleep(0.1)
@@ -95,16 +95,15 @@ def _refused(pair: list[Pipeline], until: float) -> str:
     return "refused"
 
 
-def _kill(pair: list[Pipeline], after: float) -> float:
-    """SIGKILL to what still runs, `after` seconds after its start; its Ray dies with it."""
+def _kill(pair: list[Pipeline], at: float) -> None:
+    """SIGKILL to what still runs at that time; its Ray dies with it."""
     for each in pair:
-        while each.process.poll() is None and time.monotonic() < each.started + after:
+        while each.process.poll() is None and time.monotonic() < at:
             time.sleep(0.1)
         if each.process.poll() is None:
             each.process.send_signal(signal.SIGKILL)
         each.process.wait()
         each.output.close()
-    return after
 
 
 def check(workspace: Workspace, corpus: Path) -> None:
