@@ -6,6 +6,7 @@ with the loader that the step itself will use where that is quick, else for the 
 
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,7 @@ HUB = (
 
 
 @dataclass(frozen=True)
-class Requirement:
+class Requirement(ABC):
     """Something that a step will need. Small, and pickled to the nodes.
 
     Args:
@@ -41,9 +42,9 @@ class Requirement:
     place: Place = "nodes"
     optional: bool = False
 
+    @abstractmethod
     def problem(self) -> str | None:
         """What is wrong on this machine, and what to do; None if nothing is."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
