@@ -46,7 +46,7 @@ def annotate(context: StepContext) -> None:
             result, figures = fill(context, result, sampled)
     else:
         result = weak_labels(sampled, *vectors_of(workspace, sampled), config.seed)
-        context.say(WEAK_WARNING.format(tasks=workspace.path("annotations", "tasks.json")))
+        context.say(WEAK_WARNING.format(tasks=context.place_of("annotations", "tasks.json")))
     workspace.write_table(result.table, "annotations")
     write_agreement(context, result)
     tell(context, result, figures)

@@ -161,7 +161,7 @@ def write_report(
         log_gallery(context, Path(folder))
     for table in tables:
         print("\n" + table.to_markdown(), flush=True)
-    context.say(f"report: {workspace.path('report', 'report.html')}")
+    context.say(f"report: {context.place_of('report', 'report.html')}")
 
 
 def log_gallery(context: StepContext, report: Path) -> None:

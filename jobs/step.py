@@ -50,6 +50,11 @@ class StepContext:
             with contextlib.suppress(ObjectStoreError):  # checked for good before anything is put in place
                 self.claim.check(tuple(self.claim.epochs)[:1])
 
+    def place_of(self, artifact: str, *parts: str) -> str:
+        """Where something that this step writes will be once the step is done, for a person."""
+        workspace = self.workspace
+        return workspace.path_under_root(artifact, *parts) if workspace.is_local else workspace.path(artifact, *parts)
+
     def record(
         self,
         artifact: str,

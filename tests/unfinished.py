@@ -4,7 +4,13 @@ from pathlib import Path
 
 from jobs.step import fingerprint_of
 from showcases.artifacts import MANIFEST, Workspace
-from showcases.builds import BUILDS
+from showcases.builds import BUILDS, unfinished_builds
+
+
+def under_way(workspace: Workspace, artifact: str) -> Workspace:
+    """The workspace as a step sees it that is building the artifact, or was when it was killed."""
+    builds = unfinished_builds(workspace, artifact)
+    return workspace.placed({artifact: f"{BUILDS}/{artifact}/{builds[-1]}"}) if builds else workspace
 
 
 def unfinish(workspace: Workspace, *artifacts: str) -> None:

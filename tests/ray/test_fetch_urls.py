@@ -23,6 +23,7 @@ from showcases.gest.config import FetchConfig, HttpConfig
 from showcases.gest.images import read_columns, read_photos
 from showcases.schemas import PHOTOS
 from tests.photo_server import PhotoServer, photo, photo_server
+from tests.unfinished import under_way
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ray
@@ -124,14 +125,14 @@ def test_a_killed_run_goes_on_and_asks_for_nothing_that_stands(
     fetch = replace(FETCH, unit=50, http=replace(MANNERS, connections=10))
     run = start_driver(repository, ray_cluster, workspace, fetch, tmp_path)
     try:
-        wait_until(lambda: len(workspace.shards("images")) >= 4 or run.poll() is not None, 90)
+        wait_until(lambda: len(under_way(workspace, "images").shards("images")) >= 4 or run.poll() is not None, 90)
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait(10)
     wait_until(lambda: server.open == 0, 20)
     time.sleep(1.0)  # for what was fetched to be written, or never
     wait_until(lambda: server.open == 0, 20)
-    standing = set(read_columns(workspace, ["photo_id"])["photo_id"].to_pylist())
+    standing = set(read_columns(under_way(workspace, "images"), ["photo_id"])["photo_id"].to_pylist())
     assert 200 <= len(standing) < 1000 and workspace.manifest("images") is None
 
     server.pause, before = 0.0, Counter(server.requests)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from jobs import promote, tracking
 from jobs.config import PipelineConfig
@@ -151,8 +153,13 @@ def keep_scores(config: PipelineConfig, name: str, version: str, hits: np.ndarra
     rows = np.stack([hits, np.full(40, 10), np.full(40, 10), np.full(40, 10)], axis=1)
     scores = Scores({"test set": "tiny"}, [f"r{number}" for number in range(40)], {"BLEU-1": rows.tolist()})
     run = client.get_model_version(name, version).run_id
-    client.log_text(run, scores.to_json(), f"{SCORES}/{SCORES_FILE}")
-    client.set_model_version_tag(name, version, SCORES, f"{client.get_run(run).info.artifact_uri}/{SCORES}")
+    place = f"{client.get_run(run).info.artifact_uri}/{SCORES}"
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # not by the client, which remembers where the original of a copy lies
+        Path(folder, SCORES_FILE).write_text(scores.to_json(), encoding="utf-8")
+        get_artifact_repository(place).log_artifacts(folder)
+    client.set_model_version_tag(name, version, SCORES, place)
 
 
 def test_a_worse_model_is_not_promoted_unless_it_is_forced(

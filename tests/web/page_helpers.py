@@ -31,7 +31,8 @@ def make(page: Page) -> None:
 def streamed(page: Page) -> list[tuple[str, Any]]:
     """Name and data of each event of the newest showcase; the page's fixture keeps a copy of what it reads."""
     blocks = [block.split("\n") for block in page.evaluate("window.answers.at(-1)").split("\n\n") if block]
-    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+    events = [dict(line.split(": ", 1) for line in block) for block in blocks if not block[0].startswith(":")]
+    return [(event["event"], json.loads(event["data"])) for event in events]
 
 
 def made(page: Page) -> Any:
