@@ -21,6 +21,7 @@ from PIL import Image
 
 from showcases.artifacts import Manifest, Workspace
 from showcases.schemas import IMAGES, REVIEWS
+from tests.unfinished import under_way
 
 SIZE = 32  # px, of photos and encoder
 ENCODER = "MapWorker(Map(_Encoding))"  # as Ray titles the process
@@ -63,7 +64,7 @@ class Survival:
 
     Attributes:
         killed: "driver" or "encoder", in order.
-        kept: modification time by path, of the shards that stood when a new driver began.
+        kept: modification time by file name, of the shards that stood when a new driver began.
         seconds: wall clock, with all restarts.
     """
 
@@ -178,9 +179,9 @@ def descendants() -> dict[int, str]:
 
 
 def modified(workspace: Workspace) -> dict[str, int]:
-    """Modification time in ns of each shard of vectors."""
-    found = workspace.filesystem.get_file_info(workspace.shards("image_embeddings"))
-    return {info.path: info.mtime_ns for info in found}
+    """Modification time in ns of each shard of vectors, by its file name: finished, or where they are being built."""
+    found = workspace.filesystem.get_file_info(under_way(workspace, "image_embeddings").shards("image_embeddings"))
+    return {info.base_name: info.mtime_ns for info in found}
 
 
 def vectors_and_failures(workspace: Workspace) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -198,7 +199,7 @@ def _read(workspace: Workspace, path: str) -> pa.Table:
 
 def _wait_for_shards(workspace: Workspace, count: float, driver: subprocess.Popen[str], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
-    while len(workspace.shards("image_embeddings")) < count:
+    while len(under_way(workspace, "image_embeddings").shards("image_embeddings")) < count:
         _must_run(driver, f"{count:.0f} shards", deadline)
         time.sleep(0.01)
 

@@ -84,8 +84,8 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
 
     before, times = vectors_and_failures(done), modified(done)
     lost = sorted(times)[:2]
-    for path in lost:
-        Path(path).unlink()
+    for name in lost:
+        Path(done.path("image_embeddings", name)).unlink()
     note = Path(done.path(*dtype.NOTE))
     was = json.loads(note.read_text())
     note.write_text(json.dumps({**was, "cosine": 0.4242}))
