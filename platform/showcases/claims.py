@@ -19,7 +19,7 @@ from pathlib import Path
 
 from showcases.artifacts import Workspace
 from showcases.conditional import Cell, LocalCell, S3Cell
-from showcases.errors import ClaimError, ConfigError
+from showcases.errors import ClaimError, ConfigError, ObjectStoreError
 
 CLAIMS = "_claims"  # folder under the workspace root
 ALIVE = "_alive"  # folder in it: a file a run, rewritten every BEAT_SECONDS
@@ -90,6 +90,7 @@ class Claim:
 
     def __init__(self, workspace: Workspace, step: str) -> None:
         self.workspace = Workspace(workspace.root)
+        self.place = workspace.root.partition("?")[0] if "://" in workspace.root else workspace.root  # for a person
         self.owner = Owner.here(step)
         self.token = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         self.epochs: dict[str, int] = {}
@@ -107,21 +108,21 @@ class Claim:
         holder = Record.parse(cell.read())
         if holder is not None and holder.is_held and not self._may_replace(holder, say):
             raise ClaimError(
-                f"{self.workspace.root}: {name} is being written by another run, {holder.owner}; wait until it has "
+                f"{self.place}: {name} is being written by another run, {holder.owner}; wait until it has "
                 "ended, stop it, or use another --root. Nothing was changed"
             )
 
         def swap(content: bytes | None) -> bytes:
             found = Record.parse(content)
             if found is not None and found.is_held and (holder is None or found.token != holder.token):
-                raise ClaimError(f"{self.workspace.root}: {name} was just claimed by another run, {found.owner}")
+                raise ClaimError(f"{self.place}: {name} was just claimed by another run, {found.owner}")
             return Record((found.epoch if found else 0) + 1, self.token, self.owner).to_json()
 
         taken = Record.parse(cell.update(swap))
         assert taken is not None
         if isinstance(cell, S3Cell) and taken.epoch == 1 and not cell.has_conditional_writes():
             say(
-                f"{self.workspace.root.partition('?')[0]}: this object store ignores conditional writes "
+                f"{self.place}: this object store ignores conditional writes "
                 "(If-None-Match); it can't keep apart two runs that write one workspace at the same time"
             )
         self.epochs[name], self._cells[name] = taken.epoch, cell
@@ -145,7 +146,7 @@ class Claim:
             if found is None or found.token != self.token:
                 who = f"another run, {found.owner}," if found else "somebody"
                 raise ClaimError(
-                    f"{self.workspace.root}: {who} has taken over {name} while {self.owner.step} was running: its "
+                    f"{self.place}: {who} has taken over {name} while {self.owner.step} was running: its "
                     "result is not put in place, and what was there is as that run leaves it"
                 )
 
@@ -157,7 +158,7 @@ class Claim:
         """Give back what is still this run's."""
         self._ended.set()
         for cell in self._cells.values():
-            with contextlib.suppress(ClaimError):
+            with contextlib.suppress(ClaimError, ObjectStoreError):  # not given back, it is taken over from a dead run
                 cell.update(self._given_back)
         self._cells.clear()
         path = self.workspace.path(CLAIMS, ALIVE, self.token)

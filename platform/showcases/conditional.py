@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -88,9 +89,23 @@ class S3Cell:
     def read_with_tag(self) -> tuple[bytes | None, str | None]:
         """Content and ETag; (None, None) where there is no object."""
         with self._explained("NoSuchKey", "404"):
+            return self._get()
+        return None, None
+
+    def _get(self) -> tuple[bytes, str]:
+        """Content and ETag; asked for again where the body breaks off, which boto3 itself doesn't."""
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+        def get() -> tuple[bytes, str]:
             answer = self._client.get_object(Bucket=self.place.bucket, Key=self.key)
             return answer["Body"].read(), answer["ETag"]
-        return None, None
+
+        for number in range(S3_ATTEMPTS - 1):
+            try:
+                return get()
+            except (HTTPClientError, IncompleteReadError):
+                time.sleep(0.1 * 2**number)
+        return get()
 
     def update(self, change: Callable[[bytes | None], bytes]) -> bytes:
         for _ in range(SWAPS):

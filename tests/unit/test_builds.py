@@ -237,6 +237,15 @@ def test_a_store_that_ignores_conditions_is_named(s3_server, proxy: FaultyProxy)
         assert "ignores conditional writes" in said[0]
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again(s3_server, proxy: FaultyProxy) -> None:
+    s3_server.create_bucket("builds-truncated")
+    workspace = Workspace(proxy.root("builds-truncated", "x"))
+    make(workspace, "a")
+    proxy.spoil({"GET truncated": 1.0}, limit=4, target=claims.CLAIMS)
+    make(workspace, "b")
+    assert proxy.injected["truncated"] == 4 and ids(workspace) == ["b"]
+
+
 def test_a_swap_whose_answer_is_lost_counts_as_done(s3_server, proxy: FaultyProxy) -> None:
     s3_server.create_bucket("builds-lost")
     proxy.spoil({"PUT lost": 1.0}, limit=3)
