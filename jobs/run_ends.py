@@ -67,7 +67,7 @@ def end(spool: Spool, status: str, seconds: float) -> bool:
 
 
 class _Stop:
-    """Closes all open runs when it is asked to, by a thread: the main one may take long to leave what it is in.
+    """Closes all open runs on request, in a thread: the main one may be blocked for long.
 
     The thread is there before the signal, as a signal handler may not start one.
     """
@@ -159,12 +159,12 @@ def is_gone(process: str) -> bool | None:
     """Whether a process (`this_process`) has ended; None if it can't be known, as it ran on another machine."""
     import psutil
 
-    told = json.loads(process)
-    if (told["host"], told["machine"]) != (socket.gethostname(), _machine()):
+    other = json.loads(process)
+    if (other["host"], other["machine"]) != (socket.gethostname(), _machine()):
         return None
     try:
-        found = psutil.Process(told["pid"])
-        is_other = abs(found.create_time() - told["started"]) > START_TOLERANCE
+        found = psutil.Process(other["pid"])
+        is_other = abs(found.create_time() - other["started"]) > START_TOLERANCE
         return is_other or found.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

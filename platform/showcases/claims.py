@@ -191,7 +191,7 @@ def hold(
     Args:
         names: of artifacts, or of anything else in the workspace that one run at a time may write.
         step: what runs, for the message that another run gets.
-        say: told what is waited for.
+        say: receives a status message while this run waits for another one.
 
     Raises:
         ClaimError: a living run holds one of them; nothing is held then.

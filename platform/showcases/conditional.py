@@ -93,7 +93,7 @@ class S3Cell:
         return None, None
 
     def _get(self) -> tuple[bytes, str]:
-        """Content and ETag; asked for again where the body breaks off, which boto3 itself doesn't."""
+        """Content and ETag; retries a body that breaks off, which boto3 itself does not."""
         from botocore.exceptions import HTTPClientError, IncompleteReadError
 
         def get() -> tuple[bytes, str]:
