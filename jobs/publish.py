@@ -4,7 +4,7 @@ from jobs.config import PipelineConfig
 from jobs.step import Step, StepContext, main
 from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, located
-from showcases.catalog.corpus import photo_batches, review_batches
+from showcases.catalog.corpus import Batches, photo_batches, review_batches
 from showcases.catalog.versions import Versions
 from showcases.embeddings import EmbeddingShards
 from showcases.errors import ArtifactError
@@ -21,7 +21,8 @@ def run(context: StepContext) -> None:
             f"photos are embedded by {images.model_id!r}, sentences by {sentences.model_id!r}: rerun jobs.embed"
         )
     uri, options = located(workspace)
-    photos, reviews = photo_batches(workspace, images), review_batches(workspace, sentences)
+    photos = Batches(lambda: photo_batches(workspace, images))
+    reviews = Batches(lambda: review_batches(workspace, sentences))
     rows = Catalog.write(uri, photos, reviews, images.model_id, options)
     for name, count in rows.items():
         context.say(f"{count:,} {name}")

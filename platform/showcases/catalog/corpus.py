@@ -4,7 +4,8 @@ The join goes by photo id and by review id over streams in different orders. Vec
 indexed by digests, and columns stay Arrow: memory holds some 250 bytes a photo, and never all vectors or all bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,16 @@ from showcases.store_errors import explained
 POSTED = ("photo_id", "business_id", "user_id", "review_id")
 ROWS = 2048  # of a batch of reviews or of sums
 SHORTEST = 1e-6  # a sum of sentences of no greater length has no direction
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches that can be read more than once: each pass calls `read` anew."""
+
+    read: Callable[[], Iterator[pa.RecordBatch]]
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self.read()
 
 
 def photo_batches(workspace: Workspace, images: EmbeddingShards) -> Iterator[pa.RecordBatch]:

@@ -37,16 +37,17 @@ class LiveTables:
 
     @classmethod
     def create(cls, uri: str, space: str, dim: int, storage_options: Mapping[str, str]) -> None:
-        """Make those that are missing, empty and indexed."""
+        """Make the tables and indices that are missing; safe to repeat."""
         from lancedb.index import Bitmap, BTree
 
         database = connect(f"{uri}/{live_folder(space)}", storage_options)
-        there = database.list_tables().tables
         for name, schema in live_schemas(dim, space).items():
-            if name not in there:
-                table = database.create_table(name, schema=schema, exist_ok=True)
+            table = database.create_table(name, schema=schema, exist_ok=True)
+            indexed = {column for index in table.list_indices() for column in index.columns}
+            if "tenant" not in indexed:
                 table.create_index("tenant", config=Bitmap())
-                for column in LIVE_INDEXED[name]:
+            for column in LIVE_INDEXED[name]:
+                if column not in indexed:
                     table.create_index(column, config=BTree())
 
     @classmethod

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from showcases.catalog import filters
+from showcases.catalog.failures import retry_store_failures
 from showcases.catalog.filters import CatalogError, NotFoundError
 from showcases.catalog.listing import Page, Place, page
 from showcases.catalog.live import LiveTables
@@ -81,7 +83,8 @@ class Catalog:
 
         Args:
             uri: folder, or s3://bucket/prefix.
-            photos: batches of `photos_schema`, at least one (it may be empty); streamed.
+            photos: batches of `photos_schema`, at least one (it may be empty); streamed. Unless it is an iterator, it
+                is read again where the object store failed.
             reviews: batches of `reviews_schema`, likewise.
             embedding_space: EmbeddingTable.model_id of all vectors.
             storage_options: LanceDB's, for object stores (see `located`).
@@ -92,13 +95,15 @@ class Catalog:
 
         Raises:
             CatalogError: another publish has begun in the meantime.
+            ObjectStoreError: the store refused, or failed too often.
         """
         versions = Versions(uri, dict(storage_options or {}))
         with versions.publishing() as version:
             database = connect(versions.at(version), storage_options)
             rows = write_tables(database, photos, reviews, embedding_space, vector_index_from)
             dim = database.open_table("photos").schema.field("vector").type.list_size
-            LiveTables.create(uri, embedding_space, dim, versions.storage_options)
+            live = partial(LiveTables.create, uri, embedding_space, dim, versions.storage_options)
+            retry_store_failures(uri, live)
         return rows
 
     @property

@@ -1,10 +1,16 @@
-"""Write the tables of one version: two streamed in, two summaries counted from them, an index on every id."""
+"""Write the tables of one version: two streamed in, two summaries counted from them, an index on every id.
 
+A table that an object store did not take is written anew from its first row, if its batches can be read again.
+"""
+
+import itertools
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from showcases.catalog.failures import retry_store_failures
 from showcases.catalog.schema import EMBEDDING_SPACE, INDEXED
 from showcases.catalog.summary import summaries
 
@@ -26,13 +32,17 @@ def write_tables(
     """Write and index all tables in an empty folder.
 
     Args:
-        photos: batches of `photos_schema`, at least one; they are streamed, never all in memory.
-        reviews: batches of `reviews_schema`, at least one.
+        photos: batches of `photos_schema`, at least one; streamed, never all in memory. Unless it is an iterator, it
+            is read again where the object store failed.
+        reviews: batches of `reviews_schema`, likewise.
         space: the embedding space of all vectors.
         vector_index_from: from so many photos on their vectors are indexed.
 
     Returns:
         Rows by table.
+
+    Raises:
+        ObjectStoreError: the store refused, or failed too often.
     """
     from lancedb.index import BTree  # here for the reason given in tables.py
 
@@ -42,7 +52,9 @@ def write_tables(
         tables[name] = _create(database, name, [batch], space)
     for name, columns in INDEXED.items():
         for column in columns:
-            tables[name].create_index(column, config=BTree(), replace=True)
+            retry_store_failures(
+                _uri(database, name), partial(tables[name].create_index, column, config=BTree(), replace=True)
+            )
     counts = {name: table.count_rows() for name, table in tables.items()}
     if counts["photos"] >= vector_index_from:
         _index_vectors(tables["photos"])
@@ -58,16 +70,27 @@ def _index_vectors(photos: "Table") -> None:
 
 
 def _create(database: "DBConnection", name: str, batches: Iterable[pa.RecordBatch], space: str) -> "Table":
-    batches = iter(batches)
-    first = next(batches)
-    schema = first.schema.with_metadata({EMBEDDING_SPACE: space})
-
-    def all_batches() -> Iterator[pa.RecordBatch]:
-        yield first.replace_schema_metadata(schema.metadata)
-        for batch in batches:
-            yield batch.replace_schema_metadata(schema.metadata)
-
-    reader = pa.RecordBatchReader.from_batches(schema, all_batches())
     # LanceDB takes nulls in a column of 10 numbers or more for faults: a review may have no feature.
     nulls: Literal["null", "error"] = "null" if name == "reviews" else "error"
-    return database.create_table(name, data=reader, mode="create", on_bad_vectors=nulls)
+
+    modes = itertools.chain(["create"], itertools.repeat("overwrite"))  # LanceDB warns of overwriting nothing
+
+    def write() -> "Table":
+        return database.create_table(name, data=_reader(batches, space), mode=next(modes), on_bad_vectors=nulls)
+
+    if isinstance(batches, Iterator):  # what has been read of it is gone
+        return write()
+    return retry_store_failures(_uri(database, name), write)
+
+
+def _reader(batches: Iterable[pa.RecordBatch], space: str) -> pa.RecordBatchReader:
+    """The batches as a stream whose schema names the embedding space."""
+    rest = iter(batches)
+    first = next(rest)
+    schema = first.schema.with_metadata({EMBEDDING_SPACE: space})
+    named = (batch.replace_schema_metadata(schema.metadata) for batch in itertools.chain([first], rest))
+    return pa.RecordBatchReader.from_batches(schema, named)
+
+
+def _uri(database: "DBConnection", name: str) -> str:
+    return f"{database.uri}/{name}.lance"
