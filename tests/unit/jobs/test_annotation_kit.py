@@ -30,7 +30,7 @@ class Untracked:
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "step_run", lambda *_: contextlib.nullcontext(Untracked()))
+        patch.setattr(tracking, "step_run", lambda *_, **__: contextlib.nullcontext(Untracked()))
         yield
 
 
