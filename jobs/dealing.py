@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from pyarrow import fs
 
 from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, deal_reviews, deal_vectors
 from jobs.shards import Tally, follow, unit_name
@@ -13,7 +12,7 @@ from jobs.step import StepContext
 from showcases.artifacts import Workspace
 from showcases.distillation.shuffle import Shuffle
 from showcases.embeddings import EmbeddingShards
-from showcases.store_errors import explained
+from showcases.store_errors import list_files
 
 PARTITION_BYTES = 256 * 2**20  # of vectors; a scorer holds about three times as much
 UNIT_BYTES = 128 * 2**20  # of shards dealt out at a time; a task holds about three times as much
@@ -30,9 +29,8 @@ def deal_units(workspace: Workspace) -> list[dict[str, Any]]:
     units = []
     for artifact in (SENTENCES, PHOTOS):
         paths = EmbeddingShards(workspace, artifact).paths
-        folder = fs.FileSelector(workspace.path(artifact), recursive=True)  # one listing, not a request a shard
-        with explained(workspace.filesystem, folder.base_dir):
-            sizes = {info.path: info.size for info in workspace.filesystem.get_file_info(folder)}
+        listed = list_files(workspace.filesystem, workspace.path(artifact), recursive=True)
+        sizes = {info.path: info.size for info in listed}  # one listing, not a request a shard
         for group in grouped(paths, [sizes[path] for path in paths], UNIT_BYTES):
             name = f"{artifact}-{unit_name(group).removesuffix('.parquet')}.arrow"
             units.append({"artifact": artifact, "name": name, "paths": group})

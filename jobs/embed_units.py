@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from jobs.shards import unit_name
 from showcases.artifacts import Workspace
 from showcases.clip.units import PHOTOS, SENTENCES, Unit
-from showcases.object_store import insist
-from showcases.store_errors import explained
+from showcases.store_errors import read_retrying
 
 READERS = 8  # shards read side by side
 NO_COPIES = pa.table({"photo_id": pa.array([], pa.string()), "same_as": pa.array([], pa.string())})
@@ -94,12 +93,11 @@ def row_groups(
             tables = [table.append_column(name, pa.nulls(table.num_rows, pa.string())) for table in tables]
         return [RowGroup(path, number, work(table)) for number, table in enumerate(tables)]
 
-    def read_patiently(path: str) -> list[RowGroup]:
-        with explained(workspace.filesystem, path):
-            return insist(lambda: read(path))
+    def read_shard(path: str) -> list[RowGroup]:
+        return read_retrying(workspace.filesystem, path, lambda: read(path))
 
     with ThreadPoolExecutor(READERS) as pool:
-        return [group for found in pool.map(read_patiently, workspace.shards(artifact)) for group in found]
+        return [group for found in pool.map(read_shard, workspace.shards(artifact)) for group in found]
 
 
 def _cut(

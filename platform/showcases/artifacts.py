@@ -33,7 +33,7 @@ from showcases.schemas import (
     REJECTS,
     REVIEWS,
 )
-from showcases.store_errors import explained
+from showcases.store_errors import list_files, read_retrying, store_errors_of
 
 MANIFEST = "manifest.json"
 Place = tuple[str, ...]  # an artifact, and folders in it
@@ -202,9 +202,9 @@ class Workspace:
         """Path of anything under the root, on `filesystem`."""
         return "/".join((self._located[1], *parts))
 
-    def _explained(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
+    def _store_errors_of(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
         """The block's failures on S3 become ObjectStoreErrors about this path."""
-        return explained(self.filesystem, self.path(artifact, *parts))
+        return store_errors_of(self.filesystem, self.path(artifact, *parts))
 
     def manifest(self, artifact: str) -> Manifest | None:
         """The artifact's manifest, or None where it is not finished.
@@ -213,7 +213,7 @@ class Workspace:
             ArtifactError: what lies there is no manifest.
         """
         try:
-            found = object_store.insist(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
+            found = object_store.retry_read(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
         except FileNotFoundError:
             _FOLDERS.pop((self.root, artifact), None)
             return None
@@ -244,7 +244,7 @@ class Workspace:
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
         """Remove all folders of an artifact but these."""
         kept = {self.path(artifact, name) for name in folders}
-        with self._explained(artifact):
+        with self._store_errors_of(artifact):
             found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
             for info in found:
                 if info.type == fs.FileType.Directory and info.path not in kept:
@@ -259,7 +259,7 @@ class Workspace:
             Path(temporary).write_bytes(data)
             os.replace(temporary, path)
             return
-        with explained(self.filesystem, path):
+        with store_errors_of(self.filesystem, path):
             object_store.write_whole(self.filesystem, path, data)
 
     def read_bytes(self, artifact: str, *parts: str) -> bytes:
@@ -269,7 +269,7 @@ class Workspace:
             FileNotFoundError: it isn't there.
         """
         path = self.path(artifact, *parts)
-        with explained(self.filesystem, path):
+        with store_errors_of(self.filesystem, path):
             return object_store.read_whole(self.filesystem, path)
 
     def write_table(self, table: pa.Table, artifact: str, *parts: str) -> None:
@@ -337,20 +337,17 @@ class Workspace:
                 table = file.read(columns=names)
             return table if names is None else table.select(names)
 
-        with explained(self.filesystem, path):
-            return object_store.insist(read)
+        return read_retrying(self.filesystem, path, read)
 
     def shards(self, artifact: str) -> list[str]:
         """Paths of the artifact's Parquet files, sorted."""
-        selector = fs.FileSelector(self.path(artifact), recursive=True, allow_not_found=True)
-        with self._explained(artifact):
-            found = self.filesystem.get_file_info(selector)
+        found = list_files(self.filesystem, self.path(artifact), recursive=True)
         return sorted(info.path for info in found if info.path.endswith(".parquet"))
 
     def download(self, artifact: str, folder: Path, *parts: str) -> Path:
         """Copy an artifact (or a folder in it) to a local folder and return that folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        with self._explained(artifact, *parts):
+        with self._store_errors_of(artifact, *parts):
             fs.copy_files(self.path(artifact, *parts), str(folder), source_filesystem=self.filesystem)
         return folder
 

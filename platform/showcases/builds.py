@@ -21,7 +21,7 @@ from showcases.claims import Claim, cell_of
 from showcases.conditional import S3Cell
 from showcases.errors import ArtifactError, ClaimError
 from showcases.shard_files import count_rows
-from showcases.store_errors import explained
+from showcases.store_errors import list_files, store_errors_of
 
 BUILDS = "_builds"  # folder under the workspace root
 REPLACED = "replaced-"  # an artifact's folder on its way out
@@ -60,9 +60,7 @@ def unfinished_builds(workspace: Workspace, artifact: str) -> list[str]:
     """Names of the builds of an artifact that aren't the finished one, oldest first."""
     manifest = workspace.manifest(artifact)
     current = manifest.folder.rpartition("/")[2] if manifest else ""
-    selector = fs.FileSelector(workspace.path_under_root(BUILDS, artifact), allow_not_found=True)
-    with explained(workspace.filesystem, selector.base_dir):
-        found = workspace.filesystem.get_file_info(selector)
+    found = list_files(workspace.filesystem, workspace.path_under_root(BUILDS, artifact))
     names = [info.base_name for info in found if info.type == fs.FileType.Directory]
     old = sorted((name for name in names if not name.startswith(REPLACED)), key=lambda name: name.partition("-")[2])
     return [name for name in old if name != current]
@@ -165,7 +163,7 @@ def _point_to(workspace: Workspace, manifest: Manifest, claim: Claim) -> None:
 def _remove_others(workspace: Workspace, artifact: str, folder: str) -> None:
     """Remove every other build, and files from before there were builds."""
     files, keep = workspace.filesystem, workspace.path_under_root(folder)
-    with explained(files, workspace.path_under_root(artifact)):
+    with store_errors_of(files, workspace.path_under_root(artifact)):
         for parent in (workspace.path_under_root(BUILDS, artifact), workspace.path_under_root(artifact)):
             for info in files.get_file_info(fs.FileSelector(parent, allow_not_found=True)):
                 if info.type == fs.FileType.Directory and info.path != keep:
@@ -176,9 +174,9 @@ def _remove_others(workspace: Workspace, artifact: str, folder: str) -> None:
 
 def stored_in(workspace: Workspace, artifact: str, remove_temporary: bool = False) -> dict[str, int]:
     """Number and bytes of an artifact's files; of a Parquet artifact its Parquet files alone count."""
-    selector = fs.FileSelector(workspace.path(artifact), recursive=True, allow_not_found=True)
-    with explained(workspace.filesystem, selector.base_dir):
-        found = [info for info in workspace.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    listed = list_files(workspace.filesystem, workspace.path(artifact), recursive=True)
+    found = [info for info in listed if info.type == fs.FileType.File]
+    with store_errors_of(workspace.filesystem, workspace.path(artifact)):
         for info in found if remove_temporary and workspace.is_local else ():
             if info.path.endswith(TEMPORARY):
                 workspace.filesystem.delete_file(info.path)
@@ -213,14 +211,12 @@ def copy_files(workspace: Workspace, source: str, target: str) -> None:
     No file is ever changed in place, so links are as good as copies.
     """
     files, start = workspace.filesystem, workspace.path_under_root(source)
-    selector = fs.FileSelector(start, recursive=True, allow_not_found=True)
-    with explained(files, start):
-        found = [info.path for info in files.get_file_info(selector) if info.type == fs.FileType.File]
+    found = [info.path for info in list_files(files, start, recursive=True) if info.type == fs.FileType.File]
 
     def copy(path: str) -> None:
         to = workspace.path_under_root(target) + path.removeprefix(start)
         if not workspace.is_local:
-            with explained(files, path):
+            with store_errors_of(files, path):
                 files.copy_file(path, to)
             return
         Path(to).parent.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
 from showcases.ids import review_of
-from showcases.object_store import insist
 from showcases.shard_files import count_rows, read_shards
-from showcases.store_errors import explained
+from showcases.store_errors import read_retrying
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,7 @@ class EmbeddingShards:
         if not self.paths:
             raise ArtifactError(f"{self.workspace.path(self.artifact)}: no shard in it; run jobs.embed with --force")
         files = self.workspace.filesystem
-        with explained(files, self.paths[0]):
-            return insist(lambda: pq.read_schema(self.paths[0], filesystem=files))
+        return read_retrying(files, self.paths[0], lambda: pq.read_schema(self.paths[0], filesystem=files))
 
     @property
     def dim(self) -> int:

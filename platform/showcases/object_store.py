@@ -160,7 +160,7 @@ def _steady(options: dict[str, Any]) -> SteadyS3:
     return SteadyS3(**options)
 
 
-def insist(read: Callable[[], _T]) -> _T:
+def retry_read(read: Callable[[], _T]) -> _T:
     """What `read` gives; tried again, a few times, where what came can't be understood.
 
     Reading a few hundred bytes of an object needs it too: where the store answers 500 or 503 with more words than
@@ -196,7 +196,7 @@ def read_whole(filesystem: fs.FileSystem, path: str) -> bytes:
             raise OSError(f"{path}: {len(data)} of {size} bytes came")
         return data
 
-    return insist(read)
+    return retry_read(read)
 
 
 def write_whole(filesystem: fs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:

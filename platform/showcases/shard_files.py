@@ -10,18 +10,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
-from showcases.object_store import insist
-from showcases.store_errors import explained
+from showcases.store_errors import read_retrying
 
 AHEAD = 8  # shards
 _T = TypeVar("_T")
 
 
-def read_shard(workspace: Workspace, path: str, columns: Sequence[str]) -> pa.Table:
-    """These columns of one shard."""
+def read_shard(workspace: Workspace, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """These columns of one shard, or all."""
     files = workspace.filesystem
-    with explained(files, path):
-        return insist(lambda: pq.read_table(path, columns=list(columns), filesystem=files, partitioning=None))
+    names = None if columns is None else list(columns)
+    return read_retrying(files, path, lambda: pq.read_table(path, columns=names, filesystem=files, partitioning=None))
+
+
+def read_row_group(workspace: Workspace, path: str, group: int, columns: Sequence[str]) -> pa.Table:
+    """These columns of one row group of a shard."""
+
+    def read() -> pa.Table:
+        with workspace.filesystem.open_input_file(path) as stream:
+            return pq.ParquetFile(stream, pre_buffer=True).read_row_group(group, columns=list(columns))
+
+    return read_retrying(workspace.filesystem, path, read)
+
+
+def read_footer(workspace: Workspace, path: str) -> pq.FileMetaData:
+    """Rows, row groups and schema of one shard."""
+    files = workspace.filesystem
+    return read_retrying(files, path, lambda: pq.read_metadata(path, filesystem=files))
 
 
 def read_shards(workspace: Workspace, paths: Iterable[str], columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -31,12 +46,7 @@ def read_shards(workspace: Workspace, paths: Iterable[str], columns: Sequence[st
 
 def count_rows(workspace: Workspace, paths: Iterable[str]) -> list[int]:
     """Rows of each shard, by its footer."""
-
-    def count(path: str) -> int:
-        with explained(workspace.filesystem, path):
-            return insist(lambda: pq.read_metadata(path, filesystem=workspace.filesystem).num_rows)
-
-    return list(_ahead(count, paths))
+    return list(_ahead(lambda path: read_footer(workspace, path).num_rows, paths))
 
 
 def _ahead(read: Callable[[str], _T], paths: Iterable[str]) -> Iterator[_T]:

@@ -5,14 +5,16 @@ pyarrow gives an OSError with the AWS SDK's text. An answer to HEAD has no body:
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pyarrow import fs
 
 from showcases.errors import ObjectStoreError
-from showcases.object_store import UNREAD, SteadyS3
+from showcases.object_store import UNREAD, SteadyS3, retry_read
 
+_T = TypeVar("_T")
 _FAILURE = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during \w+ operation: (.*)")
 _UNKNOWN_TO_SDK = re.compile(r"Unable to parse ExceptionName: (\w+) Message: (.*)")
 _NO_BODY = "No response body"
@@ -104,7 +106,7 @@ class Refusal:
 
 
 @contextlib.contextmanager
-def explained(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
+def store_errors_of(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
     """Turn a failure on S3 into an ObjectStoreError about `path`; a missing object stays a FileNotFoundError.
 
     Raises:
@@ -120,6 +122,31 @@ def explained(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
                 raise
             raise ObjectStoreError(Refusal("NoSuchBucket", "").message(path)) from error
         raise ObjectStoreError(_explain(str(error), path, filesystem)) from error
+
+
+def read_retrying(filesystem: fs.FileSystem, path: str, read: Callable[[], _T]) -> _T:
+    """Return `read()`, repeated where an answer broke off; every read of an object goes through here.
+
+    Args:
+        path: of what is read, for the message.
+
+    Raises:
+        ObjectStoreError: the store refused or failed.
+        FileNotFoundError: there is no such object.
+    """
+    with store_errors_of(filesystem, path):
+        return retry_read(read)
+
+
+def list_files(filesystem: fs.FileSystem, folder: str, recursive: bool = False) -> list[fs.FileInfo]:
+    """What lies in a folder; nothing if it doesn't exist.
+
+    Raises:
+        ObjectStoreError: the store refused or failed.
+    """
+    selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+    with store_errors_of(filesystem, folder):
+        return filesystem.get_file_info(selector)
 
 
 def store_error_in(error: BaseException) -> ObjectStoreError | None:

@@ -10,7 +10,7 @@ import pytest
 
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError, ObjectStoreError
-from showcases.object_store import insist
+from showcases.object_store import retry_read
 from showcases.store_errors import store_error_in
 from tests.faulty_proxy import FaultyProxy
 
@@ -81,7 +81,7 @@ def test_what_is_broken_in_itself_is_said(behind: Workspace) -> None:
     with pytest.raises(ArtifactError, match=r"gest_ft/manifest\.json: no manifest .* jobs\.build_gest"):
         behind.manifest("gest_ft")
     reads = iter([b"half", b"", json.dumps({"whole": True})])
-    assert insist(lambda: json.loads(next(reads))) == {"whole": True}
+    assert retry_read(lambda: json.loads(next(reads))) == {"whole": True}
 
 
 def test_an_error_that_came_through_other_hands_is_explained() -> None:

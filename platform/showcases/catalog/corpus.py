@@ -4,21 +4,18 @@ The join goes by photo id and by review id over streams in different orders. Vec
 indexed by digests, and columns stay Arrow: memory holds some 250 bytes a photo, and never all vectors or all bytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.spool import IdIndex, Spool
 from showcases.embeddings import EmbeddingShards
-from showcases.object_store import insist
-from showcases.shard_files import read_shards
-from showcases.store_errors import explained
+from showcases.shard_files import read_footer, read_row_group, read_shards
 
 POSTED = ("photo_id", "business_id", "user_id", "review_id")
 ROWS = 2048  # of a batch of reviews or of sums
@@ -113,22 +110,10 @@ def _spooled(images: EmbeddingShards) -> tuple[IdIndex, Spool]:
 
 def _stored(workspace: Workspace) -> Iterator[pa.Table]:
     """The photos with bytes, a row group of `images` at a time: photo_id, bytes, width, height."""
-    files = workspace.filesystem
     for path in workspace.shards("images"):
-        with explained(files, path):
-            groups = insist(lambda path=path: pq.read_metadata(path, filesystem=files).num_row_groups)  # type: ignore[misc]
-        for group in range(groups):
-            table = _row_group(workspace, path, group, ("photo_id", "bytes", "width", "height"))
+        for group in range(read_footer(workspace, path).num_row_groups):
+            table = read_row_group(workspace, path, group, ("photo_id", "bytes", "width", "height"))
             yield table.filter(pc.is_valid(table["bytes"]))
-
-
-def _row_group(workspace: Workspace, path: str, group: int, columns: Sequence[str]) -> pa.Table:
-    def read() -> pa.Table:
-        with workspace.filesystem.open_input_file(path) as stream:
-            return pq.ParquetFile(stream, pre_buffer=True).read_row_group(group, columns=list(columns))
-
-    with explained(workspace.filesystem, path):
-        return insist(read)
 
 
 def _sums(workspace: Workspace, sentences: EmbeddingShards) -> Spool:

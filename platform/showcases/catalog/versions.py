@@ -24,7 +24,7 @@ from showcases import object_store
 from showcases.catalog.filters import CatalogError
 from showcases.catalog.location import files_at
 from showcases.errors import ShowcasesError
-from showcases.store_errors import explained
+from showcases.store_errors import store_errors_of
 
 CURRENT, CLAIM = "current.json", "publishing.json"
 KEEP_SECONDS = 3600  # that a version is kept after another has replaced it; the last one before is kept for good
@@ -70,7 +70,7 @@ class Versions:
             CatalogError: what lies there is no pointer.
         """
         try:
-            found = json.loads(object_store.insist(lambda: self._read(CURRENT)))
+            found = json.loads(object_store.retry_read(lambda: self._read(CURRENT)))
             versions = [Version(**entry) for entry in found["versions"]]
             if not all(_VERSION.fullmatch(version.name) for version in versions):
                 raise ValueError("a name in it is no version")
@@ -127,7 +127,7 @@ class Versions:
     def _sweep(self) -> None:
         """Remove every version that nobody is to read or writes, and what catalogs before there were versions left."""
         files, root = self._place
-        with explained(files, root):
+        with store_errors_of(files, root):
             found = files.get_file_info(fs.FileSelector(root, allow_not_found=True))
         history = self.history()
         kept = {self._claim(), *(version.name for version in history)}  # read after the list, so that they cover it
@@ -138,12 +138,12 @@ class Versions:
                 self._remove(info.base_name)
 
     def _claim(self) -> str:
-        return json.loads(object_store.insist(lambda: self._read(CLAIM)))["version"]
+        return json.loads(object_store.retry_read(lambda: self._read(CLAIM)))["version"]
 
     def _remove(self, folder: str) -> None:
         files, root = self._place
         path = f"{root}/{folder}"
-        with explained(files, path):
+        with store_errors_of(files, path):
             kind = files.get_file_info(path).type
             if kind == fs.FileType.Directory:
                 files.delete_dir(path)
@@ -152,7 +152,7 @@ class Versions:
 
     def _read(self, name: str) -> bytes:
         files, root = self._place
-        with explained(files, f"{root}/{name}"):
+        with store_errors_of(files, f"{root}/{name}"):
             return object_store.read_whole(files, f"{root}/{name}")
 
     def _write(self, name: str, content: dict) -> None:
@@ -165,5 +165,5 @@ class Versions:
             Path(temporary).write_bytes(data)
             os.replace(temporary, path)
             return
-        with explained(files, path):
+        with store_errors_of(files, path):
             object_store.write_whole(files, path, data)

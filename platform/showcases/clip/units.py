@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
 from showcases.ids import sentence_id
-from showcases.object_store import insist
 from showcases.photos import PhotoError, to_pixels
-from showcases.store_errors import explained
+from showcases.shard_files import read_row_group
 
 PHOTOS, SENTENCES, FAILURES = "image_embeddings", "sentence_embeddings", "embed_failures"
 
@@ -63,7 +61,8 @@ def prepare(unit: Unit, workspace: Workspace, image_size: int) -> Prepared:
     """Read a unit; photos are decoded to `image_size` px."""
     started = time.thread_time()
     columns = ["photo_id", "bytes"] if unit.artifact == PHOTOS else ["review_id", "sentences"]
-    rows = _read_row_group(workspace, unit, columns).take(pa.array(unit.rows)).to_pydict()
+    table = read_row_group(workspace, unit.path, unit.row_group, columns)
+    rows = table.take(pa.array(unit.rows)).to_pydict()
     if unit.artifact == SENTENCES:
         pairs = [
             (sentence_id(review, number), text)
@@ -76,15 +75,6 @@ def prepare(unit: Unit, workspace: Workspace, image_size: int) -> Prepared:
     amounts = {"bytes_in": float(sum(len(data or b"") for data in rows["bytes"]))}
     amounts["decode_cpu_s"] = time.thread_time() - started
     return Prepared(unit.artifact, unit.name, ids, pixels, failures, amounts)
-
-
-def _read_row_group(workspace: Workspace, unit: Unit, columns: list[str]) -> pa.Table:
-    def read() -> pa.Table:
-        with workspace.filesystem.open_input_file(unit.path) as stream:
-            return pq.ParquetFile(stream, pre_buffer=True).read_row_group(unit.row_group, columns)
-
-    with explained(workspace.filesystem, unit.path):
-        return insist(read)
 
 
 def _decoded(

@@ -15,8 +15,7 @@ from pyarrow import fs
 
 from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
-from showcases.object_store import insist
-from showcases.store_errors import explained
+from showcases.store_errors import list_files, read_retrying, store_errors_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class Shuffle:
 
     def names(self) -> set[str]:
         """The dealt files that stand."""
-        selector = fs.FileSelector(self.workspace.path(self.artifact, self.folder), allow_not_found=True)
-        with explained(self.workspace.filesystem, selector.base_dir):
-            found = self.workspace.filesystem.get_file_info(selector)
+        found = list_files(self.workspace.filesystem, self.workspace.path(self.artifact, self.folder))
         return {info.base_name for info in found if info.base_name.endswith(".arrow")}
 
     def deal(self, table: pa.Table, rows: np.ndarray, partitions: np.ndarray, name: str) -> int:
@@ -77,15 +74,14 @@ class Shuffle:
                 return reader.get_batch(partition)
 
         try:
-            with explained(self.workspace.filesystem, path):
-                return insist(read)
+            return read_retrying(self.workspace.filesystem, path, read)
         except FileNotFoundError as error:
             raise ArtifactError(f"{path}: a dealt file is gone; run jobs.distill again") from error
 
     def clear(self) -> None:
         """Remove all dealt files."""
         path = self.workspace.path(self.artifact, self.folder)
-        with explained(self.workspace.filesystem, path):
+        with store_errors_of(self.workspace.filesystem, path):
             if self.workspace.filesystem.get_file_info(path).type == fs.FileType.Directory:
                 self.workspace.filesystem.delete_dir(path)
 

@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
-from showcases.object_store import insist
-from showcases.store_errors import explained
+from showcases.shard_files import read_shard
+from showcases.store_errors import read_retrying, store_errors_of
 
 READERS = 8
 
@@ -57,13 +56,15 @@ def drop_rows(workspace: Workspace, shard: str, column: str, values: Sequence[st
     Returns:
         How many; they count as never fetched.
     """
-    doomed = pc.is_in(_read(workspace, shard, [column])[column], value_set=pa.array(values, pa.string()))
+    doomed = pc.is_in(read_shard(workspace, shard, [column])[column], value_set=pa.array(values, pa.string()))
     count = int(pc.sum(doomed).as_py() or 0)
     if count == len(doomed):
-        with explained(workspace.filesystem, shard):
+        with store_errors_of(workspace.filesystem, shard):
             workspace.filesystem.delete_file(shard)
     elif count:
-        workspace.write_table(_read(workspace, shard).filter(pc.invert(doomed)), "images", shard.rpartition("/")[2])
+        workspace.write_table(
+            read_shard(workspace, shard).filter(pc.invert(doomed)), "images", shard.rpartition("/")[2]
+        )
     return count
 
 
@@ -71,7 +72,7 @@ def read_columns(workspace: Workspace, columns: list[str]) -> pa.Table:
     """These columns of all shards of `images` that stand, finished or not."""
 
     def read(path: str) -> pa.Table:
-        return _read(workspace, path, columns)
+        return read_shard(workspace, path, columns)
 
     with ThreadPoolExecutor(READERS) as pool:
         tables = list(pool.map(read, workspace.shards("images")))
@@ -91,8 +92,7 @@ def duplicates(workspace: Workspace) -> dict[str, list[str]]:
 def read_photos(workspace: Workspace, photo_ids: Iterable[str]) -> dict[str, bytes]:
     """JPEG bytes of a few photos by id; those that are not ok are left out."""
     asked = sorted(set(photo_ids))
-    with explained(workspace.filesystem, workspace.path("images")):
-        return insist(lambda: _read_photos(workspace, asked))
+    return read_retrying(workspace.filesystem, workspace.path("images"), lambda: _read_photos(workspace, asked))
 
 
 def _read_photos(workspace: Workspace, photo_ids: list[str]) -> dict[str, bytes]:
@@ -106,12 +106,6 @@ def _read_photos(workspace: Workspace, photo_ids: list[str]) -> dict[str, bytes]
     rows = shards.to_table(columns=["photo_id", "bytes"], filter=held).to_pylist()
     data = {row["photo_id"]: row["bytes"] for row in rows if row["bytes"] is not None}
     return {name: data[other] for name, other in holder.items() if other in data}
-
-
-def _read(workspace: Workspace, path: str, columns: list[str] | None = None) -> pa.Table:
-    """One shard, or some columns of it; read again where what came can't be understood."""
-    with explained(workspace.filesystem, path):
-        return insist(lambda: pq.read_table(path, columns=columns, filesystem=workspace.filesystem, partitioning=None))
 
 
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:

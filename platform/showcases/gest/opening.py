@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from showcases import object_store
 from showcases.errors import CorpusError
-from showcases.store_errors import explained
+from showcases.store_errors import store_errors_of
 
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
@@ -124,12 +124,12 @@ def _s3_matches(name: str) -> list[str]:
     if not glob.has_magic(urlsplit(name).path):
         return [name]
     filesystem, pattern = object_store.open_root(name)
-    with explained(filesystem, pattern):
+    with store_errors_of(filesystem, pattern):
         if filesystem.get_file_info(pattern).type == fs.FileType.File:
             return [name]
     folder = pattern[: pattern.index(next(c for c in pattern if c in "*["))].rpartition("/")[0]
     depth = pattern.count("/")
-    with explained(filesystem, folder):
+    with store_errors_of(filesystem, folder):
         infos = filesystem.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
     keys = sorted(
         info.path
@@ -171,7 +171,7 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
     try:
         if name.startswith("s3://"):
             filesystem, path = object_store.open_root(name)
-            with explained(filesystem, path), filesystem.open_input_file(path) as remote:
+            with store_errors_of(filesystem, path), filesystem.open_input_file(path) as remote:
                 yield cast(BinaryIO, io.BufferedReader(remote, BUFFER)), remote.size()
         else:
             with Path(name).open("rb") as file:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from showcases.object_store import insist
+from showcases.object_store import retry_read
 
 READERS = 16  # files that one task reads side by side; as many photos at most lie in its memory undecoded
 _T = TypeVar("_T")
@@ -65,4 +65,4 @@ def read_range(file: pa.NativeFile, offset: int, size: int, max_bytes: int) -> R
             raise OSError(f"{len(data)} of {size} bytes came")
         return data
 
-    return Raw(insist(read), received=size)
+    return Raw(retry_read(read), received=size)
