@@ -1,11 +1,28 @@
 """How well sentences and photos fit: CLIP-Align by the classifier Φ, CLIP-Score by cosine (paper section 5.1)."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from showcases.distillation import PairClassifier
 from showcases.evaluation.text_metrics import Figure, mean_figure
+
+
+class PairScorer(Protocol):
+    """Scores all pairs of sentences and photos, as Φ does (`distillation.PairClassifier`).
+
+    Attributes:
+        threshold: score from which on a pair counts as matching.
+        embedding_space: EmbeddingTable.model_id of the vectors that it scores.
+    """
+
+    threshold: float
+    embedding_space: str
+
+    def score_all(self, sentences: np.ndarray, photos: np.ndarray) -> np.ndarray:
+        """(m, n) scores in [0, 1] of m sentences (m, d) with n photos (n, d)."""
+        ...
+
 
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]  # sentences (m, d), photos (n, d) -> (m, n)
 
@@ -36,7 +53,7 @@ def alignment(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], sco
 
 
 def alignment_figures(
-    sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairClassifier
+    sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairScorer
 ) -> dict[str, Figure]:
     """CLIP-Align (0 to 1) and CLIP-Score (-1 to 1), means over the examples that have photos."""
     figures = {}

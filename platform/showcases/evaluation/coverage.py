@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from showcases.distillation import PairClassifier
 from showcases.errors import ConfigError
+from showcases.evaluation.alignment import PairScorer
 from showcases.evaluation.bootstrap import Kinds
 from showcases.evaluation.text_metrics import Figure, kinds_figure, mean_figure, ngrams, ratio_figure, tokenize
 from showcases.generator.citations import cite
@@ -124,7 +124,7 @@ def keyword_coverage(texts: Sequence[str], wanted: Sequence[set[str]], name: str
     return mean_figure(shares, f"showcases, {name}", "spaCy blank en", "n/a (no keywords)")
 
 
-def faithfulness(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairClassifier) -> Figure:
+def faithfulness(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairScorer) -> Figure:
     """Share of all sentences that Φ finds supported: some photo reaches its threshold with it.
 
     Args:

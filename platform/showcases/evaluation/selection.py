@@ -10,9 +10,10 @@ import torch
 
 from showcases.artifacts import Place, Workspace
 from showcases.errors import ConfigError, ModelError
-from showcases.evaluation.ranking import RankingFigures, most_popular, random_ranker, rank_split, selector_ranker
+from showcases.evaluation.ranking import RankingFigures
 from showcases.selector.data import Protocol, SelectorData, read_splits
 from showcases.selector.model import Selector
+from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
 
 RANDOM_SEEDS = 5
 BATCH = 256

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingShards, with_photo
 from showcases.errors import ConfigError
-from showcases.evaluation.ranking import rank_split, selector_ranker
 from showcases.model_card import Training
 from showcases.selector.card import LOSS
 from showcases.selector.config import MONITOR, Profile, TrainSelectorConfig
@@ -22,6 +21,7 @@ from showcases.selector.data import SelectorBatch, SelectorData, World
 from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
+from showcases.selector.rankers import rank_split, selector_ranker
 from showcases.training import Chance, Report, Stream, fit
 from showcases.training.batches import in_memory
 from showcases.training.chance import STANDARD_ERRORS

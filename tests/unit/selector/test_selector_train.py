@@ -11,9 +11,9 @@ import torch
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
-from showcases.evaluation.ranking import most_popular, random_ranker, rank_split, selector_ranker
 from showcases.selector import Selector, SelectorConfig, TrainSelectorConfig
 from showcases.selector.data import read_splits
+from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
 from showcases.selector.train import SetLikelihood, chances, fit_selector, train_selector_variant
 from showcases.training import LoopConfig
 
