@@ -21,7 +21,7 @@ def run_step(name: str, root: str, partition_mib: int) -> None:
     """In the child: one step on a workspace."""
     from jobs import build_gest, cluster, dealing, distill
     from jobs.config import PipelineConfig
-    from jobs.step import execute
+    from jobs.execute import execute
     from showcases.artifacts import Workspace
 
     dealing.PARTITION_BYTES = partition_mib * 2**20

@@ -141,7 +141,7 @@ def run_ours(folder: Path, options: argparse.Namespace) -> tuple[Timing, str]:
 
     from jobs import cluster, embed
     from jobs.config import PipelineConfig
-    from jobs.step import execute
+    from jobs.execute import execute
     from jobs.tracking import tracking_uri
     from showcases.clip.config import EmbedConfig
 

@@ -47,7 +47,7 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run the jobs; the figures of their manifests, by artifact, and the tables' counts."""
     from jobs import cluster, distill, embed, fetch_images, ingest
     from jobs.config import CorpusConfig, PipelineConfig
-    from jobs.step import execute
+    from jobs.execute import execute
 
     corpus = CorpusConfig(reviews=str(folder / "reviews.json"), photos=str(folder / "photos"))
     print(f"writing {options.photos:,} photos of {options.width} x {options.height}", flush=True)

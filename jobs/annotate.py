@@ -14,9 +14,10 @@ from jobs import annotation_kit
 from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, digests, label_files
+from jobs.execute import execute
+from jobs.execute import main as step_main
 from jobs.exits import exit_on_error
-from jobs.step import Step, StepContext, execute
-from jobs.step import main as step_main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.distillation.annotations import AnnotationSet, Pairable, ReviewPairs, from_votes, sample_reviews
 from showcases.distillation.calibration import fill_up

@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-from jobs.step import Step, StepContext, main
+from jobs.execute import main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingShards
 from showcases.gest.build import build_gest

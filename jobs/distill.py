@@ -14,9 +14,10 @@ import safetensors.numpy
 
 from jobs.bill import bill
 from jobs.dealing import count_partitions, deal_out, deal_units
+from jobs.execute import main
 from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_partition, shard_name
 from jobs.shards import Tally, follow
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.distillation.config import CHANCE_CAUSES
 from showcases.distillation.shuffle import Shuffle

@@ -16,9 +16,10 @@ from jobs.bill import bill, cluster_holds, spoken
 from jobs.dtype import NOTE, Settled, settled
 from jobs.embed_units import Plan, plan_photos, plan_sentences
 from jobs.encoding import bottleneck, encode, sorted_out
+from jobs.execute import main
 from jobs.requirements import embed_needs
 from jobs.shards import Tally, done_ids, follow, unit_name
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.clip.config import image_size
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, failures_table

@@ -10,10 +10,11 @@ from typing import Any
 import ray
 
 from jobs import tracking
+from jobs.execute import main
 from jobs.judge import generator_scores, log_scores, selector_scores
 from jobs.requirements import evaluate_needs
 from jobs.showing import labels_of, left_out, make_gallery
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from jobs.training import METRICS_FILE
 from jobs.writing import write_texts
 from jobs.yardsticks import yardsticks

@@ -8,10 +8,11 @@ import pyarrow.compute as pc
 
 from jobs.bill import bill, spoken
 from jobs.config import PipelineConfig
+from jobs.execute import main
 from jobs.fetching import drop, fetch, located
 from jobs.requirements import photo_needs
 from jobs.shards import Tally, done_ids, follow, without
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.fetch import STATUSES
 from showcases.gest.images import orphans, read_columns

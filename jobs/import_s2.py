@@ -14,7 +14,8 @@ are counted in its manifest, and the generator's reader passes over them.
 
 from jobs.config import PipelineConfig
 from jobs.corpus import digests, review_files
-from jobs.step import Step, StepContext, main
+from jobs.execute import main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.input_check import check_s2

@@ -16,8 +16,9 @@ import ray
 
 from jobs.bill import bill
 from jobs.corpus import digests, review_files
+from jobs.execute import main
 from jobs.shards import SECONDS_BETWEEN_LINES, Tally
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from showcases.artifacts import ARTIFACTS, Workspace
 from showcases.errors import CorpusError
 from showcases.gest.blocks import BlockIndex, BlockRows, Decision, parse_block, settle

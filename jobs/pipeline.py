@@ -21,9 +21,9 @@ from jobs import (
 )
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import check_corpus, with_corpus
+from jobs.execute import execute
 from jobs.exits import exit_on_error
 from jobs.mlflow_ui import show_command
-from jobs.step import execute
 from jobs.tracking import pipeline_run, tracking_uri
 from showcases.artifacts import Workspace
 from showcases.claims import hold

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
@@ -23,12 +23,10 @@ from jobs.cluster import ClusterConfig
 from jobs.config import PipelineConfig
 from jobs.corpus import with_corpus_paths
 from jobs.requirements import Requirement, problem_of
+from jobs.step import Step, is_current
 from showcases.artifacts import Workspace
-from showcases.errors import AccessDeniedError, ArtifactError, ConfigError, CorpusError, DiskFullError
+from showcases.errors import AccessDeniedError, ConfigError, DiskFullError
 from showcases.system_errors import check_folder
-
-if TYPE_CHECKING:
-    from jobs.step import Step
 
 ROOT_BYTES = 32 * 2**20  # free on the workspace's disk; less is not worth a start
 PROBES = "_probes"  # folder under the workspace root, for seconds
@@ -42,7 +40,7 @@ CURES = {
 }
 
 
-def check_before_ray(config: PipelineConfig, steps: Sequence["Step"], more: Sequence[Requirement] = ()) -> None:
+def check_before_ray(config: PipelineConfig, steps: Sequence[Step], more: Sequence[Requirement] = ()) -> None:
     """Check everything that needs no cluster, before one is started and before anything is written.
 
     Args:
@@ -90,7 +88,7 @@ class Want:
     requirement: Requirement
 
 
-def wanted_by(config: PipelineConfig, steps: Sequence["Step"], more: Sequence[Requirement] = ()) -> list[Want]:
+def wanted_by(config: PipelineConfig, steps: Sequence[Step], more: Sequence[Requirement] = ()) -> list[Want]:
     """What the steps that are not up to date need, without repeats."""
     filled = with_corpus_paths(config)
     needing = [step.name for step in steps if step.needs(filled)]
@@ -101,7 +99,7 @@ def wanted_by(config: PipelineConfig, steps: Sequence["Step"], more: Sequence[Re
     return list({want.requirement: want for want in reversed(wanted)}.values())[::-1]
 
 
-def not_current(config: PipelineConfig, steps: Sequence["Step"]) -> list["Step"]:
+def not_current(config: PipelineConfig, steps: Sequence[Step]) -> list[Step]:
     """The steps whose artifacts are missing, or made from other inputs or config, or will be when their turn comes."""
     workspace = Workspace(config.root)
     changed: set[str] = set()
@@ -111,17 +109,6 @@ def not_current(config: PipelineConfig, steps: Sequence["Step"]) -> list["Step"]
             result.append(step)
             changed |= set(step.writes)
     return result
-
-
-def is_current(step: "Step", workspace: Workspace, config: PipelineConfig) -> bool:
-    """Whether the step's artifacts were made from this config and from what it would read now."""
-    try:
-        inputs = {name: workspace.require(name).digest for name in step.reads} | step.inputs(config)
-        manifests = [workspace.manifest(name) for name in step.writes]
-    except (ArtifactError, CorpusError):
-        return False
-    used = step.used(config)
-    return all(manifest is not None and manifest.made_from(used, inputs) for manifest in manifests)
 
 
 def problems_of(wanted: Sequence[Want]) -> list[tuple[Want, str]]:
@@ -155,7 +142,7 @@ def require(problems: Mapping[str, Sequence[tuple[Want, str]]]) -> None:
         raise ConfigError(f"what the config names is not all there; nothing has begun:{listed}")
 
 
-def check(config: PipelineConfig, steps: Sequence["Step"], more: Sequence[Requirement] = ()) -> None:
+def check(config: PipelineConfig, steps: Sequence[Step], more: Sequence[Requirement] = ()) -> None:
     """Check the cluster before work begins.
 
     Args:

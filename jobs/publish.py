@@ -1,7 +1,8 @@
 """Publish: photos, reviews and their features go into the catalog that serving reads."""
 
 from jobs.config import PipelineConfig
-from jobs.step import Step, StepContext, main
+from jobs.execute import main
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, located
 from showcases.catalog.corpus import Batches, photo_batches, review_batches

@@ -20,11 +20,11 @@ import ray
 from jobs import build_gest, cluster, preflight
 from jobs.config import PipelineConfig, parse
 from jobs.corpus import with_corpus
+from jobs.execute import execute
 from jobs.exits import exit_on_error
 from jobs.pipeline import STEPS
 from jobs.requirements import evaluate_needs, generator_needs
 from jobs.showing import labels_of, left_out
-from jobs.step import execute
 from jobs.study_models import FOLDER, Study, Wanted, make
 from jobs.study_plan import OURS, texts_plan
 from jobs.study_texts import Read, read_all

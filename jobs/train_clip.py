@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jobs.execute import main
 from jobs.requirements import clip_needs
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from jobs.training import train
 from showcases.artifacts import Workspace
 from showcases.clip.config import CHANCE_CAUSES, CONFIG_FILE

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.examples import Prepared, prepare_generator, stream
+from jobs.execute import main
 from jobs.requirements import generator_needs
-from jobs.step import Step, StepContext, fingerprint_of, main
+from jobs.step import Step, StepContext, fingerprint_of
 from jobs.training import remove_folder, train
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace

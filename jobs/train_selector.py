@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.examples import prepare_selector, stream
+from jobs.execute import main
 from jobs.requirements import gpu_needs
-from jobs.step import Step, StepContext, main
+from jobs.step import Step, StepContext
 from jobs.variants import Family, train_variants
 from showcases.artifacts import Workspace
 from showcases.embeddings import EmbeddingTable

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 
 from jobs import train_selector
 from jobs.config import CorpusConfig, PipelineConfig
+from jobs.execute import execute
 from jobs.pipeline import STEPS, run_pipeline
 from jobs.reproduce import reproduce
-from jobs.step import execute
 from jobs.tracking import TrackingConfig
 from serve_apps.models import find
 from showcases.artifacts import FLOW, Workspace

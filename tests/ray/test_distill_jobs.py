@@ -34,7 +34,7 @@ def config(workspace: Workspace, tmp_path: Path):
 
 def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspace, config, capsys) -> None:
     from jobs import annotate, distill
-    from jobs.step import execute
+    from jobs.execute import execute
 
     assert execute(annotate.STEP, workspace, config) and execute(distill.STEP, workspace, config)
     annotations = workspace.require("annotations")
@@ -58,7 +58,7 @@ def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspa
 
 def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, config, capsys) -> None:
     from jobs import annotate, distill
-    from jobs.step import execute
+    from jobs.execute import execute
 
     config = replace(config, corpus=replace(config.corpus, labels=None))
     execute(annotate.STEP, workspace, config)
@@ -73,7 +73,7 @@ def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, con
 
 def test_labels_of_another_corpus_are_refused(ray_cluster, workspace, config, tmp_path: Path) -> None:
     from jobs import annotate
-    from jobs.step import execute
+    from jobs.execute import execute
     from showcases.errors import CorpusError
 
     path = Path(config.corpus.labels)
@@ -100,7 +100,7 @@ def test_partitions_give_the_same_scores_move_each_vector_once_and_are_kept_when
     ray_cluster, workspace, config, monkeypatch, capsys
 ) -> None:
     from jobs import annotate, dealing, distill
-    from jobs.step import execute
+    from jobs.execute import execute
 
     execute(annotate.STEP, workspace, config)
     execute(distill.STEP, workspace, config)

@@ -136,7 +136,7 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
 def evaluated(workspace: Workspace, ray_cluster) -> Workspace:
     from jobs import evaluate, tracking
     from jobs.config import PipelineConfig
-    from jobs.step import execute
+    from jobs.execute import execute
     from showcases.evaluation.config import EvaluateConfig
 
     config = PipelineConfig(root=workspace.root, evaluate=EvaluateConfig(max_examples=12, gallery=4, batch_size=8))

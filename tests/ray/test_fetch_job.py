@@ -14,7 +14,7 @@ import pytest
 
 from jobs import fetch_images, ingest
 from jobs.config import CorpusConfig, PipelineConfig, parse
-from jobs.step import execute
+from jobs.execute import execute
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.config import FetchConfig

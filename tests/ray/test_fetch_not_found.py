@@ -7,7 +7,7 @@ import pytest
 
 from jobs import fetch_images
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.step import execute
+from jobs.execute import execute
 from showcases.artifacts import Manifest, Workspace
 from showcases.errors import CorpusError, ShowcasesError
 from showcases.gest.config import FetchConfig

@@ -17,7 +17,7 @@ import yaml
 
 from jobs import fetch_images
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.step import execute
+from jobs.execute import execute
 from showcases.artifacts import Manifest, Workspace
 from showcases.gest.config import FetchConfig, HttpConfig
 from showcases.gest.images import read_columns, read_photos

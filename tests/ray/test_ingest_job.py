@@ -13,7 +13,7 @@ import pytest
 
 from jobs import import_s2, ingest
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.step import execute
+from jobs.execute import execute
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, CorpusError

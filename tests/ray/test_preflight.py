@@ -9,9 +9,9 @@ import ray
 
 from jobs import preflight, train_selector
 from jobs.cluster import ClusterConfig
+from jobs.execute import main
 from jobs.exits import exit_on_error
 from jobs.requirements import BackboneWeights, SpacyPipeline
-from jobs.step import main
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, DiskFullError
 

@@ -9,7 +9,8 @@ import pytest
 
 from jobs import publish
 from jobs.config import PipelineConfig
-from jobs.step import StepContext, execute
+from jobs.execute import execute
+from jobs.step import StepContext
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Manifest, Workspace
 from showcases.catalog import Catalog, NotFoundError, corpus, located

@@ -8,7 +8,7 @@ import torch
 
 from jobs import publish, tracking
 from jobs.config import CorpusConfig, PipelineConfig
-from jobs.step import execute
+from jobs.execute import execute
 from showcases.artifacts import Manifest, Workspace, variant_folder
 from showcases.clip import ClipEncoder
 from showcases.clip import model as clip_model

@@ -8,7 +8,7 @@ import pytest
 import ray
 
 from jobs import annotate, import_s2, ingest, pipeline
-from jobs.step import main
+from jobs.execute import main
 
 LABELS = json.dumps([{"data": {"review_id": "u_b", "sentence": "S.", "photo_id": "p"}, "annotations": [{"result": 5}]}])
 

@@ -8,7 +8,8 @@ import pytest
 
 from jobs import lineage, run_facts, tracking
 from jobs.config import PipelineConfig
-from jobs.step import Step, StepContext, execute
+from jobs.execute import execute
+from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
 
 CORPUS = "c" * 64
