@@ -1,9 +1,7 @@
 """What the annotation kit reads of a workspace: reviews that have pairs, their texts, their vectors, Φ's scores."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,8 +53,7 @@ def scored(workspace: Workspace, disputes: Sequence[Dispute]) -> list[Dispute]:
     """The disputes with Φ's score of each, where a classifier stands that knows these vectors; else as they are."""
     if not disputes or workspace.manifest("classifier") is None:
         return list(disputes)
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
+    classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
     said, shown = [dispute.sentence_id for dispute in disputes], [dispute.pair.photo_id for dispute in disputes]
     sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
     if classifier.embedding_space != sentences.model_id:  # of embeddings made anew since

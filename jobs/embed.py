@@ -1,10 +1,8 @@
 """embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,8 +39,7 @@ def embed(context: StepContext) -> None:
 
 def photo_size(workspace: Workspace) -> int:
     """Side of the photos that `clip` encodes, px."""
-    with tempfile.TemporaryDirectory() as folder:
-        return image_size(workspace.download("clip", Path(folder)))
+    return workspace.load(image_size, "clip")
 
 
 def make_plans(context: StepContext, size: int) -> dict[str, Plan]:

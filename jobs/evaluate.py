@@ -55,8 +55,7 @@ def evaluate(context: StepContext) -> None:
     examples = draw_examples(rows, served.chosen, config.max_examples, context.config.seed)
     context.say(f"chose photos for {served.figures.examples} test examples; writing texts for {len(examples)} of them")
     images = EmbeddingTable.read(workspace, "image_embeddings")
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
+    classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
     with MeteorScorer() as meteor:  # Java reads its paraphrases while the texts are written
         generators = models_of(workspace, "generator", "train_generator")
         most_reviews = generator_options(workspace)["max_reviews"]

@@ -25,7 +25,8 @@ from jobs.exits import exit_on_error
 from jobs.judge import NoWorse, present_pair
 from jobs.tracking import TrackingConfig
 from showcases.artifacts import Workspace
-from showcases.bundle import BUNDLE_FILE, BundleSpec, Pinned, agreed_space
+from showcases.bundle import BUNDLE_FILE, SERVED_TOGETHER, BundleSpec, Pinned
+from showcases.embeddings import require_one_space
 from showcases.errors import ModelError
 
 if TYPE_CHECKING:
@@ -137,15 +138,15 @@ def _checked(config: PipelineConfig, client: "MlflowClient", pair: dict[str, Pin
 
     workspace = Workspace(config.root)
     digests = {name: workspace.require(name).digest for name in ("clip", "classifier")}
-    with tempfile.TemporaryDirectory() as folder:
-        encoder = ClipEncoder.from_pretrained(workspace.download("clip", Path(folder) / "clip"))
-        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder) / "classifier"))
+    encoder = workspace.load(ClipEncoder.from_pretrained, "clip")
+    classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
     spaces = {
         "the catalog": Catalog.open(*located(workspace)).embedding_space,
         "the encoder": encoder.model_id,
         "the classifier": classifier.embedding_space,
     }
-    space = agreed_space(spaces | {str(pinned): _space_of(config, client, pinned) for pinned in pair.values()})
+    spaces |= {str(pinned): _space_of(config, client, pinned) for pinned in pair.values()}
+    space = require_one_space(spaces, SERVED_TOGETHER)
     return BundleSpec(pair["selector"], pair["generator"], digests["clip"], digests["classifier"], space)
 
 

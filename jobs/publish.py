@@ -7,8 +7,7 @@ from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, located
 from showcases.catalog.corpus import Batches, photo_batches, review_batches
 from showcases.catalog.versions import Versions
-from showcases.embeddings import EmbeddingShards
-from showcases.errors import ArtifactError
+from showcases.embeddings import EmbeddingShards, require_one_space
 from showcases.shard_files import count_rows
 
 
@@ -17,10 +16,7 @@ def run(context: StepContext) -> None:
     workspace = context.workspace
     images = EmbeddingShards(workspace, "image_embeddings")
     sentences = EmbeddingShards(workspace, "sentence_embeddings")
-    if images.model_id != sentences.model_id:
-        raise ArtifactError(
-            f"photos are embedded by {images.model_id!r}, sentences by {sentences.model_id!r}: rerun jobs.embed"
-        )
+    require_one_space({"photos": images.model_id, "sentences": sentences.model_id}, "run jobs.embed again")
     uri, options = located(workspace)
     photos = Batches(lambda: photo_batches(workspace, images))
     reviews = Batches(lambda: review_batches(workspace, sentences))

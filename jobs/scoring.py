@@ -1,10 +1,8 @@
 """What distill's workers do: deal vectors out to partitions, and score one. Apart from `jobs.distill`, so that a
 worker need not import MLflow with it."""
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,9 +75,8 @@ class PartitionScorer:
     def __init__(self, shuffle: Shuffle, files: dict[str, Sequence[str]]) -> None:
         self.shuffle, self.files = shuffle, files
         workspace = shuffle.workspace
-        with tempfile.TemporaryDirectory() as folder:
-            workspace.download("classifier", Path(folder))
-            self.scorer = PairScorer(folder, EmbeddingShards(workspace, PHOTOS).model_id)
+        space = EmbeddingShards(workspace, PHOTOS).model_id
+        self.scorer = workspace.load(lambda folder: PairScorer(folder, space), "classifier")
 
     def __call__(self, unit: dict[str, Any]) -> dict[str, Any]:
         """A row with `partition` in; what a Tally takes out."""

@@ -1,10 +1,8 @@
 """What the studies' models write for the same test examples, kept on disk, and all figures of it."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.compute as pc
 
@@ -59,8 +57,7 @@ def read_all(
     rows = study.workspace.read_table("gest_s2").to_pylist()
     examples = draw_examples(rows, ranked_first(ranked).chosen, study.config.evaluate.max_examples, study.config.seed)
     images = EmbeddingTable.read(study.workspace, "image_embeddings")
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = PairClassifier.from_pretrained(study.workspace.download("classifier", Path(folder)))
+    classifier = study.workspace.load(PairClassifier.from_pretrained, "classifier")
     texts = {GROUND_TRUTH: [example.explanation for example in examples]}
     texts |= written_by(study, {model.name: model for model in models}, places, examples, images)
     context = study.context(train_generator.STEP)

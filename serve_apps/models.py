@@ -15,10 +15,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from serve_apps.args import ShowcaseArgs
-from showcases.bundle import BundleSpec, agreed_space
+from showcases.bundle import SERVED_TOGETHER, BundleSpec
 from showcases.catalog import Catalog, located
 from showcases.clip import ClipEncoder
 from showcases.distillation import PairClassifier
+from showcases.embeddings import require_one_space
 from showcases.errors import ModelError
 from showcases.tracking_db import sqlite_file
 
@@ -137,7 +138,7 @@ class Parts:
         """
         spaces = {"the catalog": self.catalog, "the encoder": self.encoder, "the classifier": self.classifier}
         pair = {str(ref): ref.embedding_space() for ref in (selector, generator)}
-        return Bundle(selector, generator, agreed_space(spaces | pair))
+        return Bundle(selector, generator, require_one_space(spaces | pair, SERVED_TOGETHER))
 
     def joined_by(self, spec: BundleSpec, registered: ModelRef) -> Bundle:
         """The pair of a registered bundle, checked.
@@ -219,12 +220,10 @@ def open_catalog(args: ShowcaseArgs) -> Catalog:
 def load_encoder(args: ShowcaseArgs) -> ClipEncoder:
     """The workspace's CLIP."""
     args.workspace.require("clip")
-    with tempfile.TemporaryDirectory() as folder:
-        return ClipEncoder.from_pretrained(args.workspace.download("clip", Path(folder)))
+    return args.workspace.load(ClipEncoder.from_pretrained, "clip")
 
 
 def load_classifier(args: ShowcaseArgs) -> PairClassifier:
     """The workspace's classifier of (sentence, photo) pairs."""
     args.workspace.require("classifier")
-    with tempfile.TemporaryDirectory() as folder:
-        return PairClassifier.from_pretrained(args.workspace.download("classifier", Path(folder)))
+    return args.workspace.load(PairClassifier.from_pretrained, "classifier")

@@ -4,7 +4,6 @@ BLEU-1 asks for the user's own words, CLIP-Align for words about the photos, Dis
 the same. Test examples stay unseen: a sweep chooses by these figures.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,8 +41,7 @@ def text_figures(root: str, model: Path, most: int, seed: int, device: str = "cp
     texts = _write(workspace, predictor, examples, images)
     cut = split_sentences(texts)
     vectors = stack_vectors(cut, _embedded(workspace, cut, device), images.dim)
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = PairClassifier.from_pretrained(workspace.download("classifier", Path(folder)))
+    classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
     photos = [images.gather(example.shown) for example in examples]
     figures = [
         bleu(texts, [example.explanation for example in examples], 1),

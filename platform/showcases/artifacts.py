@@ -6,14 +6,15 @@ The names here, in the README's table and in `jobs/pipeline.py` are the same, in
 import hashlib
 import json
 import os
+import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +35,8 @@ from showcases.schemas import (
     REVIEWS,
 )
 from showcases.store_errors import list_files, read_retrying, store_errors_of
+
+_T = TypeVar("_T")
 
 MANIFEST = "manifest.json"
 Place = tuple[str, ...]  # an artifact, and folders in it
@@ -350,6 +353,11 @@ class Workspace:
         with self._store_errors_of(artifact, *parts):
             fs.copy_files(self.path(artifact, *parts), str(folder), source_filesystem=self.filesystem)
         return folder
+
+    def load(self, load: Callable[[Path], _T], artifact: str, *parts: str) -> _T:
+        """What `load` makes of a local copy of an artifact (or of a folder in it); the copy is removed afterwards."""
+        with tempfile.TemporaryDirectory() as folder:
+            return load(self.download(artifact, Path(folder), *parts))
 
     def upload(self, folder: Path, artifact: str, *parts: str) -> None:
         """Copy the files of a local folder into an artifact, each whole or not at all."""

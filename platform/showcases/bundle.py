@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from showcases.errors import ModelError
 
 BUNDLE_FILE = "bundle.json"
+SERVED_TOGETHER = "they can't be served together: run jobs.pipeline, which makes again what is out of date"
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,3 @@ class BundleSpec:
                     f"{told} was made with another {part} (manifest {own[:12]}) than the one at hand ({other[:12]}) "
                     "and can't be served with it: run jobs.promote, which makes a bundle of what there is now"
                 )
-
-
-def agreed_space(spaces: dict[str, str]) -> str:
-    """The embedding space of all parts.
-
-    Args:
-        spaces: by what the part is called.
-
-    Raises:
-        ModelError: they are of different ones.
-    """
-    if len(set(spaces.values())) > 1:
-        listed = "; ".join(f"{part}: {value!r}" for part, value in spaces.items())
-        raise ModelError(
-            f"these parts were made in different embedding spaces and can't be served together: {listed}. Run "
-            "jobs.pipeline, which makes again what is out of date"
-        )
-    return next(iter(spaces.values()))

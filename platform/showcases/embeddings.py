@@ -3,7 +3,7 @@
 What needs them once, in any order, streams them by shard instead (`EmbeddingShards`): at GEST's size they are 12 GB.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +13,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from showcases.artifacts import Workspace
-from showcases.errors import ArtifactError
+from showcases.errors import ArtifactError, ModelError
 from showcases.ids import review_of
 from showcases.shard_files import count_rows, read_shards
 from showcases.store_errors import read_retrying
+
+
+def require_one_space(spaces: Mapping[str, str], hint: str) -> str:
+    """The embedding space that vectors and the models that read them share.
+
+    Args:
+        spaces: at least one `EmbeddingTable.model_id`, or a model's `embedding_space`, by what it belongs to.
+        hint: what to do where they differ.
+
+    Raises:
+        ModelError: they differ; the message names each.
+    """
+    if len(set(spaces.values())) > 1:
+        listed = ", ".join(f"{name} by {space!r}" for name, space in spaces.items())
+        raise ModelError(f"not embedded by the same encoder: {listed}; {hint}")
+    return next(iter(spaces.values()))
 
 
 @dataclass(frozen=True)

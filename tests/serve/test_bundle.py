@@ -51,8 +51,8 @@ def test_models_of_another_space_are_refused(args: ShowcaseArgs) -> None:
     with pytest.raises(ModelError) as refused:
         resolve(args.model_copy(update={"selector": "foreign-selector"}))
     message = str(refused.value)
-    assert "different embedding spaces" in message and "foreign-selector version 1: 'ViT-B-32" in message
-    with pytest.raises(ModelError, match="foreign-generator version 1: 'ViT-B-32"):
+    assert "not embedded by the same encoder" in message and "foreign-selector version 1 by 'ViT-B-32" in message
+    with pytest.raises(ModelError, match="foreign-generator version 1 by 'ViT-B-32"):
         resolve(args.model_copy(update={"generator": "foreign-generator"}))
 
 

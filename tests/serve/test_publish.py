@@ -15,7 +15,7 @@ from jobs.tracking import TrackingConfig
 from showcases.artifacts import Manifest, Workspace
 from showcases.catalog import Catalog, NotFoundError, corpus, located
 from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
-from showcases.errors import ArtifactError
+from showcases.errors import ModelError
 from showcases.gest.images import duplicates
 from showcases.schemas import embeddings_schema
 
@@ -105,7 +105,7 @@ def test_a_reviews_feature_is_the_mean_of_its_sentences(tmp_path: Path) -> None:
 
 def test_embeddings_of_two_encoders_are_refused(tmp_path: Path) -> None:
     workspace = workspace_at(tmp_path, sentence_model="tiny#2")
-    with pytest.raises(ArtifactError, match="photos are embedded by 'tiny#1', sentences by 'tiny#2'"):
+    with pytest.raises(ModelError, match="photos by 'tiny#1', sentences by 'tiny#2'"):
         run(workspace)
     assert workspace.manifest("catalog") is None
 

@@ -1,11 +1,9 @@
 """Encoders that stay loaded: a prepared unit in and its shard written, or a batch in and its vectors out."""
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,8 +112,7 @@ def load_encoder(workspace: Workspace, device: str, dtype: Dtype) -> "ClipEncode
     """The workspace's `clip`."""
     from showcases.clip.encoder import ClipEncoder  # here: open_clip takes seconds to import
 
-    with tempfile.TemporaryDirectory() as folder:
-        return ClipEncoder.from_pretrained(workspace.download("clip", Path(folder)), device, dtype)
+    return workspace.load(lambda folder: ClipEncoder.from_pretrained(folder, device, dtype), "clip")
 
 
 def embeddings_table(encoder: "ClipEncoder", ids: Sequence[str], vectors: np.ndarray) -> pa.Table:

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.partitions import split_ids
-from showcases.embeddings import matrix
-from showcases.errors import ModelError
+from showcases.embeddings import matrix, require_one_space
 from showcases.schemas import ALIGNMENTS
 
 PAIRS = 8192  # scored at a time: 0.1 GiB at d = 512
@@ -85,11 +84,8 @@ class PairScorer:
 
     def __init__(self, folder: Path | str, embedding_space: str) -> None:
         self.classifier = PairClassifier.from_pretrained(folder)
-        if self.classifier.embedding_space != embedding_space:
-            raise ModelError(
-                f"{folder}: trained on embeddings of {self.classifier.embedding_space}, given those of "
-                f"{embedding_space}; run jobs.distill again"
-            )
+        spaces = {str(folder): self.classifier.embedding_space, "the vectors": embedding_space}
+        require_one_space(spaces, "run jobs.distill again")
 
     def __call__(self, reviews: pa.Table, sentences: pa.Table, photos: pa.Table) -> pa.Table:
         """Reviews (review_id, photo_ids) and vectors (id, vector) in; `alignments` out, a row a pair."""

@@ -14,8 +14,8 @@ from showcases.artifacts import Workspace
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
-from showcases.embeddings import EmbeddingTable
-from showcases.errors import ArtifactError, ModelError
+from showcases.embeddings import EmbeddingTable, require_one_space
+from showcases.errors import ArtifactError
 from showcases.training import Chance, Report, fit
 from showcases.training.chance import STANDARD_ERRORS
 
@@ -46,8 +46,7 @@ def train_classifier(
         ModelError: the two tables come from different encoders.
         ArtifactError: a split has no pair of one of the two labels.
     """
-    if sentences.model_id != photos.model_id:
-        raise ModelError(f"sentences by {sentences.model_id}, photos by {photos.model_id}; run jobs.embed again")
+    require_one_space({"photos": photos.model_id, "sentences": sentences.model_id}, "run jobs.embed again")
     parts = {name: _part(annotations, name, sentences, photos) for name in ("train", "val", "test")}
     model = PairClassifier(photos.dim, config.features, embedding_space=photos.model_id)
     train_labels = parts["train"][2]

@@ -1,15 +1,14 @@
 """Every way to choose photos, run over the test users: Table 3, and the photos that texts are written for."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from showcases.artifacts import Place, Workspace
-from showcases.errors import ConfigError, ModelError
+from showcases.embeddings import require_one_space
+from showcases.errors import ConfigError
 from showcases.evaluation.ranking import RankingFigures
 from showcases.selector.data import Protocol, SelectorData, read_splits
 from showcases.selector.model import Selector
@@ -119,13 +118,7 @@ def liked_more(
 
 def _load(workspace: Workspace, place: Place, data: SelectorData) -> Selector:
     artifact, *parts = place
-    with tempfile.TemporaryDirectory() as folder:
-        workspace.download(artifact, Path(folder), *parts)
-        model = Selector.from_pretrained(Path(folder))
-    space = data.pool.images.model_id
-    if model.embedding_space != space:
-        raise ModelError(
-            f"{'/'.join(place)}: trained on embeddings of {model.embedding_space}, those here are of "
-            f"{space}; run jobs.train_selector again"
-        )
+    model = workspace.load(Selector.from_pretrained, artifact, *parts)
+    spaces = {"/".join(place): model.embedding_space, "the photos": data.pool.images.model_id}
+    require_one_space(spaces, "run jobs.train_selector again")
     return model

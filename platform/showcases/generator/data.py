@@ -13,8 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
-from showcases.errors import ArtifactError
+from showcases.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 from showcases.generator.config import GeneratorConfig
 from showcases.generator.tokenizer import decode, encode
 
@@ -90,10 +89,7 @@ class Features:
         )
         images = EmbeddingTable.read(workspace, "image_embeddings", only=photos)
         sentences = EmbeddingShards(workspace, "sentence_embeddings")
-        if images.model_id != sentences.model_id:
-            raise ArtifactError(
-                f"photos were embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; rerun jobs.embed"
-            )
+        require_one_space({"photos": images.model_id, "sentences": sentences.model_id}, "run jobs.embed again")
         features = review_features(sentences, sorted({*past, *also}))
         vectors = np.stack(list(features.values())) if features else np.zeros((0, sentences.dim), np.float32)
         return cls(images, {name: number for number, name in enumerate(features)}, vectors)

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, EmbeddingTable, review_features
-from showcases.errors import ArtifactError
+from showcases.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 from showcases.selector.config import Profile
 from showcases.selector.profiles import join_profile, user_profile
 
@@ -206,11 +205,7 @@ class World:
         photos = photos.filter(pc.or_(candidates, pc.is_in(photos["review_id"], value_set=past)))
         images = EmbeddingTable.read(workspace, "image_embeddings", only=photos["photo_id"].to_pylist())
         sentences = EmbeddingShards(workspace, "sentence_embeddings")
-        if images.model_id != sentences.model_id:
-            raise ArtifactError(
-                f"{workspace.root}: photos are embedded by {images.model_id!r}, sentences by {sentences.model_id!r}; "
-                "run jobs.embed again"
-            )
+        require_one_space({"photos": images.model_id, "sentences": sentences.model_id}, "run jobs.embed again")
         texts = review_features(sentences, sorted(past.to_pylist()))
         return cls(PhotoPool(photos, images), texts, sentences.dim)
 

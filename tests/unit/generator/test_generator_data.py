@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from showcases.artifacts import Workspace
-from showcases.errors import ArtifactError
+from showcases.errors import ModelError
 from showcases.generator.data import IGNORED, GeneratorData, pad_features, read_rows
 
 from .conftest import DIM, unit, write_embeddings, write_rows
@@ -70,7 +70,7 @@ def test_only_so_many_photos_and_reviews_are_read(workspace, small):
 
 def test_embeddings_of_two_models_do_not_mix(workspace, small):
     write_embeddings(workspace, "sentence_embeddings", {"r1:0": np.ones(DIM) / 4}, space="another")
-    with pytest.raises(ArtifactError, match=r"rerun jobs\.embed"):
+    with pytest.raises(ModelError, match=r"run jobs\.embed again"):
         read_rows(workspace, ("train",), small)
 
 
