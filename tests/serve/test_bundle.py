@@ -111,7 +111,7 @@ def test_a_promoted_pair_is_served_as_a_bundle_and_a_mismatch_is_refused(
     for changed, part in (({"clip_digest": "f" * 64}, "encoder"), ({"classifier_digest": "f" * 64}, "classifier")):
         with pytest.raises(ModelError, match=f"version 1 was made with another {part} .*jobs.promote"):
             resolve(own, replace(parts, **changed))
-    with pytest.raises(ModelError, match="different embedding spaces.*the catalog: 'another'"):
+    with pytest.raises(ModelError, match="the catalog by 'another'"):
         resolve(own, replace(parts, catalog="another"))
     promote.main(["--root", own.root, "--selector", "1", "--alias", "candidate"])
     found = Registry(own, parts).look()
@@ -129,7 +129,7 @@ def test_only_pairs_that_fit_are_promoted(
 ) -> None:
     config = PipelineConfig(root=own.root)
     register_pair(config, "ViT-B-32/openai#feedfacecafe", ["Fine soup.", "Good rice."])
-    with pytest.raises(ModelError, match="different embedding spaces.*showcases-generator version 2: 'ViT-B-32"):
+    with pytest.raises(ModelError, match="showcases-generator version 2 by 'ViT-B-32"):
         promote.promote(config, versions={"generator": "2"})
 
     def strict(spec: object) -> None:

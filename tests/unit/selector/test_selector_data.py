@@ -7,7 +7,7 @@ import pytest
 
 from showcases.artifacts import Manifest, Workspace
 from showcases.embeddings import EmbeddingTable, review_features
-from showcases.errors import ArtifactError
+from showcases.errors import ModelError
 from showcases.selector import user_profile
 from showcases.selector.data import PhotoPool, SelectorData, build_split, read_splits
 
@@ -104,5 +104,5 @@ def test_embeddings_of_two_spaces_are_refused(taste_workspace: Workspace, tmp_pa
             table = table.replace_schema_metadata({"model_id": "another"})
         other.write_table(table, name)
         other.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
-    with pytest.raises(ArtifactError, match="another"):
+    with pytest.raises(ModelError, match="another"):
         read_splits(other, ("train",))
