@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 ANY = "*"
@@ -46,17 +46,10 @@ def checked_origin(origin: str) -> str:
     return origin.lower()
 
 
-def allow_origins(api: FastAPI, origins: Sequence[str]) -> None:
-    """Answer preflights and let pages of these origins read answers, refusals too; call it after the protection.
+def cross_origin(origins: Sequence[str]) -> list[Middleware]:
+    """The layer that answers preflights and lets pages of these origins read answers, refusals too; none for none.
 
     Cookies are not allowed: a key travels in Authorization, which a page has to set itself.
     """
-    if origins:
-        api.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=METHODS,
-            allow_headers=SENT,
-            expose_headers=READ,
-            max_age=PREFLIGHT_S,
-        )
+    options = {"allow_methods": METHODS, "allow_headers": SENT, "expose_headers": READ, "max_age": PREFLIGHT_S}
+    return [Middleware(CORSMiddleware, allow_origins=list(origins), **options)] if origins else []

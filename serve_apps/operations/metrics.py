@@ -66,18 +66,17 @@ REQUEST_SECONDS = Metric(
     "showcases_request_seconds", "histogram", "From a request's head to the end of its answer", ("route",), SECONDS
 )
 STAGE_SECONDS = Metric(
-    "showcases_stage_seconds", "histogram", "A model's part, with the hop there and back", ("stage",), SECONDS
-)
-QUEUE_SECONDS = Metric(
-    "showcases_queue_seconds", "histogram", "Waiting for a place in front of a model", ("stage",), SECONDS
+    "showcases_stage_seconds",
+    "histogram",
+    "A model's part, with queue and hops",
+    ("stage",),
+    SECONDS,
 )
 PHASE_SECONDS = Metric(
     "showcases_phase_seconds", "histogram", "Inside a model's replica, of a batch", ("phase",), SECONDS
 )
-RUNNING = Metric("showcases_running", "gauge", "Requests that have a place in a model", ("stage",))
-WAITING = Metric("showcases_waiting", "gauge", "Requests that wait for a place", ("stage",))
 REFUSALS = Metric("showcases_refusals", "counter", "Requests, or parts of them, refused", ("stage", "reason"))
-DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text", ("reason",))
+DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text")
 BATCHES = Metric("showcases_batches", "counter", "Batches computed", ("batch",))
 BATCHED = Metric("showcases_batched", "counter", "Requests in those batches", ("batch",))
 BATCH_WAIT_SECONDS = Metric(
