@@ -6,12 +6,24 @@ Serve reads `proxy_layers` from RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a
 
 from starlette.middleware import Middleware
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify
+from serve_apps.access.asgi import (
+    CLOSE,
+    App,
+    Message,
+    Receive,
+    RefusedError,
+    Scope,
+    Send,
+    answer_problem,
+    head_bytes,
+    identify,
+)
 
 KEPT = (b"allow", b"retry-after", b"www-authenticate")
 SERVERS_OWN = "/-/"  # Ray Serve's paths, which tools of Ray read
 PROBLEM = b"application/problem+json"
 RETRY_AFTER_S = 5
+HEAD_BYTES = 1024 * 1024  # Serve can't pass on more than 4 MiB; the gateway's own limit is lower
 
 
 def proxy_layers() -> list[Middleware]:
@@ -32,6 +44,12 @@ class PlainErrors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(SERVERS_OWN):
             await self.app(scope, receive, send)
+            return
+        if head_bytes(scope) > HEAD_BYTES:
+            headers = {"x-request-id": identify(scope), **CLOSE}
+            await answer_problem(
+                scope, send, RefusedError(431, f"the headers have more than {HEAD_BYTES} bytes", headers)
+            )
             return
         started = replaced = False
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from serve_apps.access.asgi import App, Receive, Scope, Send
-from serve_apps.http.plain_errors import PlainErrors, proxy_layers
+from serve_apps.http.plain_errors import HEAD_BYTES, PlainErrors, proxy_layers
 
 
 def ask(gateway: App, **request: Any) -> httpx.Response:
@@ -58,3 +58,13 @@ def test_serve_s_plain_errors_become_problems_and_keep_retry_after(status: int, 
 
     answer = ask(plain)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (status, code, "7")
+
+
+def test_a_head_that_serve_can_not_pass_on_is_refused() -> None:
+    passed: list[Scope] = []
+
+    async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append(scope)
+
+    answer = ask(gateway, headers={"x-a": "a" * HEAD_BYTES})
+    assert (answer.status_code, answer.headers["connection"]) == (431, "close") and not passed
