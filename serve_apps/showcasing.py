@@ -80,7 +80,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
         """
         ask = _Ask(backend, request, asked)
-        selection = await ask.insisting(lambda: ask.select(asked, asked))
+        selection = await ask.with_fallback(lambda: ask.select(asked, asked))
         return SelectionAnswer(**ask.facts(selection), **chosen(asked, selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
@@ -93,7 +93,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
             selection = await ask.select(asked, None, **given)
             return ExplanationAnswer(**ask.facts(selection), **texts(await ask.write(selection, how_of(asked))))
 
-        return await ask.insisting(explanation)
+        return await ask.with_fallback(explanation)
 
     @api.post("/v1/showcases", response_model=Showcase, responses=negotiated, tags=["showcases"])
     async def make_showcase(asked: ShowcaseRequest, request: Request, answer: Response) -> Showcase | StreamingResponse:
@@ -107,11 +107,13 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         ask = _Ask(backend, request, asked)
         if media_type == STREAM:
             _require_streamable(asked)
-            selection = await ask.insisting(lambda: ask.select(asked, asked))  # or a refusal, before anything is told
+            selection = await ask.with_fallback(
+                lambda: ask.select(asked, asked)
+            )  # or a refusal, before anything is told
             stream = events.encoded(_events(ask, asked, selection), limits.heartbeat_s)
             return StreamingResponse(stream, media_type=STREAM, headers={**events.HEADERS, **accept.VARY})
         answer.headers.update(accept.VARY)
-        return await ask.insisting(lambda: _showcase(ask, asked))
+        return await ask.with_fallback(lambda: _showcase(ask, asked))
 
 
 def _require_streamable(asked: ShowcaseRequest) -> None:
@@ -143,7 +145,7 @@ class _Ask:
             yield
         self.took[stage] = time.perf_counter() - started
 
-    async def insisting(self, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def with_fallback(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Work with the models; where the candidate fails, the champion does it."""
         try:
             return await work()

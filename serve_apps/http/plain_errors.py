@@ -46,10 +46,7 @@ class PlainErrors:
             await self.app(scope, receive, send)
             return
         if head_bytes(scope) > HEAD_BYTES:
-            headers = {"x-request-id": identify(scope), **CLOSE}
-            await answer_problem(
-                scope, send, RefusedError(431, f"the headers have more than {HEAD_BYTES} bytes", headers)
-            )
+            await answer_problem(scope, send, _too_large(scope))
             return
         started = replaced = False
 
@@ -77,6 +74,11 @@ def _as_problem(scope: Scope, start: Message) -> RefusedError:
     headers |= {name.decode(): value.decode("latin-1") for name, value in start["headers"] if name.lower() in KEPT}
     detail = f"the server in front of the application answered {start['status']}"
     return RefusedError(start["status"], detail, headers)
+
+
+def _too_large(scope: Scope) -> RefusedError:
+    headers = {"x-request-id": identify(scope), **CLOSE}
+    return RefusedError(431, f"the headers have more than {HEAD_BYTES} bytes", headers)
 
 
 def _lost(scope: Scope) -> RefusedError:
