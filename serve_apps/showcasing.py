@@ -107,9 +107,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         ask = _Ask(backend, request, asked)
         if media_type == STREAM:
             _require_streamable(asked)
-            selection = await ask.with_fallback(
-                lambda: ask.select(asked, asked)
-            )  # or a refusal, before anything is told
+            selection = await ask.with_fallback(lambda: ask.select(asked, asked))  # or a refusal, before any event
             stream = events.encoded(_events(ask, asked, selection), limits.heartbeat_s)
             return StreamingResponse(stream, media_type=STREAM, headers={**events.HEADERS, **accept.VARY})
         answer.headers.update(accept.VARY)
