@@ -241,6 +241,8 @@ async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> Asy
                 yield "text", {"piece": piece}
             candidate = await ask.backend.finish(told, selection, how, ask.bundle)
     except OverloadedError as error:
+        if told:  # what was streamed can't be taken back: the stream ends with a problem
+            raise
         yield "showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump()
         return
     yield "showcase", ask.showcase(asked, selection, [candidate]).model_dump()

@@ -126,3 +126,21 @@ def test_what_is_refused_is_refused_before_a_stream_begins() -> None:
             assert answer.status_code == 404 and answer.json()["detail"] == "no business 'b' in the catalog"
 
     asyncio.run(scene())
+
+
+def test_a_stream_that_can_not_be_finished_ends_with_a_problem() -> None:
+    """What was streamed already can't be taken back, so it is not a showcase without text."""
+
+    class FullAtTheEnd(Models):
+        async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
+            raise OverloadedError("generator", 7)
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(create_api(FullAtTheEnd()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.post("/v1/showcases", json=WISH, headers={"Accept": "text/event-stream"})
+            last = json.loads(answer.text.split("data: ")[-1].split("\n")[0])
+            assert "event: problem" in answer.text and "event: showcase" not in answer.text
+            assert (last["code"], last["retry_after"]) == ("overloaded", 7)
+
+    asyncio.run(scene())
