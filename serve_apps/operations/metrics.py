@@ -12,6 +12,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from serve_apps.compat import export_zero
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SHARES = tuple(number / 20 for number in range(1, 21))
 
@@ -46,7 +48,7 @@ class Metric:
 
     def start(self, **labels: str) -> None:
         """Export a counter as 0: what a series is born with is no increase to `rate`, the first event would be lost."""
-        _instrument(self)._record(0.0, labels)  # inc refuses 0
+        export_zero(_instrument(self), labels)
 
 
 @functools.cache
