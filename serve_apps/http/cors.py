@@ -51,5 +51,15 @@ def cross_origin(origins: Sequence[str]) -> list[Middleware]:
 
     Cookies are not allowed: a key travels in Authorization, which a page has to set itself.
     """
-    options = {"allow_methods": METHODS, "allow_headers": SENT, "expose_headers": READ, "max_age": PREFLIGHT_S}
-    return [Middleware(CORSMiddleware, allow_origins=list(origins), **options)] if origins else []
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=METHODS,
+            allow_headers=SENT,
+            expose_headers=READ,
+            max_age=PREFLIGHT_S,
+        )
+    ]
