@@ -45,15 +45,17 @@ def gateway_layers(api: FastAPI, backend: Any, access: AccessConfig) -> list[Mid
         KeyStoreError: a file in the key store is not a key.
         ObjectStoreError: the key store can't be read.
     """
-    compression = [Middleware(Compress, least_bytes=access.gzip_from_bytes)] if access.gzip_from_bytes else []
+    compress = [Middleware(Compress, least_bytes=access.gzip_from_bytes)] if access.gzip_from_bytes else []
     return [
         Middleware(Observe, api=api, backend=backend),  # a span, a log line and metrics of refused requests too
         Middleware(Head),  # answers HEAD as GET; outside the rest, which know GET
         *cross_origin(access.cors_origins),  # before the keys: a preflight has none, and refusals need its headers
         *protection(access),
-        Middleware(Validators),  # ETags of uncompressed answers
-        *compression,
-        Middleware(Idempotency, store=backend.idempotency),  # stores the handler's own answer; needs tenant and body
+        Middleware(Validators),  # ETags, 304, and 412 for conditional writes, before they are stored
+        *compress,  # gzip; outside Idempotency, which stores plain answers
+        Middleware(
+            Idempotency, store=backend.idempotency
+        ),  # answers a repeated write from its store; needs tenant and whole body
     ]
 
 
