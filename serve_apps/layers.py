@@ -53,9 +53,7 @@ def gateway_layers(api: FastAPI, backend: Any, access: AccessConfig) -> list[Mid
         *protection(access),
         Middleware(Validators),  # ETags, 304, and 412 for conditional writes, before they are stored
         *compress,  # gzip; outside Idempotency, which stores plain answers
-        Middleware(
-            Idempotency, store=backend.idempotency
-        ),  # answers a repeated write from its store; needs tenant and whole body
+        Middleware(Idempotency, store=backend.idempotency),  # repeated writes; needs the tenant and the whole body
     ]
 
 
