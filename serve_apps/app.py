@@ -128,7 +128,8 @@ class Gateway:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 status = await asyncio.to_thread(serve.status)
             deployments = status.applications[serve.get_replica_context().app_name].deployments
-            return all(deployments[model.__name__].replica_states.get("RUNNING") for model in (Selector, Generator))
+            states = (deployments[model.__name__].replica_states for model in (Selector, Generator))
+            return all(any(count and state == "RUNNING" for state, count in found.items()) for found in states)
         except Exception:  # whatever keeps Serve from saying so, they aren't ready
             return False
 
