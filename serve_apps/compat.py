@@ -8,6 +8,6 @@ def export_zero(counter: Any, labels: dict[str, str]) -> None:
     counter._record(0.0, labels)
 
 
-def export_port(port: int) -> dict[str, int]:
+def export_port(port: int) -> dict[str, Any]:
     """Options of `ray.init`: the port of the metrics, which is public for `ray start` alone; 0 takes a free one."""
     return {"_metrics_export_port": port} if port else {}
