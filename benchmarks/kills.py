@@ -2,8 +2,9 @@
 
     python -m benchmarks.kills --root workspace [--replicas 2] [--every 30] [--proxy]
 
-A killed selector or generator should cost no request: the gateway asks again. A killed gateway takes the requests that
-it was answering with it, as does a killed proxy; they are told apart in the table.
+A killed selector or generator should cost no request: the gateway calls another replica. A killed gateway takes the
+requests with it that it was answering: they get 503 with Retry-After, which does not count as failed. Those of a killed
+proxy are broken.
 """
 
 import argparse
@@ -127,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for answer in failures(answers)[:10]:
         print(f"  {answer.status or 'broken'} after {answer.took:.2f} s: {answer.said[:160]}")
     for kill, some in found:
-        if kill.part in ("selector", "generator"):
+        if kill.part in PARTS:
             verdicts.demand(
                 not failures(some), f"{kill.part} killed: {len(failures(some))} of {len(some)} requests failed"
             )

@@ -100,7 +100,7 @@ def started(module: str, root: str, *more: str, log: Path | None = None) -> Iter
 def visits(url: str, seed: int, count: int = 500) -> list[Visit]:
     """Random users at random businesses of the catalog."""
     users, places = (
-        [row[key] for row in httpx.get(f"{url}/v1/{kind}", params={"limit": 200}).json()]
+        [row[key] for row in httpx.get(f"{url}/v1/{kind}", params={"limit": 200}).json()["items"]]
         for kind, key in (("users", "user_id"), ("businesses", "business_id"))
     )
     rng = random.Random(seed)

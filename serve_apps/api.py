@@ -10,16 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from serve_apps import contract, feedback, listings, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
-from serve_apps.access.protect import protect
 from serve_apps.asked import Identifier
-from serve_apps.heads import Head
-from serve_apps.http.compression import Compress
-from serve_apps.http.cors import allow_origins
-from serve_apps.http.idempotency import Idempotency, IdempotencyStore
+from serve_apps.http.idempotency import IdempotencyStore
 from serve_apps.http.strict_query import require_declared_query
-from serve_apps.http.validators import Validators
+from serve_apps.layers import gateway_layers, wrap
+from serve_apps.operations import replica
 from serve_apps.operations.config import OperationsConfig
-from serve_apps.operations.observe import observe
 from serve_apps.schemas import Ready
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -60,14 +56,8 @@ def create_api(
     _health(api, backend)
     _pages(api)
     contract.install(api, access)
-    api.add_middleware(Idempotency, store=backend.idempotency)
-    if access.gzip_from_bytes:
-        api.add_middleware(Compress, least_bytes=access.gzip_from_bytes)
-    api.add_middleware(Validators)
-    protect(api, access)
-    allow_origins(api, access.cors_origins)
-    api.add_middleware(Head)
-    observe(api, backend, operations or OperationsConfig())
+    replica.install(operations or OperationsConfig(), "Gateway")
+    wrap(api, gateway_layers(api, backend, access))
     return api
 
 

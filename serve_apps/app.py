@@ -9,14 +9,13 @@ import numpy as np
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
-from ray.serve.exceptions import BackPressureError, RequestCancelledError
+from ray.serve.exceptions import RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
-from serve_apps import models
+from serve_apps import calls, models
 from serve_apps.access.asgi import RefusedError
 from serve_apps.api import create_api
 from serve_apps.args import ShowcaseArgs, deployment_options
-from serve_apps.calls import insisting, resumed
 from serve_apps.champions import Champions, align_of
 from serve_apps.feedback import FeedbackStore
 from serve_apps.follow import follow
@@ -31,7 +30,7 @@ from serve_apps.selector import Selector
 READY_TIMEOUT_S = 5
 WARM_TIMEOUT_S = 300
 LOGGING = {"log_level": "INFO", "enable_access_log": False}  # one line a request is serve_apps.operations' own
-NOT_THE_MODEL = (RefusedError, BackPressureError, RequestCancelledError)  # of what can go wrong
+NOT_THE_MODEL = (RefusedError, RequestCancelledError)  # of what can go wrong
 
 
 @serve.ingress()
@@ -65,7 +64,7 @@ class Gateway:
             CatalogError: an id of the wish isn't known, or can't be one.
         """
         with self._told_if_failed(bundle):
-            selection = await insisting(
+            selection = await calls.call(
                 "selector", lambda: self._selector.select.remote(wish, bundle.selector, carried())
             )
         if isinstance(selection, Missing):
@@ -75,7 +74,7 @@ class Gateway:
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         with self._told_if_failed(bundle):
-            candidates = await insisting(
+            candidates = await calls.call(
                 "generator", lambda: self._generator.write.remote(selection, how, bundle.generator, carried())
             )
         self._tell_text(bundle, candidates[0])
@@ -83,7 +82,7 @@ class Gateway:
 
     async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
         with self._told_if_failed(bundle):
-            async for piece in resumed("generator", lambda: self._pieces(selection, how, bundle)):
+            async for piece in calls.stream("generator", lambda: self._pieces(selection, how, bundle)):
                 yield piece
 
     async def _pieces(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
@@ -97,7 +96,7 @@ class Gateway:
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         with self._told_if_failed(bundle):
-            candidate = await insisting(
+            candidate = await calls.call(
                 "generator",
                 lambda: self._generator.finish.remote(text, selection, how, bundle.generator, carried()),
             )
@@ -105,10 +104,10 @@ class Gateway:
         return candidate
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
-        return await insisting("selector", lambda: self._selector.embed_reviews.remote(texts))
+        return await calls.call("selector", lambda: self._selector.embed_reviews.remote(texts))
 
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
-        return await insisting("selector", lambda: self._selector.embed_photos.remote(photos))
+        return await calls.call("selector", lambda: self._selector.embed_photos.remote(photos))
 
     @contextlib.contextmanager
     def _told_if_failed(self, bundle: Bundle) -> Iterator[None]:
@@ -124,11 +123,14 @@ class Gateway:
         self.champions.tell(bundle, failed=False, align=align_of([row.score for row in candidate.sentences]))
 
     async def models_ready(self) -> bool:
-        """Whether both models answer within READY_TIMEOUT_S."""
+        """Whether Serve has a running replica of each model; a call of theirs would wait in its queue."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                return bool(await self._selector.ready.remote() and await self._generator.ready.remote())
-        except Exception:  # whatever keeps a model from answering, it isn't ready
+                status = await asyncio.to_thread(serve.status)
+            deployments = status.applications[serve.get_replica_context().app_name].deployments
+            states = (deployments[model.__name__].replica_states for model in (Selector, Generator))
+            return all(any(count and state == "RUNNING" for state, count in found.items()) for found in states)
+        except Exception:  # whatever keeps Serve from saying so, they aren't ready
             return False
 
 

@@ -18,8 +18,7 @@ SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it sta
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",  # and calls by gRPC, the proxy's too
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # which that would switch on, and only HAProxy needs
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # it would keep a thousand lines back, and lose them with a replica
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.proxy:middlewares",
-    "SHOWCASES_PROXY_REQUESTS": "256",  # under way in a proxy; what is more gets 503 there
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.plain_errors:proxy_layers",
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
     "MALLOC_ARENA_MAX": "4",  # heaps of a process: with glibc's eight a core its memory creeps up for many minutes
 }

@@ -1,69 +1,84 @@
-"""Calls of a model's replicas that outlive a replica: what only reads may be asked again, of another one.
+"""Calls of the models' replicas: one retry if the replica is lost, a refusal if the model's queue is full.
 
-Ray Serve starts a lost replica anew and sends it no more requests, but the calls under way on it fail.
+Only calls that change nothing go through here, so running one twice does no harm. Serve itself waits for a replica
+while none runs, until the request's deadline cancels the call.
 """
 
-import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
 from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError
 
-from serve_apps.access.asgi import RefusedError
+from serve_apps.access.asgi import OverloadedError, RefusedError
 from serve_apps.access.deadline import Cancellable, cancelling
+from serve_apps.operations import metrics
 
 logger = logging.getLogger("ray.serve")
-WAITS_S = (0.05, 0.2, 1.0, 5.0)  # before another try; within a try Serve waits for a replica, up to the deadline
+RETRY_AFTER_S = 5
 T = TypeVar("T")
 
 
-async def insisting(stage: str, call: Callable[[], Cancellable[T]]) -> T:
-    """What a replica answers; `call` starts a call that changes nothing.
-
-    Raises:
-        RefusedError: 503, one replica after the other was lost.
-    """
-    for wait in WAITS_S:
-        try:
-            return await cancelling(call())
-        except RayActorError as error:
-            await _pause(stage, error, wait)
-    raise _lost(stage)
-
-
-async def resumed(stage: str, start: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
-    """A text piece by piece; where a replica is lost, the next one writes it anew, from where the first one ended.
+async def call(stage: str, start: Callable[[], Cancellable[T]]) -> T:
+    """Returns what a replica answers.
 
     Args:
-        start: begins to write the text, always the same one.
+        stage: selector or generator.
+        start: starts the call.
 
     Raises:
-        RefusedError: 503, one replica after the other was lost, or the next one writes another text.
+        OverloadedError: the model's queue is full.
+        RefusedError: 503, the replica was lost, and so was that of the retry.
     """
-    told = ""
-    for wait in WAITS_S:
-        said = ""
+    with _refusing(stage):
         try:
-            async for piece in start():
-                said += piece
-                if not (said.startswith(told) or told.startswith(said)):
-                    raise _lost(stage)
-                if len(said) > len(told):
-                    yield said[len(told) :]
-                    told = said
-            return
+            return await cancelling(start())
         except RayActorError as error:
-            await _pause(stage, error, wait)
-    raise _lost(stage)
+            _log_retry(stage, error)
+            return await cancelling(start())
 
 
-async def _pause(stage: str, error: RayActorError, seconds: float) -> None:
-    logger.warning("a replica of the %s was lost (%s), asking another one", stage, type(error).__name__)
-    await asyncio.sleep(seconds)
+async def stream(stage: str, start: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
+    """Yields a text piece by piece. The retry writes it anew, and what was yielded already is left out.
+
+    Args:
+        start: begins to write the text, the same one each time.
+
+    Raises:
+        As `call`.
+    """
+    sent = 0  # characters
+    with _refusing(stage):
+        for is_retry in (False, True):
+            written = 0
+            try:
+                async for piece in start():
+                    written += len(piece)
+                    if written > sent:
+                        yield piece[sent - written :]
+                        sent = written
+                return
+            except RayActorError as error:
+                if is_retry:
+                    raise
+                _log_retry(stage, error)
 
 
-def _lost(stage: str) -> RefusedError:
-    seconds = int(WAITS_S[-1])
-    detail = f"replicas of the {stage} were lost while they worked on this; try again in {seconds} s"
-    return RefusedError(503, detail, {"retry-after": str(seconds)}, code="replica_lost")
+@contextlib.contextmanager
+def _refusing(stage: str) -> Iterator[None]:
+    """Turns Serve's errors into refusals."""
+    try:
+        yield
+    except BackPressureError as error:
+        metrics.REFUSALS.record(stage=stage, reason="full")
+        raise OverloadedError(stage, math.ceil(error.retry_after_s or RETRY_AFTER_S)) from None
+    except RayActorError as error:
+        detail = f"replicas of the {stage} were lost during this request; try again in {RETRY_AFTER_S} s"
+        raise RefusedError(503, detail, {"retry-after": str(RETRY_AFTER_S)}, code="replica_lost") from error
+
+
+def _log_retry(stage: str, error: RayActorError) -> None:
+    logger.warning("a replica of the %s was lost (%s); calling another one", stage, type(error).__name__)

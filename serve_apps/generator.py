@@ -118,10 +118,6 @@ class Generator:
         with replica.call("finish", carried, model.version):
             return await asyncio.to_thread(lambda: self._cited([text], [selection], [how])[0])
 
-    async def ready(self) -> bool:
-        """Answers once the models are loaded."""
-        return True
-
     def write_all(self, predictor: GeneratorPredictor, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
         """Searched texts for all, drawn ones for those that want more; each with its citations."""
         found: list[list[Candidate]] = [[] for _ in wanted]

@@ -1,8 +1,9 @@
 """The routes that take new content: a user's reviews, a business' photos; usable as soon as they are answered."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,14 +11,16 @@ from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
 from serve_apps import problems
-from serve_apps.access.config import AccessConfig
+from serve_apps.access.asgi import OverloadedError
+from serve_apps.access.config import AccessConfig, QueueLimits
 from serve_apps.asked import Identifier, ReviewsPut
 from serve_apps.http import idempotency
+from serve_apps.operations import metrics
 from serve_apps.schemas import PhotosKept, ReviewsKept
 from serve_apps.upload import photos_of, taken
 from showcases.catalog import Catalog
 
-STAGE = "arrivals"
+RETRY_AFTER_S = 5
 KEYED = {"parameters": [idempotency.PARAMETER]}
 FORM = {
     **KEYED,
@@ -47,9 +50,34 @@ class Backend(Protocol):
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray: ...
 
 
+class Queue:
+    """PUTs of one gateway process."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self._turns, self._left = asyncio.Semaphore(limits.running), limits.running + limits.waiting
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits for its turn, which lasts as long as the block.
+
+        Raises:
+            OverloadedError: as many as may wait do.
+        """
+        if not self._left:
+            metrics.REFUSALS.record(stage="arrivals", reason="full")
+            raise OverloadedError("arrivals", RETRY_AFTER_S)
+        self._left -= 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._left += 1
+
+
 def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
     """Add the routes."""
     refusals = problems.responses(409, 413, 415, 422, 429, 503)
+    queue = Queue(access.arrivals)
     decoding = ThreadPoolExecutor(access.arrivals.running, "decode")  # one photo each, however many are given up
 
     @api.put(
@@ -65,7 +93,7 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         They count from the next request on, for your tenant alone. The same request again changes nothing.
         """
         rows = [review.model_dump() for review in sent.reviews]
-        async with _place(request):
+        async with queue.turn():
             vectors = await backend.embed_reviews([row["text"] for row in rows])
             rows = [{**row, "feature": vector} for row, vector in zip(rows, vectors, strict=True)]
             await run_in_threadpool(backend.catalog.put_reviews, user_id, rows, request.state.tenant)
@@ -91,7 +119,7 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         files = await run_in_threadpool(photos_of, await _body(request), form, limits)
         loop = asyncio.get_running_loop()
         rows: list[dict[str, Any]] = []
-        async with _place(request):
+        async with queue.turn():
             for name in list(files):
                 photo = await loop.run_in_executor(decoding, taken, name, files.pop(name), limits)
                 rows.append({"photo_id": name, "bytes": photo.data, "width": photo.width, "height": photo.height})
@@ -106,8 +134,3 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
 async def _body(request: Request) -> bytes:
     """As `request.body()`, but the request keeps no copy."""
     return b"".join([piece async for piece in request.stream() if piece])
-
-
-def _place(request: Request) -> AbstractAsyncContextManager[None]:
-    """A place among those who bring something."""
-    return request.app.state.stages[STAGE].slot(request.state.key_id, request.state.deadline)

@@ -15,6 +15,7 @@ from typing import Any
 
 from serve_apps.access.protect import announcement
 from serve_apps.args import SERVE_ENV, ShowcaseArgs, runtime_env
+from serve_apps.compat import export_port
 from serve_apps.http.cors import checked_origin
 from showcases.errors import ConfigError, ShowcasesError
 
@@ -119,7 +120,7 @@ def _ray(metrics_port: int) -> Iterator[None]:
         include_dashboard=False,
         runtime_env=runtime_env(),
         logging_level=logging.WARNING,
-        _metrics_export_port=metrics_port or None,
+        **export_port(metrics_port),
     )
     try:
         yield

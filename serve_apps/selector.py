@@ -73,10 +73,6 @@ class Selector:
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
         return await arrivals.embed_photos(self.encoder, photos)
 
-    async def ready(self) -> bool:
-        """Answers once the models are loaded."""
-        return True
-
     def choose(self, predictor: SelectorPredictor, asked: list[Asking]) -> list[Selection]:
         """Choose photos for each."""
         counts = np.array([len(one.candidates.ids) for one in asked])

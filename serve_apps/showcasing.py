@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
@@ -13,8 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from serve_apps import problems
-from serve_apps.access.admission import SaturatedError
-from serve_apps.access.asgi import RefusedError, problem_of
+from serve_apps.access.asgi import OverloadedError, RefusedError, problem_of
 from serve_apps.access.config import Limits
 from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
 from serve_apps.champions import Champions
@@ -81,7 +80,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
         """
         ask = _Ask(backend, request, asked)
-        selection = await ask.insisting(lambda: ask.select(asked, asked))
+        selection = await ask.with_fallback(lambda: ask.select(asked, asked))
         return SelectionAnswer(**ask.facts(selection), **chosen(asked, selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
@@ -94,7 +93,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
             selection = await ask.select(asked, None, **given)
             return ExplanationAnswer(**ask.facts(selection), **texts(await ask.write(selection, how_of(asked))))
 
-        return await ask.insisting(explanation)
+        return await ask.with_fallback(explanation)
 
     @api.post("/v1/showcases", response_model=Showcase, responses=negotiated, tags=["showcases"])
     async def make_showcase(asked: ShowcaseRequest, request: Request, answer: Response) -> Showcase | StreamingResponse:
@@ -108,11 +107,11 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         ask = _Ask(backend, request, asked)
         if media_type == STREAM:
             _require_streamable(asked)
-            selection = await ask.insisting(lambda: ask.select(asked, asked))  # or a refusal, before anything is told
+            selection = await ask.with_fallback(lambda: ask.select(asked, asked))  # or a refusal, before any event
             stream = events.encoded(_events(ask, asked, selection), limits.heartbeat_s)
             return StreamingResponse(stream, media_type=STREAM, headers={**events.HEADERS, **accept.VARY})
         answer.headers.update(accept.VARY)
-        return await ask.insisting(lambda: _showcase(ask, asked))
+        return await ask.with_fallback(lambda: _showcase(ask, asked))
 
 
 def _require_streamable(asked: ShowcaseRequest) -> None:
@@ -133,24 +132,18 @@ class _Ask:
         self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
         self.took = {"selection": 0.0, "explanation": 0.0}
         self.scope = request.scope
-        self.state, self.stages = request.state, request.app.state.stages
+        self.state = request.state
         self.state.ask = self  # for the request's log line
 
-    @contextlib.asynccontextmanager
-    async def place(self, stage: str) -> AsyncIterator[None]:
-        """A place in front of a model, for the time that it works on this; what was waited counts with its time.
-
-        Raises:
-            SaturatedError: it has none.
-        """
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """A model works on this inside the block; its queue counts with its time."""
         started = time.perf_counter()
-        key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
-        async with self.stages["selector" if stage == "selection" else "generator"].slot(key, deadline):
-            with operations.stage(stage, started):
-                yield
+        with operations.stage(stage):
+            yield
         self.took[stage] = time.perf_counter() - started
 
-    async def insisting(self, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def with_fallback(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Work with the models; where the candidate fails, the champion does it."""
         try:
             return await work()
@@ -174,11 +167,11 @@ class _Ask:
         wish["tenant"] = self.state.tenant
         if pool is not None:
             wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
-        async with self.place("selection"):
+        with self.timed("selection"):
             return await self.backend.select(Wish(**wish), self.bundle)
 
     async def write(self, selection: Selection, how: How) -> list[Candidate]:
-        async with self.place("explanation"):
+        with self.timed("explanation"):
             return await self.backend.write(selection, how, self.bundle)
 
     def problem(self, refused: RefusedError) -> events.Event:
@@ -214,7 +207,7 @@ async def _showcase(ask: _Ask, asked: ShowcaseRequest) -> Showcase:
     selection = await ask.select(asked, asked)
     try:
         candidates = await ask.write(selection, how_of(asked))
-    except SaturatedError as error:
+    except OverloadedError as error:
         return ask.showcase(asked, selection, [NO_TEXT], _without(error))
     return ask.showcase(asked, selection, candidates)
 
@@ -242,20 +235,22 @@ async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> Asy
     yield "photos", {"photos": [photo.model_dump() for photo in shown(selection)]}
     how, told = how_of(asked), ""
     try:
-        async with ask.place("explanation"):
+        with ask.timed("explanation"):
             async for piece in ask.backend.stream(selection, how, ask.bundle):
                 told += piece
                 yield "text", {"piece": piece}
             candidate = await ask.backend.finish(told, selection, how, ask.bundle)
-    except SaturatedError as error:
+    except OverloadedError as error:
+        if told:  # what was streamed can't be taken back: the stream ends with a problem
+            raise
         yield "showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump()
         return
     yield "showcase", ask.showcase(asked, selection, [candidate]).model_dump()
 
 
-def _without(error: SaturatedError) -> Degraded:
+def _without(error: OverloadedError) -> Degraded:
     """Photos alone are better than nothing."""
-    metrics.DEGRADED.record(reason=error.reason)
+    metrics.DEGRADED.record()
     return Degraded(stage=error.stage, retry_after=error.retry_after)
 
 

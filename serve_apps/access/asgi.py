@@ -15,7 +15,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = dict[str, str]
-ALONG = "showcases.body"  # in a scope: the whole body, where Serve's proxy sent it along with the head
 CLOSE = {"connection": "close"}  # the rest of the body is not read
 
 
@@ -43,6 +42,20 @@ class RefusedError(Exception):
     def with_headers(self, headers: Headers) -> "RefusedError":
         """The same refusal with more headers."""
         return RefusedError(self.status, self.detail, {**self.headers, **headers}, code=self.code, errors=self.errors)
+
+
+class OverloadedError(RefusedError):
+    """503: a queue is full.
+
+    Args:
+        stage: selector, generator or arrivals.
+        retry_after: s.
+    """
+
+    def __init__(self, stage: str, retry_after: int) -> None:
+        detail = f"the {stage} queue is full; try again in {retry_after} s"
+        super().__init__(503, detail, {"retry-after": str(retry_after)}, code="overloaded")
+        self.stage, self.retry_after = stage, retry_after
 
 
 def header(scope: Scope, name: str) -> str | None:

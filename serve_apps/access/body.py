@@ -5,7 +5,6 @@ import contextlib
 import re
 
 from serve_apps.access.asgi import (
-    ALONG,
     CLOSE,
     App,
     Message,
@@ -49,7 +48,7 @@ class Body:
                 held.cover(length)
             try:
                 async with asyncio.timeout(seconds):
-                    whole = [await _whole(scope, length, receive, at_most, held)]
+                    whole = [await _read(receive, at_most, held) if _may_have_body(scope, length) else b""]
             except TimeoutError:
                 raise too_late(seconds) from None
             except ClientLeftError:
@@ -68,12 +67,6 @@ class Body:
         if length is not None and length > at_most:
             raise _too_large(at_most)
         return length or 0, at_most
-
-
-async def _whole(scope: Scope, length: int, receive: Receive, at_most: int, held: Held | None) -> bytes:
-    if ALONG in scope:
-        return bytes(scope.pop(ALONG))
-    return await _read(receive, at_most, held) if _may_have_body(scope, length) else b""
 
 
 def _may_have_body(scope: Scope, length: int) -> bool:

@@ -34,14 +34,13 @@ class Limits(BaseModel):
     heartbeat_s: PositiveFloat = 10.0  # without an event, until a stream sends a comment
 
 
-class StageLimits(BaseModel):
-    """How much one stage (the selector, the generator, what arrives) holds, of each gateway process."""
+class QueueLimits(BaseModel):
+    """How many requests a gateway process works on, and how many wait."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    running: PositiveInt  # requests at once
-    waiting: NonNegativeInt  # requests beyond those
-    expected_s: PositiveFloat = 1.0  # of one request, until some were measured
+    running: PositiveInt
+    waiting: NonNegativeInt
 
 
 class AccessConfig(BaseModel):
@@ -60,6 +59,4 @@ class AccessConfig(BaseModel):
     cors_origins: Annotated[tuple[Origin, ...], Field(description="Sites whose pages may call; none: no others.")] = ()
     gzip_from_bytes: Annotated[NonNegativeInt, Field(description="Shorter answers are not compressed; 0: none.")] = 1024
     limits: Limits = Limits()
-    arrivals: StageLimits = StageLimits(running=2, waiting=30)
-    selector: StageLimits = StageLimits(running=32, waiting=64)
-    generator: StageLimits = StageLimits(running=16, waiting=32)
+    arrivals: QueueLimits = QueueLimits(running=2, waiting=30)  # PUTs, which share the Selector with what is asked

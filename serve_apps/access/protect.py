@@ -1,56 +1,16 @@
-"""Puts the layers around the application: `protect(api, config)`."""
+"""What whoever starts the service should know about its keys."""
 
 import ipaddress
 import logging
 
-from fastapi import FastAPI
-
-from serve_apps.access import logs
-from serve_apps.access.admission import Admission
-from serve_apps.access.authenticate import Authenticate
-from serve_apps.access.body import Body
 from serve_apps.access.config import AccessConfig
-from serve_apps.access.deadline import Deadline
-from serve_apps.access.front import Front
-from serve_apps.access.keyring import KeyRing
-from serve_apps.access.meter import Meter
-from serve_apps.access.store import KeyStore
-from showcases.artifacts import Workspace
 
 logger = logging.getLogger("ray.serve")
 
 
-def protect(api: FastAPI, config: AccessConfig) -> None:
-    """Wrap the application; call it after everything else was added. Handlers find on `request.state`: tenant, key_id,
-    deadline; on `request.app.state.stages`: the admission of each stage.
-
-    Raises:
-        KeyStoreError: a key's file isn't one.
-        ObjectStoreError: the keys' store can't be read.
-    """
-    logs.install()
-    store = KeyStore(Workspace(config.keys)) if config.keys else None
-    ring = KeyRing(store, config.refresh_s, config.stale_s) if store else None
-    meter = Meter(store, config) if store else None
-    for line in announcement(config, None if ring is None else len(ring)):
+def log_announcement(config: AccessConfig, keys: int | None = None) -> None:
+    for line in announcement(config, keys):
         logger.warning(line)
-    api.state.stages = {
-        name: Admission(name, limits)
-        for name, limits in (
-            ("selector", config.selector),
-            ("generator", config.generator),
-            ("arrivals", config.arrivals),
-        )
-    }
-    for layer, options in reversed(
-        (
-            (Front, {"limits": config.limits, "at_end": meter.flush if meter else _nothing}),
-            (Authenticate, {"ring": ring, "meter": meter}),
-            (Body, {"limits": config.limits}),
-            (Deadline, {"deadline_s": config.limits.deadline_s}),
-        )
-    ):
-        api.add_middleware(layer, **options)  # type: ignore[arg-type]
 
 
 def announcement(config: AccessConfig, keys: int | None = None) -> list[str]:
@@ -72,7 +32,3 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def _nothing() -> None:
-    pass

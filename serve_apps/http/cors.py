@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 ANY = "*"
@@ -46,13 +46,15 @@ def checked_origin(origin: str) -> str:
     return origin.lower()
 
 
-def allow_origins(api: FastAPI, origins: Sequence[str]) -> None:
-    """Answer preflights and let pages of these origins read answers, refusals too; call it after the protection.
+def cross_origin(origins: Sequence[str]) -> list[Middleware]:
+    """The layer that answers preflights and lets pages of these origins read answers, refusals too; none for none.
 
     Cookies are not allowed: a key travels in Authorization, which a page has to set itself.
     """
-    if origins:
-        api.add_middleware(
+    if not origins:
+        return []
+    return [
+        Middleware(
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=METHODS,
@@ -60,3 +62,4 @@ def allow_origins(api: FastAPI, origins: Sequence[str]) -> None:
             expose_headers=READ,
             max_age=PREFLIGHT_S,
         )
+    ]

@@ -1,14 +1,42 @@
-"""Errors that a server answers by itself, in plain text, as problems like all others."""
+"""What Serve's HTTP proxy answers by itself, as problems like all others.
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, answer_problem, identify
+Serve reads `proxy_layers` from RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a proxy starts, see
+`serve_apps.args.SERVE_ENV`. It is the one hook into the proxy: HTTPOptions has no middlewares any more.
+"""
+
+from starlette.middleware import Middleware
+
+from serve_apps.access.asgi import (
+    CLOSE,
+    App,
+    Message,
+    Receive,
+    RefusedError,
+    Scope,
+    Send,
+    answer_problem,
+    head_bytes,
+    identify,
+)
 
 KEPT = (b"allow", b"retry-after", b"www-authenticate")
 SERVERS_OWN = "/-/"  # Ray Serve's paths, which tools of Ray read
 PROBLEM = b"application/problem+json"
+RETRY_AFTER_S = 5
+HEAD_BYTES = 1024 * 1024  # Serve can't pass on more than 4 MiB; the gateway's own limit is lower
+
+
+def proxy_layers() -> list[Middleware]:
+    """For Serve's proxies."""
+    return [Middleware(PlainErrors)]
 
 
 class PlainErrors:
-    """ASGI. Replaces answers of 400 and above that aren't problems; what they say may be a stack trace."""
+    """ASGI. Replaces answers of 400 and above that aren't problems; their text may be a stack trace.
+
+    Ray 2.60 sends nothing if the gateway's replica is killed before its answer begins, which its server turns into a
+    plain 500. Here it is 503 with Retry-After: whether to send the request again is the client's decision.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -17,10 +45,14 @@ class PlainErrors:
         if scope["type"] != "http" or scope["path"].startswith(SERVERS_OWN):
             await self.app(scope, receive, send)
             return
-        replaced = False
+        if head_bytes(scope) > HEAD_BYTES:
+            await answer_problem(scope, send, _too_large(scope))
+            return
+        started = replaced = False
 
         async def translating(message: Message) -> None:
-            nonlocal replaced
+            nonlocal started, replaced
+            started = True
             if message["type"] == "http.response.start" and _is_plain_error(message):
                 replaced = True
                 await answer_problem(scope, send, _as_problem(scope, message))
@@ -28,6 +60,8 @@ class PlainErrors:
                 await send(message)
 
         await self.app(scope, receive, translating)
+        if not started:
+            await answer_problem(scope, send, _lost(scope))
 
 
 def _is_plain_error(start: Message) -> bool:
@@ -40,3 +74,14 @@ def _as_problem(scope: Scope, start: Message) -> RefusedError:
     headers |= {name.decode(): value.decode("latin-1") for name, value in start["headers"] if name.lower() in KEPT}
     detail = f"the server in front of the application answered {start['status']}"
     return RefusedError(start["status"], detail, headers)
+
+
+def _too_large(scope: Scope) -> RefusedError:
+    headers = {"x-request-id": identify(scope), **CLOSE}
+    return RefusedError(431, f"the headers have more than {HEAD_BYTES} bytes", headers)
+
+
+def _lost(scope: Scope) -> RefusedError:
+    headers = {"retry-after": str(RETRY_AFTER_S), "x-request-id": identify(scope)}
+    detail = f"the gateway was lost before it answered; try again in {RETRY_AFTER_S} s"
+    return RefusedError(503, detail, headers, code="replica_lost")

@@ -12,6 +12,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from serve_apps.compat import export_zero
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SHARES = tuple(number / 20 for number in range(1, 21))
 
@@ -46,7 +48,7 @@ class Metric:
 
     def start(self, **labels: str) -> None:
         """Export a counter as 0: what a series is born with is no increase to `rate`, the first event would be lost."""
-        _instrument(self)._record(0.0, labels)  # inc refuses 0
+        export_zero(_instrument(self), labels)
 
 
 @functools.cache
@@ -66,18 +68,17 @@ REQUEST_SECONDS = Metric(
     "showcases_request_seconds", "histogram", "From a request's head to the end of its answer", ("route",), SECONDS
 )
 STAGE_SECONDS = Metric(
-    "showcases_stage_seconds", "histogram", "A model's part, with the hop there and back", ("stage",), SECONDS
-)
-QUEUE_SECONDS = Metric(
-    "showcases_queue_seconds", "histogram", "Waiting for a place in front of a model", ("stage",), SECONDS
+    "showcases_stage_seconds",
+    "histogram",
+    "A model's part, with queue and hops",
+    ("stage",),
+    SECONDS,
 )
 PHASE_SECONDS = Metric(
     "showcases_phase_seconds", "histogram", "Inside a model's replica, of a batch", ("phase",), SECONDS
 )
-RUNNING = Metric("showcases_running", "gauge", "Requests that have a place in a model", ("stage",))
-WAITING = Metric("showcases_waiting", "gauge", "Requests that wait for a place", ("stage",))
 REFUSALS = Metric("showcases_refusals", "counter", "Requests, or parts of them, refused", ("stage", "reason"))
-DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text", ("reason",))
+DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text")
 BATCHES = Metric("showcases_batches", "counter", "Batches computed", ("batch",))
 BATCHED = Metric("showcases_batched", "counter", "Requests in those batches", ("batch",))
 BATCH_WAIT_SECONDS = Metric(

@@ -11,23 +11,15 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from serve_apps.access.asgi import ALONG, App, Message, Receive, Scope, Send, header, identify, state
-from serve_apps.along import ask_late_whether_gone
-from serve_apps.operations import lines, metrics, replica, traces
+from serve_apps.access.asgi import App, Message, Receive, Scope, Send, header, identify, state
+from serve_apps.operations import lines, metrics, traces
 from serve_apps.operations.carried import Carried, carrying
-from serve_apps.operations.config import OperationsConfig
 from serve_apps.operations.samples import sampling
 
 logger = logging.getLogger("ray.serve")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 UNMATCHED = "unmatched"
 GONE = 499  # nginx's word for a client that left before it had an answer
-
-
-def observe(api: FastAPI, backend: Any, config: OperationsConfig) -> None:
-    """Wrap the application; call it last."""
-    replica.install(config, "Gateway")
-    api.add_middleware(Observe, api=api, backend=backend)
 
 
 class Routes:
@@ -49,7 +41,7 @@ class Observe:
     """ASGI."""
 
     def __init__(self, app: App, api: FastAPI, backend: Any) -> None:
-        self.app, self.api, self.backend = app, api, backend
+        self.app, self.backend = app, backend
         self.routes = Routes(api)
         self._sampling: asyncio.Task[None] | None = None
 
@@ -62,8 +54,6 @@ class Observe:
             await self.app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if ALONG in scope:
-            ask_late_whether_gone(receive)
         began, status, route = time.perf_counter(), GONE, self.routes.template(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
 
@@ -85,7 +75,7 @@ class Observe:
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The time from start to end, in which gauges are sampled."""
-        task = asyncio.create_task(sampling(self.api, self.backend))
+        task = asyncio.create_task(sampling(self.backend))
         try:
             await self.app(scope, receive, send)
         finally:

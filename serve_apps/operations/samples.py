@@ -1,45 +1,39 @@
-"""What has no event of its own: how full the queues are, which models and which catalog answer."""
+"""What has no event of its own: which models and which catalog answer."""
 
 import asyncio
 import logging
 from typing import Any
 
-from fastapi import FastAPI
-
 from serve_apps.operations import metrics
 
 logger = logging.getLogger("ray.serve")
 EVERY_S = 1.0
-REASONS = ("full", "share", "deadline")  # of serve_apps.access.admission
+QUEUES = ("selector", "generator", "arrivals")
 
 
-async def sampling(api: FastAPI, backend: Any) -> None:
+async def sampling(backend: Any) -> None:
     """For ever: Ray forgets a gauge that is not set anew within some 20 s."""
-    begin(api)
+    begin()
     while True:
         try:
-            sample(api, backend)
+            sample(backend)
         except Exception:  # a metric is no reason to stop
             logger.exception("metrics could not be sampled")
         await asyncio.sleep(EVERY_S)
 
 
-def begin(api: FastAPI) -> None:
+def begin() -> None:
     """Counters of what should be rare stand at 0 from the start."""
-    for reason in REASONS:
-        metrics.DEGRADED.start(reason=reason)
-        for stage in api.state.stages:
-            metrics.REFUSALS.start(stage=stage, reason=reason)
+    metrics.DEGRADED.start()
+    for queue in QUEUES:
+        metrics.REFUSALS.start(stage=queue, reason="full")
     for role in ("champion", "candidate"):
         metrics.SWITCHES.start(role=role)
     metrics.ROLLBACKS.start()
 
 
-def sample(api: FastAPI, backend: Any) -> None:
+def sample(backend: Any) -> None:
     """Set every gauge."""
-    for name, stage in api.state.stages.items():
-        metrics.RUNNING.record(stage.running, stage=name)
-        metrics.WAITING.record(stage.waiting, stage=name)
     metrics.CATALOG.record(1, version=backend.catalog.version)
     for bundle in (backend.champions.champion, backend.champions.candidate):
         if bundle is None:

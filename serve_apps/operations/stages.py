@@ -1,4 +1,4 @@
-"""A request's time in front of a model and in it, as metrics and as a span."""
+"""A request's time in a model and its queue, as a metric and as a span."""
 
 import contextlib
 import time
@@ -8,15 +8,9 @@ from serve_apps.operations import metrics, traces
 
 
 @contextlib.contextmanager
-def stage(name: str, asked: float) -> Iterator[None]:
-    """A model works on a request inside the block.
-
-    Args:
-        name: selection or explanation.
-        asked: when the request asked for a place, by time.perf_counter.
-    """
+def stage(name: str) -> Iterator[None]:
+    """A model works on a request inside the block; the name is selection or explanation."""
     began = time.perf_counter()
-    metrics.QUEUE_SECONDS.record(began - asked, stage=name)
     try:
         with traces.span(name):
             yield

@@ -1,20 +1,17 @@
-"""Calls that outlive a lost replica: what is asked again, how often, and that a stream goes on where it ended."""
+"""Calls of replicas: one retry if the replica is lost, none of anything else, and a stream goes on where it ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.serve.exceptions import BackPressureError
 
 from serve_apps import calls
-from serve_apps.access.asgi import RefusedError
+from serve_apps.access.asgi import OverloadedError, RefusedError
 
 LOST = ActorDiedError(), ActorUnavailableError("gone", b"0" * 16)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "WAITS_S", (0, 0, 0))
+FULL = BackPressureError(16, 16, 503, 6.2)
 
 
 class Replicas:
@@ -40,42 +37,47 @@ class Replicas:
             yield piece
 
 
-def test_a_lost_replica_s_work_is_asked_of_another_one() -> None:
-    replicas = Replicas(*LOST, "text")
-    assert asyncio.run(calls.insisting("generator", replicas)) == "text" and replicas.called == 3
+async def read(replicas: Replicas) -> list[str]:
+    return [piece async for piece in calls.stream("generator", replicas.pieces)]
 
 
-def test_what_the_model_raises_is_not_asked_again() -> None:
+@pytest.mark.parametrize("lost", LOST)
+def test_a_lost_replica_s_call_is_made_once_more(lost: Exception) -> None:
+    replicas = Replicas(lost, "text")
+    assert asyncio.run(calls.call("generator", replicas)) == "text" and replicas.called == 2
+
+
+def test_what_the_model_raises_is_not_retried() -> None:
     replicas = Replicas(ValueError("shapes"), "text")
     with pytest.raises(ValueError, match="shapes"):
-        asyncio.run(calls.insisting("selector", replicas))
+        asyncio.run(calls.call("selector", replicas))
     assert replicas.called == 1
 
 
-def test_replicas_that_die_of_a_request_are_not_fed_with_it_for_ever() -> None:
-    replicas = Replicas(*LOST, *LOST)
-    with pytest.raises(RefusedError, match="replicas of the selector were lost") as refused:
-        asyncio.run(calls.insisting("selector", replicas))
-    assert refused.value.status == 503 and int(refused.value.headers["retry-after"]) >= 0 and replicas.called == 3
+def test_there_is_one_retry() -> None:
+    replicas, streams = Replicas(*LOST, "text"), Replicas([LOST[0]], ["The ", LOST[1]], ["The soup."])
+    for work in (calls.call("selector", replicas), read(streams)):
+        with pytest.raises(RefusedError) as refused:
+            asyncio.run(work)
+        assert (refused.value.status, refused.value.code) == (503, "replica_lost")
+        assert int(refused.value.headers["retry-after"]) >= 1
+    assert replicas.called == streams.called == 2
 
 
-async def read(replicas: Replicas) -> list[str]:
-    return [piece async for piece in calls.resumed("generator", replicas.pieces)]
+def test_a_full_queue_is_not_retried_and_says_when_to_come_back() -> None:
+    replicas, streams = Replicas(FULL, "text"), Replicas([FULL], ["text"])
+    for work in (calls.call("generator", replicas), read(streams)):
+        with pytest.raises(OverloadedError) as refused:
+            asyncio.run(work)
+        assert (refused.value.status, refused.value.code) == (503, "overloaded")
+        assert refused.value.headers == {"retry-after": "7"} and refused.value.stage == "generator"
+    assert replicas.called == streams.called == 1
 
 
-def test_a_stream_goes_on_where_it_ended() -> None:
-    replicas = Replicas(["The ", "so", LOST[0]], ["The s", LOST[1]], ["The", " soup ", "was fine."])
+@pytest.mark.parametrize(
+    "again", [["The s", "oup ", "was fine."], ["The", " ", "soup was ", "fine."], list("The soup was fine.")]
+)
+def test_a_stream_goes_on_where_it_ended(again: list[str]) -> None:
+    replicas = Replicas(["The ", "so", LOST[0]], again)
     told = asyncio.run(read(replicas))
-    assert "".join(told) == "The soup was fine." and told[:2] == ["The ", "so"] and replicas.called == 3
-
-
-def test_another_text_is_not_told_as_the_rest_of_the_first() -> None:
-    told: list[str] = []
-
-    async def listen() -> None:
-        async for piece in calls.resumed("generator", Replicas(["The soup", LOST[0]], ["The s", "alad."]).pieces):
-            told.append(piece)
-
-    with pytest.raises(RefusedError, match="lost while they worked"):
-        asyncio.run(listen())
-    assert told == ["The soup"]
+    assert "".join(told) == "The soup was fine." and told[:2] == ["The ", "so"] and replicas.called == 2

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from serve_apps import feedback, problems
 from serve_apps.access.config import AccessConfig
-from serve_apps.access.protect import protect
 from serve_apps.feedback import FeedbackStore, main
+from serve_apps.layers import protection, wrap
 from showcases.artifacts import Workspace
 
 SHOWN = {"request_id": "r1", "photo_ids": ["p1"], "text": "The soup was fine.", "user_id": "u1", "business_id": "b1"}
@@ -21,7 +21,7 @@ def client(tmp_path: Path) -> TestClient:
     api = FastAPI()
     problems.install(api)
     feedback.install(api, FeedbackStore(Workspace(str(tmp_path))))
-    protect(api, AccessConfig())
+    wrap(api, protection(AccessConfig()))
     return TestClient(api)
 
 

@@ -65,6 +65,7 @@ def test_a_stream_is_read_by_lines(client: httpx.Client, wish: dict) -> None:
         ("POST", "/v1/showcases", {"json": {"k": "3"}}, 422),
         ("GET", "/v1/users?limits=3", {}, 422),
         ("GET", "/v1/users", {"headers": {"x-long": "a" * 50_000}}, 431),
+        ("GET", "/v1/users", {"headers": {"x-long": "a" * 2_000_000}}, 431),  # by our layer in Serve's proxy
     ],
 )
 def test_a_refusal_is_a_problem_wherever_it_is_made(

@@ -3,21 +3,15 @@
 import asyncio
 import json
 import logging
-import pickle
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from serve_apps import along
 from serve_apps.access import logs
-from serve_apps.access.asgi import ALONG, Message
-from serve_apps.access.config import AccessConfig, StageLimits
 from serve_apps.api import create_api
 from serve_apps.operations import lines, metrics, replica, samples, traces
 from serve_apps.operations.carried import carried, carrying
@@ -88,9 +82,7 @@ def ask(api, *requests: tuple[str, str, dict]) -> list[httpx.Response]:
 
 
 def ready() -> Models:
-    models = Models()
-    models.may_write.set()
-    return models
+    return Models()
 
 
 def test_each_answer_counts_once_by_template_and_status(recorded: Recorded) -> None:
@@ -124,26 +116,17 @@ def test_every_path_of_the_interface_is_its_own_template() -> None:
 
 
 def test_what_a_full_generator_does_is_counted(recorded: Recorded) -> None:
-    async def scene() -> None:
-        models = Models()
-        api = create_api(models, AccessConfig(generator=StageLimits(running=1, waiting=0)))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
-            first = asyncio.create_task(client.post("/v1/showcases", json=WISH))
-            while not api.state.stages["generator"].running:
-                await asyncio.sleep(0.01)
-            models.champions.champion = models.champions.answering("")
-            models.champions.candidate, models.catalog.version = None, "v-7"
-            samples.sample(api, models)
-            await client.post("/v1/showcases", json=WISH)
-            await client.post("/v1/explanations", json={"keywords": ["soup"], "photo_ids": ["p1"]})
-            models.may_write.set()
-            await first
+    models = Models()
+    models.full = True
+    ask(create_api(models), ("POST", "/v1/showcases", {"json": WISH}))
+    assert recorded.values["showcases_degraded",] == [1]
 
-    asyncio.run(scene())
-    assert recorded.values["showcases_degraded", "full"] == [1]
-    assert recorded.values["showcases_refusals", "generator", "full"] == [1, 1]  # a text, and an answer
-    assert recorded.values["showcases_running", "generator"] == [1]
-    assert recorded.values["showcases_running", "selector"] == [0] == recorded.values["showcases_waiting", "generator"]
+
+def test_gauges_name_what_answers(recorded: Recorded) -> None:
+    models = Models()
+    models.champions.champion = models.champions.answering("")
+    models.champions.candidate, models.catalog.version = None, "v-7"
+    samples.sample(models)
     assert recorded.values["showcases_catalog_info", "v-7"] == [1]
     assert recorded.values["showcases_model_info", "selector", "selector", "1", "champion"] == [1]
 
@@ -237,44 +220,3 @@ def test_a_span_that_fails_says_so_by_its_type_alone() -> None:
         server.server_close()
     [span] = receiver.spans
     assert span.failed and SECRET not in str(span) and carried() == {}
-
-
-@pytest.mark.parametrize("whole", [True, False])
-def test_the_proxy_is_asked_late_whether_the_client_of_a_whole_body_has_gone(
-    whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By Serve's own `receive`, which it begins to ask with before the application runs."""
-    from ray.serve._private.http_util import ASGIReceiveProxy
-
-    monkeypatch.setattr(along, "PATIENCE_S", 0.5)
-    body = json.dumps(WISH).encode()
-    told = (
-        [{"type": "http.disconnect"}]
-        if whole
-        else [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
-    )
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    scope = {"type": "http", "method": "POST", "path": "/v1/showcases", "headers": headers, "query_string": b""}
-    scope |= {"client": ("test", 1), "scheme": "http", "http_version": "1.1"} | ({ALONG: body} if whole else {})
-    asked: list[float] = []
-    sent: list[Message] = []
-
-    async def ask_the_proxy(_: Any) -> bytes:
-        asked.append(time.monotonic())
-        return pickle.dumps(told)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def scene() -> float:
-        receive: Any = ASGIReceiveProxy(scope, None, ask_the_proxy)  # type: ignore[arg-type]
-        began = time.monotonic()
-        fetching = asyncio.create_task(receive.fetch_until_disconnect())
-        async with asyncio.timeout(10):
-            await create_api(Models())(scope, receive, send)  # its text never comes
-            await fetching
-        return began
-
-    began = asyncio.run(scene())
-    assert len(asked) == 1 and (asked[0] - began >= 0.5) is whole
-    assert not sent

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from serve_apps.access.config import AccessConfig, Limits, StageLimits
+from serve_apps.access.config import AccessConfig, Limits, QueueLimits
 from showcases.catalog import presence
 from showcases.clip import ClipEncoder
 from tests.serve.content import Client, form, jpeg, make_api, tiny_encoder
@@ -184,7 +184,7 @@ def test_only_forms_are_read(client: Client, kind: str) -> None:
 
 def test_what_was_put_outlives_a_restart_and_twenty_at_once(uri: str, encoder: ClipEncoder) -> None:
     def start(waiting: int = 30) -> Client:
-        return Client(make_api(uri, encoder, AccessConfig(arrivals=StageLimits(running=2, waiting=waiting))))
+        return Client(make_api(uri, encoder, AccessConfig(arrivals=QueueLimits(running=2, waiting=waiting))))
 
     puts = [
         ("PUT", f"/v1/businesses/busy{n % 10}/photos", {"files": form({f"busy{n % 10}-{n}": jpeg(n)})})

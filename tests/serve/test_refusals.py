@@ -15,10 +15,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from serve_apps import keys as command
-from serve_apps.access.config import AccessConfig, Limits, StageLimits
+from serve_apps.access.asgi import OverloadedError, RefusedError
+from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.tokens import key_id_of
 from serve_apps.api import create_api
-from serve_apps.calls import _lost
 from serve_apps.feedback import FeedbackStore
 from serve_apps.http.codes import CODES
 from serve_apps.http.plain_errors import PlainErrors
@@ -48,7 +48,9 @@ class Failing(Models):
             case "crash":
                 raise RuntimeError("secret of the inside")
             case "lost":
-                raise _lost("selector")
+                raise RefusedError(503, "a replica was lost", {"retry-after": "5"}, code="replica_lost")
+            case "full":
+                raise OverloadedError("selector", 5)
             case "sleep":
                 await asyncio.sleep(60)
         return await super().select(wish, bundle)
@@ -76,7 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     write(str(root / "catalog"))
     models = Failing(str(root / "catalog"), tiny_encoder())
     models.feedback = FeedbackStore(Workspace(str(root)))
-    api = create_api(models, AccessConfig(keys=str(root), limits=LIMITS, generator=StageLimits(running=1, waiting=0)))
+    api = create_api(models, AccessConfig(keys=str(root), limits=LIMITS))
     return SimpleNamespace(api=api, models=models, tokens=tokens)
 
 
@@ -221,6 +223,7 @@ ROWS: list[Row] = [
     ("all", "GET", "/v1/users", {"headers": {"x-long": "a" * 20_000}}, 431, "headers_too_large", ""),
     ("all", "POST", SELECTIONS, body(keywords=["crash"]), 500, "internal_error", ""),
     ("all", "POST", SELECTIONS, body(keywords=["lost"]), 503, "replica_lost", ""),
+    ("all", "POST", SELECTIONS, body(keywords=["full"]), 503, "overloaded", ""),
     (
         "all",
         "POST",
@@ -308,23 +311,17 @@ def test_a_refusal_is_a_problem_with_its_code_and_fields(world: SimpleNamespace,
         assert str(status) in operation[method.lower()]["responses"]
 
 
-def test_a_full_stage_and_models_that_are_not_ready_are_problems(world: SimpleNamespace) -> None:
-    stage = world.api.state.stages["generator"]
-    explanation = {"json": {"keywords": ["soup"], "photo_ids": ["p1"]}}
-    stage.running, world.models.ready = 1, False
+def test_models_that_are_not_ready_are_a_problem(world: SimpleNamespace) -> None:
+    world.models.ready = False
     try:
-        full = send(world, "all", "POST", "/v1/explanations", explanation)
         ready = send(world, "none", "GET", "/readyz", {})
     finally:
-        stage.running, world.models.ready = 0, True
-    assert require_problem(full, world.api.openapi())["code"] == "overloaded" and full.headers["retry-after"]
+        world.models.ready = True
     assert require_problem(ready, world.api.openapi())["code"] == "not_ready" and ready.headers["retry-after"]
-    assert send(world, "all", "POST", "/v1/explanations", explanation).status_code == 200
 
 
 def test_every_code_has_a_row_here_or_is_another_test_s(world: SimpleNamespace, repository: Path) -> None:
-    elsewhere = {"overloaded", "not_ready"}  # above
-    elsewhere |= {"share_exceeded", "conflict"}  # tests/serve/access/test_admission.py; the status' own
+    elsewhere = {"not_ready", "conflict"}  # above; the status' own
     assert {row[5] for row in ROWS} | elsewhere == CODES.keys()
     page = (repository / "docs" / "serving.md").read_text()
     listed = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page, flags=re.MULTILINE)

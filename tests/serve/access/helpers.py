@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from serve_apps import keys as command
 from serve_apps import problems
 from serve_apps.access.config import AccessConfig
-from serve_apps.access.protect import protect
+from serve_apps.layers import protection, wrap
 
 
 def make_api(config: AccessConfig) -> FastAPI:
@@ -39,7 +39,7 @@ def make_api(config: AccessConfig) -> FastAPI:
             request.app.state.cancelled = True
             raise
 
-    protect(api, config)
+    wrap(api, protection(config))
     return api
 
 

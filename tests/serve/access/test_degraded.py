@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from serve_apps.access.config import AccessConfig, StageLimits
+from serve_apps.access.asgi import OverloadedError
 from serve_apps.api import create_api
 from serve_apps.generator import Candidate, How, Written
 from serve_apps.lookup import Selection, Wish
@@ -21,7 +21,7 @@ WISH = {"keywords": ["soup"], "business_id": "b", "k": 1}
 
 
 class Models:
-    """Answers at once, but writes only when told to."""
+    """Answers at once; while `full`, the generator's queue is."""
 
     def __init__(self) -> None:
         refs = (ModelRef(name, "1", "champion", "nowhere", "nowhere") for name in ("selector", "generator"))
@@ -29,20 +29,25 @@ class Models:
         self.champions = SimpleNamespace(answering=lambda key: bundle)
         self.catalog = SimpleNamespace()
         self.feedback = self.idempotency = SimpleNamespace()
-        self.may_write = asyncio.Event()
+        self.full = False
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
         return Selection(["p1"], [1.0], np.zeros((1, 2)), np.zeros((0, 2)), 1, 0, 0, 3.0)
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
-        await self.may_write.wait()
+        self.require_room()
         return [Candidate([Written("The soup.", ["p1"], 0.9)], 0, [])]
 
     async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
+        self.require_room()
         yield "The soup."
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         return Candidate([Written(text, ["p1"], 0.9)], 0, [])
+
+    def require_room(self) -> None:
+        if self.full:
+            raise OverloadedError("generator", 7)
 
     async def models_ready(self) -> bool:
         return True
@@ -52,13 +57,9 @@ class Models:
 def test_photos_come_without_text_while_the_generator_is_full(accept: str) -> None:
     async def scene() -> None:
         models = Models()
-        full = StageLimits(running=1, waiting=0, expected_s=7)
-        api = create_api(models, AccessConfig(generator=full))
-        transport = httpx.ASGITransport(api)
+        models.full = True
+        transport = httpx.ASGITransport(create_api(models))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            first = asyncio.create_task(client.post("/v1/showcases", json=WISH))
-            while not api.state.stages["generator"].running:
-                await asyncio.sleep(0.01)
             second = await client.post("/v1/showcases", json=WISH, headers={"Accept": accept})
             answer = (
                 second.json() if accept.endswith("json") else json.loads(second.text.split("data: ")[-1].split("\n")[0])
@@ -67,10 +68,9 @@ def test_photos_come_without_text_while_the_generator_is_full(accept: str) -> No
             assert answer["sentences"] == [] and answer["degraded"] == {"stage": "generator", "retry_after": 7}
             alone = await client.post("/v1/explanations", json={"keywords": ["soup"], "photo_ids": ["p1"]})
             assert alone.status_code == 503 and alone.headers["retry-after"] == "7"  # no text, no answer
-            models.may_write.set()
-            whole = (await first).json()
+            models.full = False
+            whole = (await client.post("/v1/showcases", json=WISH)).json()
             assert whole["degraded"] is None and [row["text"] for row in whole["sentences"]] == ["The soup."]
-            assert (await client.post("/v1/showcases", json=WISH)).json()["degraded"] is None
 
     asyncio.run(scene())
 
@@ -85,7 +85,6 @@ class Failing(Models):
             *(replace(ref, version="2") for ref in (self.champion.selector, self.champion.generator)), "space"
         )
         self.champions = SimpleNamespace(answering=lambda key: self.candidate, champion=self.champion)
-        self.may_write.set()
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
         self.require("select", bundle)
@@ -125,5 +124,23 @@ def test_what_is_refused_is_refused_before_a_stream_begins() -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             answer = await client.post("/v1/showcases", json=WISH, headers={"Accept": "text/event-stream"})
             assert answer.status_code == 404 and answer.json()["detail"] == "no business 'b' in the catalog"
+
+    asyncio.run(scene())
+
+
+def test_a_stream_that_can_not_be_finished_ends_with_a_problem() -> None:
+    """What was streamed already can't be taken back, so it is not a showcase without text."""
+
+    class FullAtTheEnd(Models):
+        async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
+            raise OverloadedError("generator", 7)
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(create_api(FullAtTheEnd()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.post("/v1/showcases", json=WISH, headers={"Accept": "text/event-stream"})
+            last = json.loads(answer.text.split("data: ")[-1].split("\n")[0])
+            assert "event: problem" in answer.text and "event: showcase" not in answer.text
+            assert (last["code"], last["retry_after"]) == ("overloaded", 7)
 
     asyncio.run(scene())

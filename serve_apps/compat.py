@@ -1,0 +1,13 @@
+"""Private names of Ray that have no public counterpart in 2.60; tests/serve/test_operations.py holds each of them."""
+
+from typing import Any
+
+
+def export_zero(counter: Any, labels: dict[str, str]) -> None:
+    """Export a counter (`ray.serve.metrics.Counter`) as 0; its public `inc` refuses that."""
+    counter._record(0.0, labels)
+
+
+def export_port(port: int) -> dict[str, Any]:
+    """Options of `ray.init`: the port of the metrics, which is public for `ray start` alone; 0 takes a free one."""
+    return {"_metrics_export_port": port} if port else {}
