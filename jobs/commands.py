@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SHELLS = ("bash", "zsh", "fish")  # that `showcases completion` writes a script for
+
 
 @dataclass(frozen=True)
 class Command:
