@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.commands import COMMANDS
+from jobs.commands import COMMANDS, SHELLS
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
-SHELLS = ("bash", "zsh", "fish")
 # What the Makefile sets too. A token of one's own keeps other users of the machine out of the local cluster.
 LOCAL_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_AUTH_MODE": "token"}
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SHELLS = ("bash", "zsh", "fish")  # that `showcases completion` writes a script for
+
 
 @dataclass(frozen=True)
 class Command:
@@ -43,7 +45,7 @@ COMMANDS = {
     "lineage": Command("jobs.lineage", "from a model's version, or a bundle, back to its data and config", False),
     "resend": Command("jobs.resend", "what MLflow missed while it was away, sent now", False),
     "mlflow": Command("jobs.mlflow_ui", "MLflow's pages on a workspace: runs, metrics, registered models", False),
-    "human_study": Command("jobs.human_study", "Table 6: forms for judges out, their answers in"),
+    "human_study": Command("jobs.human_study", "Table 6: Label Studio tasks for judges out, their answers in"),
     "serve": Command("serve_apps.run", "the service and its page, on this machine", False),
     "keys": Command("serve_apps.keys", "the service's API keys"),
     "feedback": Command("serve_apps.feedback", "what people thought of showcases, as training data"),

@@ -1,4 +1,4 @@
-"""The first half of jobs.human_study: photos that the served selector chose, texts of the models, forms for the judges.
+"""The first half of jobs.human_study: photos that the served selector chose, texts of the models, Label Studio tasks.
 
 Nothing is written into the workspace.
 """
@@ -26,8 +26,8 @@ from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError, StudyError
 from showcases.evaluation.examples import Example, draw_examples
 from showcases.evaluation.human.config import StudyConfig
-from showcases.evaluation.human.forms import FOR_JUDGES, forms
 from showcases.evaluation.human.plan import plan
+from showcases.evaluation.human.tasks import FOR_JUDGES, task_files
 from showcases.evaluation.human.texts import Texts, read_texts, subjects_of, to_lines
 from showcases.evaluation.selection import rank_test_users
 from showcases.evaluation.systems import System
@@ -59,17 +59,17 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
         "options": asdict(study_config),
     }
     study = plan(subjects, models, study_config, made_of)
-    files = forms(study, photos, study_config.photo_side)
-    write(options.out / FOR_JUDGES, files)
+    write(options.out / FOR_JUDGES, task_files(study, photos, study_config.photo_side))
     write(options.out, {"key.json": study.to_json(), "texts.jsonl": to_lines({name: texts[name] for name in models})})
     same = sum(len(set(subject.texts.values())) < len(models) for subject in subjects)
     print(f"{len(subjects)} of {study_config.count} test examples asked for; {len(examples) - len(subjects)} left out")
     print(f"  for {same} of them two models wrote the same text, which is rated twice all the same")
     for judge in range(1, study.judges + 1):
         kinds = [item.kind == "text" for item in study.of_judge(judge)]
-        size = len(files[f"judge-{judge}.html"]) / 2**20
-        print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks; page of {size:.1f} MiB")
-    print(f"{options.out / FOR_JUDGES}: give each judge their page; keep {options.out / 'key.json'} to yourself")
+        print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks")
+    print(
+        f"{options.out / FOR_JUDGES}: a Label Studio project for each judge; keep {options.out / 'key.json'} to yourself"
+    )
 
 
 def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[str, str]:

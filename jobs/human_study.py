@@ -1,4 +1,4 @@
-"""The human evaluation, Table 6: forms for judges out, their answers in.
+"""The human evaluation, Table 6: Label Studio tasks out, judges' answers in.
 
     python -m jobs.human_study export --config FILE --root URI --out DIR [--models NAME=PLACE,...] [--texts FILE]
     python -m jobs.human_study import --key DIR/key.json --out DIR --answers FILE ...
@@ -28,7 +28,7 @@ HELP = {
     "judges": "people who rate",
     "per_item": "judges who rate each text",
     "checks": "attention checks, as a share of a judge's texts",
-    "photo_side": "px, the shorter side of a photo in the forms",
+    "photo_side": "px, the shorter side of a photo",
 }
 
 
@@ -39,11 +39,11 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export",
         allow_abbrev=False,
-        help="draw examples, write the forms and the key",
+        help="draw examples, write the tasks and the key",
         epilog="Any other option is one of the workspace's configuration: --config, --root, --seed, --SECTION.OPTION; "
         "see python -m jobs.pipeline --help.",
     )
-    export.add_argument("--out", type=Path, required=True, help="folder for forms, texts and key")
+    export.add_argument("--out", type=Path, required=True, help="folder for tasks, texts and key")
     export.add_argument("--models", help=f"NAME=FOLDER under the root, ours last; default {DEFAULT_MODELS}")
     export.add_argument("--texts", type=Path, help="JSON lines of review_id, model, text, for models made elsewhere")
     for option in fields(StudyConfig):
@@ -51,9 +51,7 @@ def parser() -> argparse.ArgumentParser:
             kind = float if option.name == "checks" else int
             export.add_argument(f"--{option.name}", type=kind, default=option.default, help=HELP[option.name])
     found = commands.add_parser("import", help="read answers, print and write Table 6")
-    found.add_argument(
-        "--answers", type=Path, nargs="+", required=True, help="of judges' pages, or Label Studio's JSON"
-    )
+    found.add_argument("--answers", type=Path, nargs="+", required=True, help="Label Studio's JSON exports")
     found.add_argument("--key", type=Path, required=True, help="key.json of the export")
     found.add_argument("--out", type=Path, required=True, help="folder for the table")
     found.add_argument("--exclude_failed", action="store_true", help="leave out judges who fail the attention checks")

@@ -1,29 +1,43 @@
-"""The files that tell what came of a sweep: table, pictures, page, the best config."""
+"""The files that describe the results of a sweep: table, pictures, page, the best config."""
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from html import escape
 
-from tuning.importance import importances
 from tuning.kinds import Plan
-from tuning.outcomes import Outcome, as_csv, best_yaml, front, rows, whole
-from tuning.page import page
-from tuning.pictures import pictures, png
+from tuning.outcomes import Outcome, as_csv, as_text, best_yaml, front, rows, whole
+from tuning.pictures import importances, pictures
 
 
 def result_files(settled: Plan, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
-    """By name the files that tell what came of a sweep."""
-    compared = whole(outcomes)
-    scores = [outcome.figures[settled.goal.score] for outcome in compared]
-    shares = importances(settled.options, [outcome.point for outcome in compared], scores)
-    drawn = pictures(settled, outcomes, shares)
+    """The files of a sweep's results by name.
+
+    Args:
+        outcomes: the best first.
+    """
+    drawn = pictures(settled, outcomes)
     config = best_yaml(settled, outcomes[0])
-    title = settled.title
-    html = page(title, told(settled, outcomes), rows(settled, outcomes), drawn, config)
+    texts = {"The best config": config, "Trials": as_text(rows(settled, outcomes))}
+    html = page(settled.title, told(settled, outcomes), drawn, texts)
     files = {"trials.csv": as_csv(settled, outcomes), "best.yaml": config, "report.html": html}
-    if shares:
+    if shares := importances(settled, outcomes):
         files["importance.csv"] = "option,share\n" + "".join(f"{name},{share}\n" for name, share in shares.items())
     return {name: text.encode() for name, text in files.items()} | {
-        f"{name}.png": png(figure) for name, (_, figure) in drawn.items()
+        f"{name}.png": png for name, (_, png) in drawn.items()
     }
+
+
+def page(title: str, lines: Sequence[str], drawn: Mapping[str, tuple[str, bytes]], texts: Mapping[str, str]) -> str:
+    """All of it as one HTML file that loads nothing: MLflow shows it with the run."""
+    parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in lines)]
+    for caption, png in drawn.values():
+        source = f"data:image/png;base64,{b64encode(png).decode()}"
+        parts.append(
+            f'<p><img style="max-width: 100%" alt="{escape(caption)}" src="{source}"><br>{escape(caption)}</p>'
+        )
+    parts += [f"<h2>{escape(head)}</h2><pre>{escape(text)}</pre>" for head, text in texts.items()]
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
+    return head + '<body style="font-family: sans-serif">' + "\n".join(parts) + "</body></html>\n"
 
 
 def told(settled: Plan, outcomes: Sequence[Outcome]) -> list[str]:

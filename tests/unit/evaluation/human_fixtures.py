@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from showcases.evaluation.human.forms import ANSWERS, make_task
 from showcases.evaluation.human.key import Item, Study, Subject
 from showcases.evaluation.human.questions import NAMES
+from showcases.evaluation.human.tasks import make_task
 
 MODELS = ("Ref2Seq", "PC2L")
 Judge = Callable[[Item], dict[str, int]]
@@ -49,14 +49,6 @@ def careful(rate: Judge) -> Judge:
         return {name: item.expected.get(name, (1, 1))[0] for name in NAMES}
 
     return answer
-
-
-def page_file(folder: Path, study: Study, judge: int, answer: Judge) -> Path:
-    """As the page of a judge writes it."""
-    answers = [{"token": item.token, **answer(item)} for item in study.of_judge(judge)]
-    path = folder / f"answers-judge-{judge}.json"
-    path.write_text(json.dumps({"format": ANSWERS, "study": study.name, "judge": judge, "answers": answers}))
-    return path
 
 
 def export_file(folder: Path, study: Study, judge: int, answer: Judge) -> Path:

@@ -22,7 +22,7 @@ from showcases.evaluation.human.questions import NAMES
 from showcases.evaluation.human.ratings import ordinal_alpha, sign_test
 from showcases.evaluation.human.table import table_6, verdicts
 from showcases.evaluation.human.texts import read_texts, subjects_of, to_lines
-from tests.unit.evaluation.human_fixtures import MODELS, careful, export_file, make_subjects, page_file
+from tests.unit.evaluation.human_fixtures import MODELS, careful, export_file, make_subjects
 
 
 @pytest.fixture
@@ -79,9 +79,8 @@ def test_ordinal_alpha_against_the_published_example_and_the_loop() -> None:
     assert ordinal_alpha(np.array([[1, none], [none, 2]])) is None
 
 
-@pytest.mark.parametrize("write", [page_file, export_file])
-def test_what_judges_answered_comes_back(study: Study, tmp_path: Path, write) -> None:
-    files = [write(tmp_path, study, judge, careful(prefers_ours)) for judge in (1, 2, 3)]
+def test_what_judges_answered_comes_back(study: Study, tmp_path: Path) -> None:
+    files = [export_file(tmp_path, study, judge, careful(prefers_ours)) for judge in (1, 2, 3)]
     collected = collect(study, files)
     assert collected.told() == []
     result = outcome(collected)
@@ -104,13 +103,13 @@ def test_the_order_may_turn_out_the_other_way(study: Study, tmp_path: Path) -> N
     def prefers_other(item: Item) -> dict[str, int]:
         return dict.fromkeys(NAMES, 2 if item.model == "PC2L" else 4)
 
-    result = outcome(collect(study, [page_file(tmp_path, study, j, careful(prefers_other)) for j in (1, 2, 3)]))
+    result = outcome(collect(study, [export_file(tmp_path, study, j, careful(prefers_other)) for j in (1, 2, 3)]))
     assert all("does not hold: PC2L is 2.00 below Ref2Seq; significant" in line for line in verdicts(result))
 
 
 def test_a_judge_who_does_not_read_is_found_and_can_be_left_out(study: Study, tmp_path: Path) -> None:
-    files = [page_file(tmp_path, study, judge, careful(prefers_ours)) for judge in (1, 2)]
-    files.append(page_file(tmp_path, study, 3, lambda _: dict.fromkeys(NAMES, 3)))
+    files = [export_file(tmp_path, study, judge, careful(prefers_ours)) for judge in (1, 2)]
+    files.append(export_file(tmp_path, study, 3, lambda _: dict.fromkeys(NAMES, 3)))
     collected = collect(study, files)
     assert [entry.fails for entry in outcome(collected).attention] == [False, False, True]
     kept, all_three = outcome(collected, exclude_failed=True), outcome(collected)
@@ -123,28 +122,34 @@ def test_a_judge_who_does_not_read_is_found_and_can_be_left_out(study: Study, tm
 
 def test_the_sign_test_compares_texts_rated_by_the_same_judges(study: Study, tmp_path: Path) -> None:
     """A strict judge who rated one model only must not make it look worse."""
-    both = page_file(tmp_path, study, 1, careful(lambda _: dict.fromkeys(NAMES, 4)))
-    strict = page_file(tmp_path, study, 2, lambda item: dict.fromkeys(NAMES, 1) if item.model == "Ref2Seq" else {})
+    both = export_file(tmp_path, study, 1, careful(lambda _: dict.fromkeys(NAMES, 4)))
+    strict = export_file(tmp_path, study, 2, lambda item: dict.fromkeys(NAMES, 1) if item.model == "Ref2Seq" else {})
     found = outcome(collect(study, [both, strict])).tests[NAMES[0]]["Ref2Seq"]
     assert (found.wins, found.losses, found.ties) == (0, 0, 20)
 
 
+def answered_at(task: dict, time: str) -> None:
+    task["annotations"][0]["updated_at"] = time
+
+
 def faulty(path: Path, change) -> Path:
-    data = json.loads(path.read_text())
-    change(data["answers"])
-    path.write_text(json.dumps(data))
+    tasks = json.loads(path.read_text())
+    change(tasks)
+    path.write_text(json.dumps(tasks))
     return path
 
 
 def test_faults_are_counted_named_and_do_not_count(study: Study, tmp_path: Path) -> None:
-    def change(answers: list[dict]) -> None:
-        answers[0]["token"] = "0" * 16
-        answers[1][NAMES[0]] = 6
-        answers[2][NAMES[1]] = "4"
-        del answers[3][NAMES[0]], answers[3][NAMES[1]]
-        answers.append({**answers[4], NAMES[0]: 1, NAMES[1]: 1})  # a second answer to the fifth task
+    def change(tasks: list[dict]) -> None:
+        answers = [task["annotations"][0] for task in tasks]
+        tasks[0]["data"]["token"] = "0" * 16
+        answers[1]["result"][0]["value"] = {"choices": ["6"]}
+        answers[2]["result"][1]["value"] = {"choices": ["good"]}
+        answers[3]["result"] = []
+        again = [result | {"value": {"choices": ["1"]}} for result in answers[4]["result"]]
+        tasks[4]["annotations"].append(answers[4] | {"result": again})  # a second answer to the fifth task
 
-    path = faulty(page_file(tmp_path, study, 1, careful(prefers_ours)), change)
+    path = faulty(export_file(tmp_path, study, 1, careful(prefers_ours)), change)
     collected = collect(study, [path])
     counts = {kind: len(places) for kind, places in collected.faults.items()}
     assert counts == {
@@ -171,8 +176,8 @@ def test_faults_are_counted_named_and_do_not_count(study: Study, tmp_path: Path)
 def test_the_later_answer_counts_whatever_the_order_of_files(study: Study, tmp_path: Path) -> None:
     paths = []
     for hour, rating in ((12, 5), (9, 1)):
-        path = page_file(tmp_path, study, 1, lambda _, rating=rating: dict.fromkeys(NAMES, rating))
-        faulty(path, lambda answers, hour=hour: [row.update(at=f"2026-01-05T{hour:02}:00:00Z") for row in answers])
+        path = export_file(tmp_path, study, 1, lambda _, rating=rating: dict.fromkeys(NAMES, rating))
+        faulty(path, lambda tasks, hour=hour: [answered_at(task, f"2026-01-05T{hour:02}:00:00Z") for task in tasks])
         paths.append(path.rename(tmp_path / f"{hour}.json"))
     collected = collect(study, paths)
     assert {rating for given in collected.ratings.values() for rating in given.values()} == {5}
@@ -202,7 +207,7 @@ def test_label_studio_s_own_faults(study: Study, tmp_path: Path) -> None:
     "text, message",
     [
         ("{", "not a file of answers"),
-        ('{"a": 1}', "a judge's page writes"),
+        ('{"a": 1}', "JSON-MIN"),
         ('[{"data": {}}]', "JSON-MIN"),
         ("[1]", "JSON-MIN"),
         ("[]", "no answer counts"),
@@ -217,12 +222,12 @@ def test_other_files_are_refused(study: Study, tmp_path: Path, text: str, messag
 def test_answers_of_another_study_are_refused(study: Study, tmp_path: Path) -> None:
     other = plan(make_subjects(20), MODELS, StudyConfig(seed=9))
     with pytest.raises(StudyError, match=r"key\.json of the same export"):
-        collect(study, [page_file(tmp_path, other, 1, careful(prefers_ours))])
+        collect(study, [export_file(tmp_path, other, 1, careful(prefers_ours))])
 
 
 def test_the_command_writes_table_and_what_is_missing(study: Study, tmp_path: Path, capsys) -> None:
     (tmp_path / "key.json").write_text(study.to_json(), encoding="utf-8")
-    files = [str(page_file(tmp_path, study, judge, careful(prefers_ours))) for judge in (1, 2)]
+    files = [str(export_file(tmp_path, study, judge, careful(prefers_ours))) for judge in (1, 2)]
     out = tmp_path / "out"
     main(["import", "--answers", *files, "--key", str(tmp_path / "key.json"), "--out", str(out)])
     printed = capsys.readouterr().out
@@ -240,7 +245,7 @@ def test_the_command_writes_table_and_what_is_missing(study: Study, tmp_path: Pa
 
 def test_import_needs_neither_ray_nor_torch(study: Study, tmp_path: Path, repository: Path) -> None:
     (tmp_path / "key.json").write_text(study.to_json(), encoding="utf-8")
-    answers = page_file(tmp_path, study, 1, careful(prefers_ours))
+    answers = export_file(tmp_path, study, 1, careful(prefers_ours))
     arguments = ["import", "--answers", str(answers), "--key", str(tmp_path / "key.json"), "--out", str(tmp_path)]
     code = (
         f"import sys, jobs.human_study; jobs.human_study.main({arguments!r})\n"

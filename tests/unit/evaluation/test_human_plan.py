@@ -1,10 +1,9 @@
-"""Who rates what: balanced, blinded, the same for a seed, and nothing on a page that tells where a text comes from."""
+"""Who rates what: balanced, blinded, the same for a seed, and nothing in a task that tells where a text comes from."""
 
 import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,10 +11,10 @@ import pytest
 from showcases.errors import ConfigError, StudyError
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.deal import deal, ordered
-from showcases.evaluation.human.forms import forms
 from showcases.evaluation.human.key import read_key
 from showcases.evaluation.human.plan import plan
 from showcases.evaluation.human.questions import NAMES
+from showcases.evaluation.human.tasks import task_files
 from tests.unit.evaluation.human_fixtures import MODELS, make_photos, make_subjects
 
 SHAPES = [(20, 2, 3, 3), (17, 2, 4, 3), (23, 3, 7, 2), (5, 2, 6, 3), (31, 4, 5, 1), (1, 2, 5, 3), (8, 2, 1, 1)]
@@ -87,29 +86,10 @@ def test_scrambled_checks_are_no_text_of_a_model() -> None:
     assert scrambled and written.isdisjoint(scrambled)
 
 
-class Page(HTMLParser):
-    """What stands in a page: tags with their attributes, and the data of its script."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.data = ""
-        self.inside = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.inside = ("id", "study") in attrs
-
-    def handle_data(self, data: str) -> None:
-        self.data += data if self.inside else ""
-        self.inside = False
-
-
-def test_forms_give_nothing_away_and_ask_nobody() -> None:
+def test_tasks_give_nothing_away() -> None:
     subjects = make_subjects(6)
     study = plan(subjects, MODELS, StudyConfig(judges=4))
-    files = forms(study, make_photos(subjects), 32)
+    files = task_files(study, make_photos(subjects), 32)
     secrets = {
         *MODELS,
         "scrambled",
@@ -121,33 +101,23 @@ def test_forms_give_nothing_away_and_ask_nobody() -> None:
         assert not any(secret in path for secret in secrets)
         if not path.endswith(".jpg"):
             assert not [secret for secret in secrets if secret in content.decode()], path
-    for judge in range(1, 5):
-        page = Page(files[f"judge-{judge}.html"].decode())
-        data = json.loads(page.data)
-        wanted = [(item.token, " ".join(item.text.split())) for item in study.of_judge(judge)]
-        assert [(item["token"], item["text"]) for item in data["items"]] == wanted
-        assert set(data["items"][0]) == {"token", "text", "photos"}
-        assert all(source.startswith("data:image/jpeg;base64,") for source in data["photos"].values())
-        named = Counter(tag for tag, _ in page.tags)
-        assert (named["fieldset"], named["legend"], named["input"]) == (2, 2, 10)
-        assert not [at for _, at in page.tags if {"src", "href", "action"} & set(at)]
-        assert not named["b"] - 10  # a text's own markup is no markup here: ten numbers are bold, nothing else
 
 
 def test_label_studio_gets_well_formed_tasks() -> None:
     subjects = make_subjects(6)
     study = plan(subjects, MODELS, StudyConfig())
-    files = forms(study, make_photos(subjects), 32)
-    view = ET.fromstring(files["label_studio/labelling_config.xml"])
+    files = task_files(study, make_photos(subjects), 32)
+    view = ET.fromstring(files["labelling_config.xml"])
     asked = {tag.get("name"): [choice.get("alias") for choice in tag] for tag in view.iter("Choices")}
     assert asked == {name: ["1", "2", "3", "4", "5"] for name in NAMES}
     shown = {tag.get("value", "").removeprefix("$") for tag in view if tag.tag in ("Image", "Text")}
     for judge in (1, 2, 3):
-        tasks = json.loads(files[f"label_studio/judge-{judge}.json"])
-        assert [task["data"]["token"] for task in tasks] == [item.token for item in study.of_judge(judge)]
+        tasks = json.loads(files[f"judge-{judge}.json"])
+        wanted = [(item.token, item.text) for item in study.of_judge(judge)]
+        assert [(task["data"]["token"], task["data"]["text"]) for task in tasks] == wanted
         for task in tasks:
             assert shown <= set(task["data"])
-            assert f"label_studio/{task['data']['photos'].partition('?d=')[2]}" in files
+            assert task["data"]["photos"].partition("?d=")[2] in files
 
 
 def test_the_key_comes_back(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Judges' answers back in: the files of the HTML pages and Label Studio's JSON exports, checked against the key."""
+"""Judges' answers back in: Label Studio's JSON exports, checked against the key."""
 
 import datetime
 import json
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from showcases.errors import StudyError
-from showcases.evaluation.human.forms import ANSWERS
 from showcases.evaluation.human.key import Item, Study
 from showcases.evaluation.human.questions import HIGHEST, LOWEST, NAMES
 
@@ -24,7 +23,7 @@ class Answer:
         ratings: as found in the file, by question; not checked.
         at: when, ISO 8601; empty where the file does not say.
         where: file and place, for messages.
-        who: of Label Studio's users; empty for a page, which is one judge's.
+        who: of Label Studio's users.
         cancelled: skipped by the judge.
     """
 
@@ -32,7 +31,7 @@ class Answer:
     ratings: Mapping[str, Any]
     at: str
     where: str
-    who: str = ""
+    who: str
     cancelled: bool = False
 
 
@@ -72,10 +71,10 @@ class Collected:
 
 
 def collect(study: Study, paths: Sequence[Path]) -> Collected:
-    """Read any number of files of either form. Where a task is answered again, the later answer counts.
+    """Read any number of exports. Where a task is answered again, the later answer counts.
 
     Raises:
-        StudyError: a file is missing, of neither form, or of another study; or no answer in them counts.
+        StudyError: a file is missing, no export, or of another study; or no answer in them counts.
     """
     answers = [answer for path in paths for answer in read_answers(path, study.name)]
     result = Collected(study)
@@ -123,7 +122,7 @@ def _when(answer: Answer) -> float:
 
 
 def read_answers(path: Path, study: str) -> list[Answer]:
-    """The answers of one file, of either form.
+    """The answers of one export.
 
     Raises:
         StudyError: as for `collect`.
@@ -133,20 +132,12 @@ def read_answers(path: Path, study: str) -> list[Answer]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudyError(f"{path}: not a file of answers ({error})") from error
     try:
-        return list(_of_page(data, path, study) if isinstance(data, dict) else _of_label_studio(data, path, study))
+        return list(_of_label_studio(data, path, study))
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(
-            f"{path}: neither answers of a judge's page nor a Label Studio JSON export "
-            f"({type(error).__name__}: {error}); export as JSON (JSON-MIN and CSV are other forms)"
+            f"{path}: not a Label Studio JSON export ({type(error).__name__}: {error}); "
+            "export as JSON (JSON-MIN and CSV are other formats)"
         ) from error
-
-
-def _of_page(data: Mapping[str, Any], path: Path, study: str) -> Iterator[Answer]:
-    if data.get("format") != ANSWERS:
-        raise StudyError(f"{path}: format is {data.get('format')!r}; a judge's page writes {ANSWERS!r}")
-    _same_study(data["study"], study, path)
-    for number, row in enumerate(data["answers"]):
-        yield Answer(row["token"], row, str(row.get("at", "")), f"{path.name}, answer {number}")
 
 
 def _of_label_studio(tasks: Iterable[Any], path: Path, study: str) -> Iterator[Answer]:

@@ -15,7 +15,7 @@ class StudyConfig:
         per_item: of them who rate each text.
         checks: attention checks, as a share of the texts that a judge rates; 0 leaves them out.
         seed: of the draw, the deal, the order and the tokens.
-        photo_side: px; the shorter side of a photo in the forms.
+        photo_side: px; the shorter side of a photo.
     """
 
     count: int = 500
