@@ -110,4 +110,4 @@ async def _body(request: Request) -> bytes:
 
 def _place(request: Request) -> AbstractAsyncContextManager[None]:
     """A place among those who bring something."""
-    return request.app.state.stages[STAGE].slot(request.state.key_id, request.state.deadline)
+    return request.app.state.stages[STAGE].slot(request.state.deadline)

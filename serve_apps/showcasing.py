@@ -144,8 +144,8 @@ class _Ask:
             SaturatedError: it has none.
         """
         started = time.perf_counter()
-        key, deadline = getattr(self.state, "key_id", None), getattr(self.state, "deadline", None)
-        async with self.stages["selector" if stage == "selection" else "generator"].slot(key, deadline):
+        deadline = getattr(self.state, "deadline", None)
+        async with self.stages["selector" if stage == "selection" else "generator"].slot(deadline):
             with operations.stage(stage, started):
                 yield
         self.took[stage] = time.perf_counter() - started

@@ -13,7 +13,7 @@ from serve_apps.access.config import AccessConfig
 from serve_apps.access.deadline import Deadline
 from serve_apps.access.front import Front
 from serve_apps.access.keyring import KeyRing
-from serve_apps.access.meter import Meter
+from serve_apps.access.limits import KeyLimiter
 from serve_apps.access.store import KeyStore
 from showcases.artifacts import Workspace
 
@@ -25,13 +25,14 @@ def protect(api: FastAPI, config: AccessConfig) -> None:
     deadline; on `request.app.state.stages`: the admission of each stage.
 
     Raises:
+        ConfigError: the package for access.redis_url is missing.
         KeyStoreError: a key's file isn't one.
         ObjectStoreError: the keys' store can't be read.
     """
     logs.install()
     store = KeyStore(Workspace(config.keys)) if config.keys else None
     ring = KeyRing(store, config.refresh_s, config.stale_s) if store else None
-    meter = Meter(store, config) if store else None
+    limiter = KeyLimiter(config.redis_url) if store else None
     for line in announcement(config, None if ring is None else len(ring)):
         logger.warning(line)
     api.state.stages = {
@@ -44,8 +45,8 @@ def protect(api: FastAPI, config: AccessConfig) -> None:
     }
     for layer, options in reversed(
         (
-            (Front, {"limits": config.limits, "at_end": meter.flush if meter else _nothing}),
-            (Authenticate, {"ring": ring, "meter": meter}),
+            (Front, {"limits": config.limits}),
+            (Authenticate, {"ring": ring, "limiter": limiter}),
             (Body, {"limits": config.limits}),
             (Deadline, {"deadline_s": config.limits.deadline_s}),
         )
@@ -72,7 +73,3 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def _nothing() -> None:
-    pass

@@ -33,7 +33,6 @@ CODES: dict[str, Code] = {  # the first one of a status is the status' own
     "photo_invalid": Code(422, "A photo can't be decoded or has too many pixels."),
     "rate_exceeded": Code(429, "The key's rate is used up; retry after `Retry-After`."),
     "quota_exceeded": Code(429, "The key's requests of the day are used up; retry after `Retry-After`."),
-    "share_exceeded": Code(429, "The key holds its share of a stage's places; retry after `Retry-After`."),
     "headers_too_large": Code(431, "The headers are too long."),
     "internal_error": Code(500, "The service failed; its log has the cause under the request id."),
     "overloaded": Code(503, "All places are taken; retry after `Retry-After`."),

@@ -10,7 +10,7 @@ from serve_apps.operations import metrics
 
 logger = logging.getLogger("ray.serve")
 EVERY_S = 1.0
-REASONS = ("full", "share", "deadline")  # of serve_apps.access.admission
+REASONS = ("full", "deadline")  # of serve_apps.access.admission
 
 
 async def sampling(api: FastAPI, backend: Any) -> None:

@@ -324,7 +324,7 @@ def test_a_full_stage_and_models_that_are_not_ready_are_problems(world: SimpleNa
 
 def test_every_code_has_a_row_here_or_is_another_test_s(world: SimpleNamespace, repository: Path) -> None:
     elsewhere = {"overloaded", "not_ready"}  # above
-    elsewhere |= {"share_exceeded", "conflict"}  # tests/serve/access/test_admission.py; the status' own
+    elsewhere |= {"conflict"}  # the status' own
     assert {row[5] for row in ROWS} | elsewhere == CODES.keys()
     page = (repository / "docs" / "serving.md").read_text()
     listed = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page, flags=re.MULTILINE)
