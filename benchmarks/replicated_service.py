@@ -18,7 +18,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, others = parser.parse_known_args(argv)
     content = yaml.safe_load(args.CONFIG.read_text())
     (application,) = content["applications"]
-    application["args"]["access"]["gateways"] = options.replicas
     for deployment in application["deployments"]:
         deployment["num_replicas"] = options.replicas
     with tempfile.TemporaryDirectory() as folder:

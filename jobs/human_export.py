@@ -68,7 +68,7 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
         kinds = [item.kind == "text" for item in study.of_judge(judge)]
         print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks")
     print(
-        f"{options.out / FOR_JUDGES}: a Label Studio project for each judge; keep {options.out / 'key.json'} to yourself"
+        f"{options.out / FOR_JUDGES}: a Label Studio project for each judge; keep {options.out / 'key.json'} secret"
     )
 
 

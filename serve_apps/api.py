@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from fastapi_swagger import resources
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import contract, feedback, listings, problems, puts, showcasing
+from serve_apps import feedback, listings, openapi, problems, puts, showcasing
 from serve_apps.access.config import AccessConfig
-from serve_apps.asked import Identifier
+from serve_apps.asked import PhotoId
 from serve_apps.http.idempotency import IdempotencyStore
 from serve_apps.http.strict_query import require_declared_query
 from serve_apps.layers import gateway_layers, wrap
@@ -19,6 +20,7 @@ from serve_apps.operations.config import OperationsConfig
 from serve_apps.schemas import Ready
 
 WEB = Path(__file__).resolve().parent / "web"
+SWAGGER_UI = [Path(resources.__path__[0]) / name for name in ("swagger-ui-bundle.js", "swagger-ui.css")]
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 RETRY = {"Retry-After": "5"}
 
@@ -41,12 +43,15 @@ def create_api(
         title="Showcases",
         version="1",
         description="Photos of a business that a person will care about, and sentences that describe them their way.",
-        docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is web/docs.html
+        docs_url=None,  # FastAPI's page loads Swagger UI from another site; web/docs.html from this service
         redoc_url=None,
         redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(require_declared_query)],
+        responses=openapi.refusals(*openapi.EVERYWHERE),
     )
+    if access.keys is not None:
+        api.router.route_class = openapi.KeyedRoute
     problems.install(api)
     showcasing.install(api, backend, access.limits)
     feedback.install(api, backend.feedback)
@@ -55,7 +60,7 @@ def create_api(
     _photos(api, backend)
     _health(api, backend)
     _pages(api)
-    contract.install(api, access)
+    openapi.install(api)
     replica.install(operations or OperationsConfig(), "Gateway")
     wrap(api, gateway_layers(api, backend, access))
     return api
@@ -73,10 +78,10 @@ def _photos(api: FastAPI, backend: Backend) -> None:
     @api.get(
         "/v1/photos/{photo_id}",
         response_class=Response,
-        responses={**jpeg, **problems.responses(404, 422)},
+        responses={**jpeg, **openapi.refusals(404)},
         tags=["catalog"],
     )
-    def get_photo(photo_id: Identifier, request: Request) -> Response:
+    def get_photo(photo_id: PhotoId, request: Request) -> Response:
         """A photo. A published one never changes under its id; one that you sent may, and is your tenant's alone."""
         photo = catalog.photo(photo_id, request.state.tenant)
         kept = "private, no-cache" if photo.own else "public, max-age=86400, immutable"
@@ -90,7 +95,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
         """Whether the gateway is alive."""
         return {"status": "alive"}
 
-    @api.get("/readyz", response_model=Ready, responses=problems.responses(503), tags=["health"])
+    @api.get("/readyz", response_model=Ready, tags=["health"])
     async def get_readiness(request: Request) -> Ready | Response:
         """Whether the models are loaded and the catalog can be reached."""
         try:
@@ -113,14 +118,15 @@ def _health(api: FastAPI, backend: Backend) -> None:
 
 
 def _pages(api: FastAPI) -> None:
-    files = {"/": "index.html", "/docs": "docs.html"}
-    files |= {f"/web/{path.name}": path.name for path in WEB.iterdir() if path.suffix in (".css", ".js", ".svg")}
+    files = {"/": WEB / "index.html", "/docs": WEB / "docs.html"}
+    files |= {f"/web/{path.name}": path for path in WEB.iterdir() if path.suffix in (".css", ".js", ".svg")}
+    files |= {f"/web/{path.name}": path for path in SWAGGER_UI}
 
-    def route(path: str, name: str) -> None:
-        @api.get(path, include_in_schema=False)
+    def route(address: str, file: Path) -> None:
+        @api.get(address, include_in_schema=False)
         def page() -> Response:
             headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-            return Response((WEB / name).read_bytes(), media_type=mimetypes.guess_type(name)[0], headers=headers)
+            return Response(file.read_bytes(), media_type=mimetypes.guess_type(file.name)[0], headers=headers)
 
-    for path, name in files.items():
-        route(path, name)
+    for address, file in files.items():
+        route(address, file)

@@ -1,7 +1,8 @@
 """The forms of requests; OpenAPI is made of them and of `serve_apps.schemas`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from fastapi import Body
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -25,6 +26,11 @@ Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Tone = Literal["own", "plain", "enthusiastic", "brief", "detailed"]
 BUSINESS, GUEST, PHOTO = "5f0c3a9e8b7d6c5b4a392817", "100000000000000000001", "AF1QipN0pHoToOfAnExample"
+TEXT = "The tonkotsu ramen was rich and the egg just right."
+REQUEST = "bdaf9c94c25545cc93410ccd2045df7e"
+BusinessId = Annotated[Identifier, Field(examples=[BUSINESS])]
+UserId = Annotated[Identifier, Field(examples=[GUEST])]
+PhotoId = Annotated[Identifier, Field(examples=[PHOTO])]
 
 
 def wrong(code: str, field: str, message: str) -> PydanticCustomError:
@@ -41,7 +47,7 @@ class Asked(BaseModel):
 class PersonAsked(Asked):
     """A user of the catalog, or somebody new by past reviews, keywords, or both."""
 
-    user_id: Identifier | None = Field(None, description="A user of the catalog.")
+    user_id: UserId | None = Field(None, description="A user of the catalog.")
     past_reviews: list[PastReview] | None = Field(
         None, min_length=1, max_length=50, description="What somebody new wrote about other places, one text a review."
     )
@@ -72,8 +78,8 @@ class PersonAsked(Asked):
 class PoolAsked(Asked):
     """Photos to choose from: all of a business, or candidates by id."""
 
-    business_id: Identifier | None = Field(None, description="All its photos are candidates.")
-    candidates: list[Identifier] | None = Field(
+    business_id: BusinessId | None = Field(None, description="All its photos are candidates.")
+    candidates: list[PhotoId] | None = Field(
         None, min_length=1, max_length=MAX_POOL, description="Ids of photos to choose from, in place of a business."
     )
     k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer come back where there are fewer.")
@@ -130,46 +136,22 @@ class TextAsked(Asked):
 class SelectionRequest(PersonAsked, PoolAsked):
     """Whom to select photos for, and from which."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
-                {"keywords": ["ramen"], "candidates": [PHOTO], "theta": 1.5},
-            ]
-        },
-    )
-
 
 class ExplanationRequest(PersonAsked, TextAsked):
     """Whom to write for, about which photos."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"user_id": GUEST, "photo_ids": [PHOTO], "n": 3, "exclude": ["cheap"]}]},
-    )
-
-    photo_ids: list[Identifier] = Field(min_length=1, max_length=MAX_PHOTOS, description="In the order to be shown.")
+    photo_ids: list[PhotoId] = Field(min_length=1, max_length=MAX_PHOTOS, description="In the order to be shown.")
 
 
 class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
     """Whom the showcase is for, and of which business."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"user_id": GUEST, "business_id": BUSINESS, "k": 3},
-                {"past_reviews": ["The tonkotsu ramen was rich and the egg just right."], "business_id": BUSINESS},
-                {"keywords": ["ramen", "rooftop terrace"], "business_id": BUSINESS, "supported_only": True},
-                {"user_id": GUEST, "business_id": BUSINESS, "n": 3, "tone": "brief", "include": ["ramen"], "theta": 2},
-            ]
-        },
-    )
 
 
 class ReviewPut(Asked):
     """A review, as its user wrote it."""
 
     review_id: Identifier
-    business_id: Identifier
+    business_id: BusinessId
     text: Annotated[str, StringConstraints(max_length=8000)] = Field(
         description="May be empty; then it has no feature."
     )
@@ -178,19 +160,6 @@ class ReviewPut(Asked):
 
 class ReviewsPut(Asked):
     """All reviews that one caller keeps for a user."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "reviews": [
-                        {"review_id": "r-1", "business_id": BUSINESS, "text": "The ramen was rich.", "rating": 5},
-                        {"review_id": "r-2", "business_id": "somewhere-else", "text": "Great coffee, slow service."},
-                    ]
-                }
-            ]
-        },
-    )
 
     reviews: list[ReviewPut] = Field(max_length=300, description="None takes back what was sent before.")
 
@@ -213,26 +182,10 @@ class ModelAsked(Asked):
 class FeedbackRequest(Asked):
     """What somebody thinks of a showcase: a rating, the text as it should have been, or both."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "request_id": "bdaf9c94c25545cc93410ccd2045df7e",
-                    "user_id": GUEST,
-                    "business_id": BUSINESS,
-                    "photo_ids": [PHOTO],
-                    "text": "The ramen was fine.",
-                    "rating": 2,
-                    "edited_text": "The tonkotsu ramen was rich.",
-                }
-            ]
-        },
-    )
-
     request_id: Identifier = Field(description="Of the showcase.")
-    user_id: Identifier | None = None
-    business_id: Identifier | None = None
-    photo_ids: list[Identifier] = Field(max_length=MAX_PHOTOS, description="Those that were shown.")
+    user_id: UserId | None = None
+    business_id: BusinessId | None = None
+    photo_ids: list[PhotoId] = Field(max_length=MAX_PHOTOS, description="Those that were shown.")
     text: Annotated[str, StringConstraints(max_length=4000)] = Field(description="As it was shown.")
     rating: int | None = Field(None, ge=1, le=5)
     edited_text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)] | None = None
@@ -243,3 +196,65 @@ class FeedbackRequest(Asked):
         if self.rating is None and self.edited_text is None:
             raise wrong("feedback_empty", "rating", "give a rating, an edited_text, or both")
         return self
+
+
+def _body(**examples: dict[str, Any]) -> Any:
+    """A JSON body with named examples."""
+    return Body(openapi_examples={name: {"value": value} for name, value in examples.items()})
+
+
+SelectionBody = Annotated[
+    SelectionRequest,
+    _body(
+        user={"user_id": GUEST, "business_id": BUSINESS, "k": 3},
+        somebody_new={"keywords": ["ramen"], "candidates": [PHOTO], "theta": 1.5},
+    ),
+]
+ExplanationBody = Annotated[
+    ExplanationRequest,
+    _body(
+        user={"user_id": GUEST, "photo_ids": [PHOTO], "n": 3, "exclude": ["cheap"]},
+    ),
+]
+ShowcaseBody = Annotated[
+    ShowcaseRequest,
+    _body(
+        user={"user_id": GUEST, "business_id": BUSINESS, "k": 3},
+        past_reviews={"past_reviews": [TEXT], "business_id": BUSINESS},
+        keywords={"keywords": ["ramen", "rooftop terrace"], "business_id": BUSINESS, "supported_only": True},
+        three_texts={
+            "user_id": GUEST,
+            "business_id": BUSINESS,
+            "n": 3,
+            "tone": "brief",
+            "include": ["ramen"],
+            "theta": 2,
+        },
+    ),
+]
+ReviewsBody = Annotated[
+    ReviewsPut,
+    _body(
+        two={
+            "reviews": [
+                {"review_id": "r-1", "business_id": BUSINESS, "text": TEXT, "rating": 5},
+                {"review_id": "r-2", "business_id": "somewhere-else", "text": "Great coffee, slow service."},
+            ]
+        },
+        none={"reviews": []},
+    ),
+]
+FeedbackBody = Annotated[
+    FeedbackRequest,
+    _body(
+        edited={
+            "request_id": REQUEST,
+            "user_id": GUEST,
+            "business_id": BUSINESS,
+            "photo_ids": [PHOTO],
+            "text": "The ramen was fine.",
+            "rating": 2,
+            "edited_text": TEXT,
+        },
+    ),
+]

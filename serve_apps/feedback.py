@@ -17,9 +17,9 @@ from fastapi import FastAPI, Request
 from pyarrow import fs
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import problems
-from serve_apps.asked import FeedbackRequest
+from serve_apps.asked import FeedbackBody
 from serve_apps.http import idempotency
+from serve_apps.openapi import refusals
 from serve_apps.schemas import FeedbackAnswer
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
@@ -63,11 +63,11 @@ def install(api: FastAPI, store: FeedbackStore) -> None:
         "/v1/feedback",
         response_model=FeedbackAnswer,
         status_code=201,
-        responses=problems.responses(409, 422),
+        responses=refusals(409),
         openapi_extra={"parameters": [idempotency.PARAMETER]},
         tags=["feedback"],
     )
-    async def give_feedback(asked: FeedbackRequest, request: Request) -> FeedbackAnswer:
+    async def give_feedback(asked: FeedbackBody, request: Request) -> FeedbackAnswer:
         """Keep a rating of a showcase, or the text as it should have been, for training."""
         tenant = getattr(request.state, "tenant", None)
         same = getattr(request.state, "idempotency", None)

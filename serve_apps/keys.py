@@ -75,9 +75,9 @@ def revoke(store: KeyStore, options: argparse.Namespace) -> None:
 
 def show(store: KeyStore, options: argparse.Namespace) -> None:
     """Print all keys; of their secrets nothing."""
-    row = "{:12}  {:12}  {:16}  {:>8}  {:>10}  {:10}  {:10}  {:17}  {}"
-    print(row.format("id", "tenant", "scopes", "rate/s", "quota/day", "expires", "state", "last used", "note"))
-    last, now = store.last_used(), utc_now()
+    row = "{:12}  {:12}  {:16}  {:>8}  {:>10}  {:10}  {:10}  {}"
+    print(row.format("id", "tenant", "scopes", "rate/s", "quota/day", "expires", "state", "note"))
+    now = utc_now()
     for key_id in sorted(store.ids()):
         key = store.read(key_id)
         scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
@@ -85,8 +85,8 @@ def show(store: KeyStore, options: argparse.Namespace) -> None:
             "revoked" if key.revoked else "expired" if key.refusal(now) else "rotating" if key.overlaps(now) else "ok"
         )
         expires = key.expires.strftime("%Y-%m-%d") if key.expires else "never"
-        quota, used = key.quota or "no end", last.get(key_id, "-")
-        print(row.format(key_id, key.tenant, scopes, f"{key.rate:g}", quota, expires, state, used, key.note))
+        quota = key.quota or "no end"
+        print(row.format(key_id, key.tenant, scopes, f"{key.rate:g}", quota, expires, state, key.note))
 
 
 def duration(text: str) -> timedelta:

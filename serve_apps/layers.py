@@ -26,7 +26,7 @@ from serve_apps.access.config import AccessConfig
 from serve_apps.access.deadline import Deadline
 from serve_apps.access.front import Front
 from serve_apps.access.keyring import KeyRing
-from serve_apps.access.meter import Meter
+from serve_apps.access.limits import KeyLimiter
 from serve_apps.access.protect import log_announcement
 from serve_apps.access.store import KeyStore
 from serve_apps.heads import Head
@@ -42,6 +42,7 @@ def gateway_layers(api: FastAPI, backend: Any, access: AccessConfig) -> list[Mid
     """All layers of the gateway, outermost first.
 
     Raises:
+        ConfigError: the package for access.redis_url is missing.
         KeyStoreError: a file in the key store is not a key.
         ObjectStoreError: the key store can't be read.
     """
@@ -66,11 +67,11 @@ def protection(access: AccessConfig) -> list[Middleware]:
     logs.install()
     store = KeyStore(Workspace(access.keys)) if access.keys else None
     ring = KeyRing(store, access.refresh_s, access.stale_s) if store else None
-    meter = Meter(store, access) if store else None
+    limiter = KeyLimiter(access.redis_url) if store else None
     log_announcement(access, None if ring is None else len(ring))
     return [
-        Middleware(Front, limits=access.limits, at_end=meter.flush if meter else _nothing),  # id, head, failures
-        Middleware(Authenticate, ring=ring, meter=meter),  # before the body is read: strangers cost little
+        Middleware(Front, limits=access.limits),  # id, head, failures
+        Middleware(Authenticate, ring=ring, limiter=limiter),  # before the body is read: strangers cost little
         Middleware(Body, limits=access.limits),  # whole, bounded and checked before anything parses it
         Middleware(Deadline, deadline_s=access.limits.deadline_s),  # after the body: a slow client's time is its own
     ]
@@ -80,7 +81,3 @@ def wrap(api: FastAPI, layers: Sequence[Middleware]) -> None:
     """Add the layers, outermost first, around those that the application has."""
     for layer in reversed(layers):
         api.add_middleware(layer.cls, *layer.args, **layer.kwargs)
-
-
-async def _nothing() -> None:
-    pass

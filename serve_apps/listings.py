@@ -7,11 +7,11 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
 
-from serve_apps import problems
-from serve_apps.asked import Identifier
+from serve_apps.asked import BusinessId, UserId
 from serve_apps.http import cursors
 from serve_apps.http.cursors import Cursor
 from serve_apps.http.strict_query import WholeNumber
+from serve_apps.openapi import refusals
 from serve_apps.schemas import Business, BusinessPage, BusinessPhotos, Review, ReviewPage, User, UserPage
 from showcases.catalog import Catalog, Page
 
@@ -24,41 +24,39 @@ _T = TypeVar("_T")
 
 def install(api: FastAPI, catalog: Catalog) -> None:
     """Add the routes."""
-    unknown, refused = problems.responses(404, 422), problems.responses(422)
+    unknown = refusals(404)
 
-    @api.get("/v1/businesses", response_model=BusinessPage, responses=refused, tags=["catalog"])
+    @api.get("/v1/businesses", response_model=BusinessPage, tags=["catalog"])
     def list_businesses(limit: Limit = 50, query: Search = "", cursor: Cursor = "") -> BusinessPage:
         """Published businesses that have photos, those with most first."""
         return BusinessPage(**_page("/v1/businesses", catalog.businesses, Business, limit, query, cursor))
 
     @api.get("/v1/businesses/{business_id}", response_model=Business, responses=unknown, tags=["catalog"])
-    def get_business(business_id: Identifier, request: Request) -> Business:
+    def get_business(business_id: BusinessId, request: Request) -> Business:
         """A business that has photos; what you sent is counted with what is published."""
         return Business(**vars(catalog.business(business_id, request.state.tenant)))
 
     @api.get("/v1/businesses/{business_id}/photos", response_model=BusinessPhotos, responses=unknown, tags=["catalog"])
     def list_business_photos(
-        business_id: Identifier, request: Request, limit: Limit = MOST, cursor: Cursor = ""
+        business_id: BusinessId, request: Request, limit: Limit = MOST, cursor: Cursor = ""
     ) -> BusinessPhotos:
         """Photos of a business, the candidates that a showcase is selected from, ordered by id."""
         ids = sorted(catalog.photos_of_business(business_id, request.state.tenant).ids, key=_place)
         shown, following = _slice(request.url.path, ids, limit, cursor)
         return BusinessPhotos(business_id=business_id, photo_ids=ids[shown], total=len(ids), next_cursor=following)
 
-    @api.get("/v1/users", response_model=UserPage, responses=refused, tags=["catalog"])
+    @api.get("/v1/users", response_model=UserPage, tags=["catalog"])
     def list_users(limit: Limit = 50, query: Search = "", cursor: Cursor = "") -> UserPage:
         """Published users, those with most photos first."""
         return UserPage(**_page("/v1/users", catalog.users, User, limit, query, cursor))
 
     @api.get("/v1/users/{user_id}", response_model=User, responses=unknown, tags=["catalog"])
-    def get_user(user_id: Identifier, request: Request) -> User:
+    def get_user(user_id: UserId, request: Request) -> User:
         """A user; what you sent is counted with what is published."""
         return User(**vars(catalog.user(user_id, request.state.tenant)))
 
     @api.get("/v1/users/{user_id}/reviews", response_model=ReviewPage, responses=unknown, tags=["catalog"])
-    def list_user_reviews(
-        user_id: Identifier, request: Request, limit: Limit = MOST, cursor: Cursor = ""
-    ) -> ReviewPage:
+    def list_user_reviews(user_id: UserId, request: Request, limit: Limit = MOST, cursor: Cursor = "") -> ReviewPage:
         """What a user wrote, ordered by the reviews' ids."""
         found = catalog.reviews_of_user(user_id, request.state.tenant)
         rows = zip(found.ids, found.business_ids, found.ratings, found.texts, strict=True)

@@ -1,8 +1,6 @@
 """Refusals as RFC 9457 problems: one form for every error, a message that says what to do, never a stack trace."""
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +9,6 @@ from starlette.routing import BaseRoute, Match, Route
 
 from serve_apps.access.asgi import RefusedError, problem_body, problem_headers
 from serve_apps.http.pointers import field_error, in_words
-from serve_apps.schemas import Problem
 from showcases.catalog import BusyError, CatalogError, IdTakenError, NotFoundError
 
 
@@ -31,12 +28,6 @@ def problem(
 ) -> Response:
     """An application/problem+json answer."""
     return _refused(request, RefusedError(status, detail, dict(headers or {}), code=code))
-
-
-def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: the errors that a route may answer with."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {code: {"description": HTTPStatus(code).phrase, "model": Problem, "content": content} for code in codes}
 
 
 def _refused(request: Request, error: Exception) -> Response:

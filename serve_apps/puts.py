@@ -10,11 +10,11 @@ import numpy as np
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps import problems
 from serve_apps.access.asgi import OverloadedError
 from serve_apps.access.config import AccessConfig, QueueLimits
-from serve_apps.asked import Identifier, ReviewsPut
+from serve_apps.asked import BusinessId, ReviewsBody, UserId
 from serve_apps.http import idempotency
+from serve_apps.openapi import refusals
 from serve_apps.operations import metrics
 from serve_apps.schemas import PhotosKept, ReviewsKept
 from serve_apps.upload import photos_of, taken
@@ -29,11 +29,8 @@ FORM = {
         "file's name. No file at all takes back what was sent before.",
         "content": {
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": {"type": "string", "format": "binary"},
-                    "examples": [{"ramen-1": "(bytes of a JPEG)"}],
-                }
+                "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}},
+                "examples": {"one": {"value": {"ramen-1": "(bytes of a JPEG)"}}},
             }
         },
     },
@@ -76,18 +73,17 @@ class Queue:
 
 def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
     """Add the routes."""
-    refusals = problems.responses(409, 413, 415, 422, 429, 503)
     queue = Queue(access.arrivals)
     decoding = ThreadPoolExecutor(access.arrivals.running, "decode")  # one photo each, however many are given up
 
     @api.put(
         "/v1/users/{user_id}/reviews",
         response_model=ReviewsKept,
-        responses=refusals,
+        responses=refusals(409),
         openapi_extra=KEYED,
         tags=["content"],
     )
-    async def put_user_reviews(user_id: Identifier, sent: ReviewsPut, request: Request) -> ReviewsKept:
+    async def put_user_reviews(user_id: UserId, sent: ReviewsBody, request: Request) -> ReviewsKept:
         """Replace what you sent as a user's reviews: published ones stay, unless one of yours has the same id.
 
         They count from the next request on, for your tenant alone. The same request again changes nothing.
@@ -104,11 +100,11 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
     @api.put(
         "/v1/businesses/{business_id}/photos",
         response_model=PhotosKept,
-        responses=refusals,
+        responses=refusals(409),
         openapi_extra=FORM,
         tags=["content"],
     )
-    async def put_business_photos(business_id: Identifier, request: Request) -> PhotosKept:
+    async def put_business_photos(business_id: BusinessId, request: Request) -> PhotosKept:
         """Replace what you sent as a business' photos; published ones stay.
 
         The id of a published photo, or of one that you sent for another business, is refused with 409. They can be

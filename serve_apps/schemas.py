@@ -1,26 +1,40 @@
 """The forms of answers; OpenAPI is made of them and of `serve_apps.asked`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from serve_apps.asked import BUSINESS, GUEST, PHOTO, REQUEST, TEXT
 from serve_apps.http.codes import CODES
+
+PhotoId = Annotated[str, Field(examples=[PHOTO])]
+BusinessId = Annotated[str, Field(examples=[BUSINESS])]
+UserId = Annotated[str, Field(examples=[GUEST])]
+RequestId = Annotated[str, Field(examples=[REQUEST])]
+MODELS = {
+    role: {"name": f"showcases-{role}", "version": "3", "alias": "champion"} for role in ("selector", "generator")
+}
+Words = Annotated[str, Field(examples=[TEXT])]
 
 
 class ShownPhoto(BaseModel):
     """A photo of the showcase."""
 
-    photo_id: str
-    url: str = Field(description="Path of the JPEG on this service.")
-    relevance: float = Field(description="q > 0, the selector's relevance for this person; no upper limit.")
+    photo_id: PhotoId
+    url: str = Field(examples=[f"/v1/photos/{PHOTO}"], description="Path of the JPEG on this service.")
+    relevance: float = Field(
+        examples=[1.37], description="q > 0, the selector's relevance for this person; no upper limit."
+    )
 
 
 class Sentence(BaseModel):
     """A sentence of the showcase, with the photos that it describes."""
 
-    text: str
-    photos: list[str] = Field(description="Ids of the photos that it describes by the pair classifier, best first.")
-    score: float = Field(ge=0, le=1, description="The pair classifier's highest probability over the photos.")
+    text: Words
+    photos: list[PhotoId] = Field(description="Ids of the photos that it describes by the pair classifier, best first.")
+    score: float = Field(
+        examples=[0.94], ge=0, le=1, description="The pair classifier's highest probability over the photos."
+    )
     supported: bool = Field(description="Whether that reaches the classifier's threshold: a photo shows what it says.")
 
 
@@ -58,9 +72,9 @@ class Text(BaseModel):
 class Answer(BaseModel):
     """What every answer of a model carries."""
 
-    request_id: str
+    request_id: RequestId
     models: dict[str, ModelVersion] = Field(
-        description="By role: selector, generator; bundle, where one is registered."
+        examples=[MODELS], description="By role: selector, generator; bundle, where one is registered."
     )
     timings: Timings
 
@@ -68,7 +82,7 @@ class Answer(BaseModel):
 class Shown(BaseModel):
     """The photos, in the order chosen."""
 
-    business_id: str | None = Field(description="Null where candidates were given by id.")
+    business_id: BusinessId | None = Field(description="Null where candidates were given by id.")
     theta: float = Field(description="The quality/diversity dial as it stood: the request's, or the model's own.")
     photos: list[ShownPhoto]
 
@@ -98,6 +112,18 @@ class Showcase(Person, Text, Shown, Answer):
     alternatives: list[Text] = Field(description="The other candidates, best first.")
 
 
+class PhotosEvent(BaseModel):
+    """The first event of a streamed showcase."""
+
+    photos: list[ShownPhoto]
+
+
+class TextEvent(BaseModel):
+    """The next piece of a streamed text."""
+
+    piece: str
+
+
 class Paged(BaseModel):
     """What every page of a listing says."""
 
@@ -108,22 +134,22 @@ class Paged(BaseModel):
 class BusinessPhotos(Paged):
     """A page of a business' photos."""
 
-    business_id: str
-    photo_ids: list[str]
+    business_id: BusinessId
+    photo_ids: list[PhotoId]
 
 
 class FeedbackAnswer(BaseModel):
     """What was kept."""
 
     feedback_id: str
-    request_id: str
+    request_id: RequestId
 
 
 class ReviewsKept(BaseModel):
     """What is kept of a user's reviews that came."""
 
-    request_id: str
-    user_id: str
+    request_id: RequestId
+    user_id: UserId
     kept: int
     with_feature: int = Field(description="Reviews that the models can read.")
     without_feature: list[str] = Field(description="Ids of the others: their text has no letter or digit.")
@@ -132,40 +158,40 @@ class ReviewsKept(BaseModel):
 class PhotosKept(BaseModel):
     """What is kept of a business' photos that came."""
 
-    request_id: str
-    business_id: str
+    request_id: RequestId
+    business_id: BusinessId
     kept: int
-    photo_ids: list[str] = Field(description="In the order sent.")
+    photo_ids: list[PhotoId] = Field(description="In the order sent.")
 
 
 class Business(BaseModel):
     """A business to choose."""
 
-    business_id: str
+    business_id: BusinessId
     photos: int
     reviews: int
     rating: float | None = Field(description="Mean, 1 to 5.")
-    snippet: str
-    photo_ids: list[str]
+    snippet: Words
+    photo_ids: list[PhotoId]
 
 
 class User(BaseModel):
     """A user to choose."""
 
-    user_id: str
+    user_id: UserId
     photos: int
     reviews: int
-    snippet: str
-    photo_ids: list[str]
+    snippet: Words
+    photo_ids: list[PhotoId]
 
 
 class Review(BaseModel):
     """A review as written."""
 
     review_id: str
-    business_id: str
+    business_id: BusinessId
     rating: float | None
-    text: str
+    text: Words
 
 
 class BusinessPage(Paged):
@@ -210,7 +236,7 @@ class Problem(BaseModel):
     code: str = Field(description="Which kind of refusal, for programs.", json_schema_extra=_codes)
     detail: str
     errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is at fault.")
-    request_id: str
+    request_id: RequestId
 
 
 class StreamedProblem(Problem):
@@ -223,7 +249,7 @@ class Ready(BaseModel):
     """What the service answers with."""
 
     status: str = "ready"
-    models: dict[str, ModelVersion]
+    models: dict[str, ModelVersion] = Field(examples=[MODELS])
     embedding_space: str
     catalog: dict[str, int] = Field(description="Published rows by table.")
     catalog_version: str = Field(description="That the gateway reads; jobs.publish makes a new one.")

@@ -12,16 +12,24 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from serve_apps import problems
 from serve_apps.access.asgi import OverloadedError, RefusedError, problem_of
 from serve_apps.access.config import Limits
-from serve_apps.asked import ExplanationRequest, PersonAsked, PoolAsked, SelectionRequest, ShowcaseRequest, TextAsked
+from serve_apps.asked import (
+    ExplanationBody,
+    PersonAsked,
+    PoolAsked,
+    SelectionBody,
+    ShowcaseBody,
+    ShowcaseRequest,
+    TextAsked,
+)
 from serve_apps.champions import Champions
 from serve_apps.generator import Candidate, How
 from serve_apps.http import accept, events
 from serve_apps.http.pointers import in_body
 from serve_apps.lookup import Selection, Wish
 from serve_apps.models import Bundle
+from serve_apps.openapi import SHOWCASE, refusals
 from serve_apps.operations import metrics
 from serve_apps.operations import stages as operations
 from serve_apps.schemas import (
@@ -44,13 +52,6 @@ Result = TypeVar("Result")
 LAST_WORDS_S = 0.2  # before the deadline, which cuts the connection: time to say so
 JSON, STREAM = "application/json", events.MEDIA_TYPE
 ONE_TEXT = "a stream has one text: give n of 1, or ask for application/json"
-STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The showcase; as events where `Accept` is text/event-stream: `photos` with the photos, `text` "
-        "with each piece of text as it is written, `showcase` with the whole answer, or `problem`.",
-        "content": {STREAM: {"schema": {"type": "string"}}},
-    }
-}
 
 
 class Backend(Protocol):
@@ -70,11 +71,11 @@ class Backend(Protocol):
 
 def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
     """Add the routes."""
-    refusals = problems.responses(404, 422)
-    negotiated = {**problems.responses(404, 406, 422), **STREAMED}
+    unknown = refusals(404)
+    negotiated = {**refusals(404, 406), **SHOWCASE}
 
-    @api.post("/v1/selections", response_model=SelectionAnswer, responses=refusals, tags=["showcases"])
-    async def make_selection(asked: SelectionRequest, request: Request) -> SelectionAnswer:
+    @api.post("/v1/selections", response_model=SelectionAnswer, responses=unknown, tags=["showcases"])
+    async def make_selection(asked: SelectionBody, request: Request) -> SelectionAnswer:
         """Select photos for a person: all of a business, or candidates given by id.
 
         What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
@@ -83,8 +84,8 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         selection = await ask.with_fallback(lambda: ask.select(asked, asked))
         return SelectionAnswer(**ask.facts(selection), **chosen(asked, selection))
 
-    @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=refusals, tags=["showcases"])
-    async def make_explanation(asked: ExplanationRequest, request: Request) -> ExplanationAnswer:
+    @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=unknown, tags=["showcases"])
+    async def make_explanation(asked: ExplanationBody, request: Request) -> ExplanationAnswer:
         """Write about photos that are given by id, in the person's vein."""
         ask = _Ask(backend, request, asked)
 
@@ -96,7 +97,7 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
         return await ask.with_fallback(explanation)
 
     @api.post("/v1/showcases", response_model=Showcase, responses=negotiated, tags=["showcases"])
-    async def make_showcase(asked: ShowcaseRequest, request: Request, answer: Response) -> Showcase | StreamingResponse:
+    async def make_showcase(asked: ShowcaseBody, request: Request, answer: Response) -> Showcase | StreamingResponse:
         """Select photos of a business for a person and write about them.
 
         The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user

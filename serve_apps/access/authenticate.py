@@ -6,7 +6,7 @@ from serve_apps.access import tokens
 from serve_apps.access.asgi import App, Headers, Message, Receive, RefusedError, Scope, Send, header, state
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
-from serve_apps.access.meter import Meter
+from serve_apps.access.limits import KeyLimiter
 from serve_apps.access.routes import Rule, rule_for
 
 REALM = 'Bearer realm="showcases"'
@@ -16,8 +16,8 @@ LOCAL = "local"  # the tenant of everybody while the service is open
 class Authenticate:
     """ASGI. Sets `request.state.tenant` and `.key_id` (None while the service is open or the route public)."""
 
-    def __init__(self, app: App, ring: KeyRing | None, meter: Meter | None) -> None:
-        self.app, self.ring, self.meter = app, ring, meter
+    def __init__(self, app: App, ring: KeyRing | None, limiter: KeyLimiter | None) -> None:
+        self.app, self.ring, self.limiter = app, ring, limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -25,14 +25,14 @@ class Authenticate:
             return
         rule, held = rule_for(dict(scope)), state(scope)
         held["tenant"], held["key_id"] = LOCAL if self.ring is None else None, None
-        if self.ring is None or self.meter is None or rule.scope is None:
+        if self.ring is None or self.limiter is None or rule.scope is None:
             await self.app(scope, receive, send)
             return
         key = await self._key(self.ring, header(scope, "authorization"))
         held["tenant"], held["key_id"] = key.tenant, key.id
         _require(key, rule, scope)
-        told = self.meter.take(key).headers()
-        await self.app(scope, receive, _with_headers(send, told))
+        window = await self.limiter.take(key)
+        await self.app(scope, receive, _with_headers(send, window.headers()))
 
     async def _key(self, ring: KeyRing, given: str | None) -> Key:
         if given is None:

@@ -49,13 +49,15 @@ class AccessConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keys: Annotated[str | None, Field(description="Where `serve_apps.keys --root` keeps keys; none: open.")] = None
-    gateways: Annotated[PositiveInt, Field(description="Processes that share a key's rate: Gateway's replicas.")] = 1
+    redis_url: Annotated[
+        str | None,
+        Field(pattern=r"^rediss?://", description="Where all gateways count rates and quotas; none: each by itself."),
+    ] = None
     host: Annotated[str, Field(description="Where the service listens; an open one elsewhere is warned of.")] = (
         "127.0.0.1"
     )
     refresh_s: Annotated[PositiveFloat, Field(description="A change of keys is seen after so long.")] = 2.0
     stale_s: Annotated[PositiveFloat, Field(description="So long the last known keys count if unreadable.")] = 300.0
-    flush_s: Annotated[PositiveFloat, Field(description="A restart forgets at most so much of the quota used.")] = 5.0
     cors_origins: Annotated[tuple[Origin, ...], Field(description="Sites whose pages may call; none: no others.")] = ()
     gzip_from_bytes: Annotated[NonNegativeInt, Field(description="Shorter answers are not compressed; 0: none.")] = 1024
     limits: Limits = Limits()

@@ -1,7 +1,6 @@
 """The outermost layer: an id for every request, an answer for every refusal and failure, no stack trace outside."""
 
 import logging
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from serve_apps.access import logs
@@ -26,14 +25,14 @@ logger = logging.getLogger("ray.serve")
 class Front:
     """ASGI. WebSockets, of which the service has none, are refused: no other layer looks at them."""
 
-    def __init__(self, app: App, limits: Limits, at_end: Callable[[], Awaitable[None]]) -> None:
-        self.app, self.limits, self.at_end = app, limits, at_end
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.app, self.limits = app, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, self._until_end(receive), send)
+            await self.app(scope, receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -71,12 +70,3 @@ class Front:
         head = head_bytes(scope)
         if head > self.limits.head_bytes:
             raise RefusedError(431, f"the headers have {head} bytes; at most {self.limits.head_bytes} are read")
-
-    def _until_end(self, receive: Receive) -> Receive:
-        async def heard() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                await self.at_end()
-            return message
-
-        return heard

@@ -33,7 +33,7 @@ class Key(BaseModel):
     id: Annotated[str, StringConstraints(pattern=rf"\A{tokens.ID.pattern}\z")]
     tenant: Tenant
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
-    rate: PositiveFloat  # requests/s, over all gateways
+    rate: PositiveFloat  # requests/s
     burst: PositiveInt  # requests at once
     quota: PositiveInt | None  # requests a UTC day; none: no end
     created: AwareDatetime

@@ -15,7 +15,7 @@ from serve_apps import keys as command
 from serve_apps.access import tokens
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
-from serve_apps.access.store import KeyStore, KeyStoreError, Usage
+from serve_apps.access.store import KeyStore, KeyStoreError
 from showcases.artifacts import Workspace
 from tests.serve.access.helpers import create, id_of
 
@@ -99,10 +99,6 @@ def test_keys_may_lie_on_s3(s3_server, capsys) -> None:
         key = asyncio.run(ring.find(id_of(tokens_made[0])))
         assert key is not None and matches(key, next(filter(None, reversed(tokens_made))), utc_now())
     assert not matches(key, tokens_made[0], utc_now()) and key.refusal(utc_now()) == "this key was revoked"
-    store.write_usage("2026-03-01", "p", {key.id: Usage(3, "2026-03-01T10:00Z")})
-    assert store.last_used() == {key.id: "2026-03-01T10:00Z"}
-    store.forget_usage("2026-03-02")
-    assert store.days() == []
 
 
 def test_unreadable_keys_count_for_a_while_only(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
