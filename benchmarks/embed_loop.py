@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-
-import showcases  # noqa: F401 - before open_clip: declares the torchvision operators that a torch without CUDA lacks
-
-import open_clip  # isort: skip
 import torch
 from PIL import Image
+
+from showcases.compat import import_torchvision
+
+import_torchvision()
+
+import open_clip  # noqa: E402
 
 Encode = Callable[[list[bytes]], np.ndarray]  # n JPEGs -> (n, d) unit vectors
 
