@@ -12,16 +12,12 @@ if TYPE_CHECKING:
     from lancedb import DBConnection
     from lancedb.table import Table
 
-VECTOR_INDEX_FROM = 100_000  # photos; below, all vectors are compared, which is exact
-SAMPLES, ITERATIONS = 64, 15  # of the index's k-means, a centre
-
 
 def write_tables(
     database: "DBConnection",
     photos: Iterable[pa.RecordBatch],
     reviews: Iterable[pa.RecordBatch],
     space: str,
-    vector_index_from: int = VECTOR_INDEX_FROM,
 ) -> dict[str, int]:
     """Write and index all tables in an empty folder.
 
@@ -29,7 +25,6 @@ def write_tables(
         photos: batches of `photos_schema`, at least one; they are streamed, never all in memory.
         reviews: batches of `reviews_schema`, at least one.
         space: the embedding space of all vectors.
-        vector_index_from: from so many photos on their vectors are indexed.
 
     Returns:
         Rows by table.
@@ -43,18 +38,7 @@ def write_tables(
     for name, columns in INDEXED.items():
         for column in columns:
             tables[name].create_index(column, config=BTree(), replace=True)
-    counts = {name: table.count_rows() for name, table in tables.items()}
-    if counts["photos"] >= vector_index_from:
-        _index_vectors(tables["photos"])
-    return counts
-
-
-def _index_vectors(photos: "Table") -> None:
-    """A bit a number: training a product quantizer takes minutes more, and whole vectors are compared in the end."""
-    from lancedb.index import IvfRq
-
-    config = IvfRq(distance_type="cosine", sample_rate=SAMPLES, max_iterations=ITERATIONS)
-    photos.create_index("vector", config=config, replace=True)
+    return {name: table.count_rows() for name, table in tables.items()}
 
 
 def _create(database: "DBConnection", name: str, batches: Iterable[pa.RecordBatch], space: str) -> "Table":
