@@ -47,7 +47,7 @@ def plain(arguments: argparse.Namespace) -> Encode:
 
 
 def tuned(arguments: argparse.Namespace) -> Encode:
-    """libjpeg's draft mode, and the dtype that embed's probe chose."""
+    """libjpeg's draft mode, and the dtype that embed chose."""
     from showcases.clip import ClipEncoder
     from showcases.photos import to_pixels
 
