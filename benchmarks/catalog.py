@@ -1,4 +1,4 @@
-"""The catalog: memory of a publish, lookups of a business' photos, nearest photos; on a made-up corpus.
+"""The catalog: memory of a publish, lookups of a business' photos; on a made-up corpus.
 
     python -m benchmarks.catalog [--photos 300000 --dim 512]
 
@@ -41,8 +41,6 @@ class Sizes:
     dim: int = 512
     lookups: int = 300  # of businesses by index
     scans: int = 20  # of the same data by the rival
-    searches: int = 50  # of nearest photos
-    k: int = 10
     seed: int = 0
 
     @property
@@ -161,33 +159,6 @@ def lookups(folder: str, sizes: Sizes) -> dict[str, Any]:
     return {"ours": ours, "rival": timed(scan, asked[: sizes.scans]), "grew": after - before}
 
 
-def searches(folder: str, sizes: Sizes) -> dict[str, Any]:
-    """Milliseconds of each search for the k nearest photos, and the share of the truly nearest that it finds."""
-    catalog = Catalog.open(f"{folder}/catalog")
-    queries = vectors_of(sizes, 10**9, sizes.searches).astype(np.float32)[:, None]
-    found: list[set[str]] = []
-    catalog.nearest_photos(queries[0], sizes.k)
-    indexed = timed(
-        lambda query: found.append(set(catalog.nearest_photos(query, sizes.k)[0].photos.ids)), list(queries)
-    )
-    truth, table = [], catalog._opened.tables["photos"]
-
-    def exact(query: np.ndarray) -> None:
-        search: Any = table.search(query[0], vector_column_name="vector")
-        rows = (
-            search.distance_type("cosine")
-            .bypass_vector_index()
-            .limit(sizes.k)
-            .select(["photo_id", "_distance"])
-            .to_arrow()
-        )
-        truth.append(set(rows["photo_id"].to_pylist()))
-
-    compared = timed(exact, list(queries))
-    recall = np.mean([len(one & other) / sizes.k for one, other in zip(found, truth, strict=True)])
-    return {"indexed": indexed, "exact": compared, "recall": float(recall)}
-
-
 def timed(work: Callable[[Any], Any], inputs: list[Any]) -> np.ndarray:
     """(n,) ms."""
 
@@ -208,16 +179,14 @@ def run(sizes: Sizes, folder: str) -> None:
         print(f"publish: {written['rows']}, {written['seconds']:.1f} s, at most {written['peak']:,.0f} MiB", end="")
         print(f" ({written['before']:,.0f} before it began)", flush=True)
         looked = pool.apply(lookups, (folder, sizes))
-        near = pool.apply(searches, (folder, sizes))
     vectors = (sizes.photos + sizes.reviews * SENTENCES) * sizes.dim * 2 / 2**20
     print(f"the vectors alone are {vectors:,.0f} MiB")
     halves = {"photos of a business, by index": looked["ours"], "the same, a scan by pyarrow.dataset": looked["rival"]}
-    halves |= {"nearest photos, indexed": near["indexed"], "nearest photos, all compared": near["exact"]}
     for name, spent in halves.items():
         print(f"{name:38} p50 {np.median(spent):9.2f} ms   p99 {np.quantile(spent, 0.99):9.2f} ms   n {len(spent)}")
-    print(f"recall@{sizes.k} of the index {near['recall']:.3f}; lookups added {looked['grew']:,.0f} MiB")
+    print(f"lookups added {looked['grew']:,.0f} MiB")
     ours, rival = float(np.median(looked["ours"])), float(np.median(looked["rival"]))
-    more = {"publish_s": written["seconds"], "publish_peak_mib": written["peak"], "recall": near["recall"]}
+    more = {"publish_s": written["seconds"], "publish_peak_mib": written["peak"]}
     print_line("catalog", rival / ours, ours, rival, "ms for the photos of one business, p50", **more)
 
 

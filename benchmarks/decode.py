@@ -13,15 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import showcases  # noqa: F401 - before transformers: declares the torchvision operators that a torch without CUDA lacks
-
-import torch  # isort: skip
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+import torch
 
 from benchmarks.line import cores, print_line
+from showcases.compat import import_torchvision
 from showcases.generator.decoding import Decoding, write
 from showcases.generator.mma import Encoded
 from showcases.generator.weights import decoder_maps
+
+import_torchvision()
+
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel  # noqa: E402
 
 SLOTS, END = 15, 50256
 FEWER_BITS = ("bfloat16", "int8")

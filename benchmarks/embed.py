@@ -4,7 +4,7 @@
 
 One machine, the same JPEGs, the same ViT-B/32 with random weights, the same threads and batch. Each contender is timed
 from its start to its vectors on disk, loading its model included; ours is the step jobs.embed on a running Ray cluster:
-planning, probing the dtype, starting and loading the encoders, encoding, writing shards, checking ids. Ray's own start
+planning, starting and loading the encoders, encoding, writing shards, checking ids. Ray's own start
 is told apart. `encoding` leaves loading out on all sides: from a loaded model, ours from its first shard, to the end.
 """
 
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +97,10 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
 
 def write_inputs(folder: Path, options: argparse.Namespace) -> None:
     """JPEG files for the rivals, the same bytes in a workspace for us, one set of weights for all."""
-    import open_clip
     import torch
 
     from showcases.clip.config import CONFIG_FILE, ClipConfig
-    from showcases.clip.model import note
+    from showcases.clip.model import note, open_clip
 
     (folder / "photos").mkdir()
     workspace = Workspace(str(folder / "workspace"))
@@ -198,13 +198,10 @@ def run_clip_retrieval(folder: Path, options: argparse.Namespace) -> Timing:
 
 def make_environment(folder: Path) -> Path:
     """A virtual environment with clip-retrieval and our torch's version; its interpreter."""
-    import torch
-    import torchvision
-
     print(f"installing {CLIP_RETRIEVAL} (some minutes)", flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
-    versions = [f"{module.__name__}=={module.__version__.partition('+')[0]}" for module in (torch, torchvision)]
+    versions = [f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "torchvision")]
     done = subprocess.run(
         [str(python), "-m", "pip", "install", "--quiet", CLIP_RETRIEVAL, *versions, "setuptools<81"],
         capture_output=True,

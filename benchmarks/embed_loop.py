@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-
-import showcases  # noqa: F401 - before open_clip: declares the torchvision operators that a torch without CUDA lacks
-
-import open_clip  # isort: skip
 import torch
 from PIL import Image
+
+from showcases.compat import import_torchvision
+
+import_torchvision()
+
+import open_clip  # noqa: E402
 
 Encode = Callable[[list[bytes]], np.ndarray]  # n JPEGs -> (n, d) unit vectors
 
@@ -45,7 +47,7 @@ def plain(arguments: argparse.Namespace) -> Encode:
 
 
 def tuned(arguments: argparse.Namespace) -> Encode:
-    """libjpeg's draft mode, and the dtype that embed's probe chose."""
+    """libjpeg's draft mode, and the dtype that embed chose."""
     from showcases.clip import ClipEncoder
     from showcases.photos import to_pixels
 

@@ -27,11 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-import showcases  # noqa: F401 - before transformers: declares the torchvision operators that a torch without CUDA lacks
-
-import torch  # isort: skip
-from open_clip import get_model_config
+import torch
 
 from benchmarks import flops
 from benchmarks.gpu_peaks import Peak, peak_of
@@ -179,6 +175,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     train(device, size, options.batch)
     for batch in options.batches:
         decode(device, size, batch)
+    from open_clip import get_model_config  # after showcases.clip, see showcases.compat
+
     photos(device, TINY_CLIP if options.tiny else get_model_config("ViT-B-32"), options.photos)
 
 

@@ -15,9 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-import showcases  # noqa: F401 - before transformers: declares the torchvision operators that a torch without CUDA lacks
-
-import torch  # isort: skip
+import torch
 from torch import Tensor
 
 from benchmarks.line import cores, print_line

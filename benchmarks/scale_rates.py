@@ -96,11 +96,10 @@ def reviews(photos: int) -> Iterator[dict[str, Any]]:
 
 def write_clip(workspace: Workspace, folder: Path) -> None:
     """The paper's architecture with random weights: as fast as with its own."""
-    import open_clip
     import torch
 
     from showcases.clip.config import CONFIG_FILE, ClipConfig
-    from showcases.clip.model import note
+    from showcases.clip.model import note, open_clip
 
     torch.manual_seed(0)
     torch.save(open_clip.create_model(MODEL).state_dict(), folder / "weights.pt")

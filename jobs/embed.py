@@ -1,30 +1,26 @@
 """embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 
-from jobs.arbiter import Arbiter
 from jobs.bill import bill, cluster_holds, spoken
-from jobs.dtype import NOTE, Settled, settled
 from jobs.embed_units import Plan, plan_photos, plan_sentences
-from jobs.encoding import bottleneck, encode, sorted_out
+from jobs.encoding import bottleneck, encode, fast_dtype, sorted_out
 from jobs.execute import main
 from jobs.requirements import embed_needs
 from jobs.shards import Tally, done_ids, follow, unit_name
 from jobs.step import Step, StepContext
 from showcases.artifacts import Workspace
-from showcases.clip.config import image_size
-from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, failures_table
+from showcases.clip.config import Dtype, image_size
+from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, failures_table
 from showcases.errors import ShowcasesError
 
 MAX_PIXEL_BYTES = 64 * 2**20  # of one unit
-SAMPLE_UNITS, SAMPLE_ROWS = 4, 4  # of photos, and of reviews, that the dtype is chosen by
+DTYPE_FILE = (PHOTOS, "_dtype.json")  # artifact and file
 
 
 def embed(context: StepContext) -> None:
@@ -32,9 +28,10 @@ def embed(context: StepContext) -> None:
     size = photo_size(context.workspace)
     plans = make_plans(context, size)
     write_orphans(context.workspace, plans[PHOTOS].orphans)
-    tallies = stream(context, plans, size)
+    dtype = chosen_dtype(context)
+    tallies = stream(context, plans, size, dtype)
     check(context.workspace, plans)
-    record(context, plans, tallies)
+    record(context, plans, tallies, dtype)
 
 
 def photo_size(workspace: Workspace) -> int:
@@ -57,27 +54,18 @@ def make_plans(context: StepContext, size: int) -> dict[str, Plan]:
     return plans
 
 
-def settling(context: StepContext, plans: dict[str, Plan]) -> Settled:
-    """How the encoders come to one dtype."""
+def chosen_dtype(context: StepContext) -> Dtype:
+    """The dtype of all vectors; noted beside them, so that a run on another machine resumes in the same one."""
     workspace, config = context.workspace, context.config
-    if config.embed.dtype != "auto" or not any(plan.units for plan in plans.values()):
-        return Settled(workspace, config.embed.dtype)
-    units = [*sample(plans[PHOTOS]), *sample(plans[SENTENCES])]
-    batch = config.embed.batch_size if config.cluster.gpu else min(config.embed.batch_size, 16)  # 16 fill a CPU
-    several = config.cluster.encoders > 1
-    return Settled(workspace, "auto", units, batch, arbiter(workspace) if several else None)
-
-
-def arbiter(workspace: Workspace) -> Any:
-    """The actor that settles the dtype. Lost with its node it starts again, with what its file says."""
-    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Arbiter).options(**options).remote(workspace, *NOTE)
-
-
-def sample(plan: Plan) -> list[Unit]:
-    """A few rows of a few units from all over the corpus."""
-    step = max(1, len(plan.units) // SAMPLE_UNITS)
-    return [replace(unit, rows=unit.rows[:SAMPLE_ROWS]) for unit in plan.units[::step][:SAMPLE_UNITS]]
+    if config.embed.dtype != "auto":
+        return config.embed.dtype
+    try:
+        return json.loads(workspace.read_bytes(*DTYPE_FILE))["dtype"]  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        dtype = fast_dtype(config.cluster)
+    workspace.write_bytes(json.dumps({"dtype": dtype}).encode(), *DTYPE_FILE)
+    context.say(f"encoding in {dtype}; --embed.dtype takes another")
+    return dtype
 
 
 def write_orphans(workspace: Workspace, orphans: Sequence[str]) -> None:
@@ -86,11 +74,11 @@ def write_orphans(workspace: Workspace, orphans: Sequence[str]) -> None:
     workspace.write_table(failures_table(rows), FAILURES, unit_name(orphans))
 
 
-def stream(context: StepContext, plans: dict[str, Plan], size: int) -> dict[str, Tally]:
+def stream(context: StepContext, plans: dict[str, Plan], size: int, dtype: Dtype) -> dict[str, Tally]:
     """Embed the units of both artifacts in one stream, photos first, so that the encoders are loaded once."""
     config, cpus = context.config, cluster_holds()["cpus"]
     units = [unit for artifact in (PHOTOS, SENTENCES) for unit in plans[artifact].units]
-    rows = encode(units, size, settling(context, plans), config.embed.batch_size, config.cluster)
+    rows = encode(units, context.workspace, size, dtype, config.embed.batch_size, config.cluster)
     parts = sorted_out(rows, {artifact: len(plan.units) for artifact, plan in plans.items()})
 
     def note(tally: Tally) -> str:
@@ -124,19 +112,16 @@ def check(workspace: Workspace, plans: dict[str, Plan]) -> None:
             )
 
 
-def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally]) -> None:
+def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally], dtype: Dtype) -> None:
     """Counts, the bill of this run, and the dtype, for the manifests and MLflow."""
-    choice = settled(context.workspace, context.config.embed.dtype)
     kinds = Counter(done_ids(context.workspace, FAILURES, "kind").to_pylist())
     for artifact, noun in ((PHOTOS, "photos"), (SENTENCES, "sentences")):
         failures = dict(kinds) if artifact == PHOTOS else {}
         vectors = len(plans[artifact].ids) - sum(failures.values())
         figures = bill(tallies[artifact], context.config.cluster)
-        context.record(artifact, {"vectors": vectors}, failures, figures | asdict(choice))
+        context.record(artifact, {"vectors": vectors}, failures, figures | {"dtype": dtype})
         said = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
         context.say(f"{artifact}: {vectors:,} vectors" + (f", without one: {said}" if said else ""))
-        if artifact == PHOTOS and choice.float32_per_s:
-            context.say(f"{choice.dtype}: {choice.spoken}")
         if tallies[artifact].rows:
             context.say(f"{noun}: {spoken(figures, noun)}")
     context.record(FAILURES, {"photos": sum(kinds.values())}, dict(kinds))

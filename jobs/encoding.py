@@ -13,16 +13,21 @@ from typing import Any
 import ray
 
 from jobs.cluster import ClusterConfig
-from jobs.dtype import Settled
 from jobs.shards import Tally
 from showcases.artifacts import Workspace
+from showcases.clip.config import Dtype
 from showcases.clip.units import Unit, prepare
 
 UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
 
 
 def encode(
-    units: Sequence[Unit], image_size: int, dtype: Settled, batch_size: int, cluster: ClusterConfig
+    units: Sequence[Unit],
+    workspace: Workspace,
+    image_size: int,
+    dtype: Dtype,
+    batch_size: int,
+    cluster: ClusterConfig,
 ) -> Iterator[dict[str, Any]]:
     """What each unit came to, as it is written, in no order. Nothing starts where there are no units."""
     if not units:
@@ -30,10 +35,10 @@ def encode(
     rows = ray.data.from_items([{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units))
     uncapped = len(units) + (len(units) == cluster.encoders)  # of the encoders' size, they would decode themselves
     decoders = ray.data.TaskPoolStrategy(size=uncapped)
-    prepared = rows.map(_Preparing(dtype.workspace, image_size).__call__, compute=decoders, num_cpus=1)
+    prepared = rows.map(_Preparing(workspace, image_size).__call__, compute=decoders, num_cpus=1)
     finished = prepared.map(
         _Encoding,  # type: ignore[arg-type] # a class that Ray Data makes an object of in each actor
-        fn_constructor_args=(dtype, batch_size, device(cluster), threads(cluster)),
+        fn_constructor_args=(workspace, dtype, batch_size, device(cluster), threads(cluster)),
         compute=ray.data.ActorPoolStrategy(
             size=cluster.encoders,
             max_concurrent_calls_per_actor=UNITS_AT_ONCE,
@@ -44,6 +49,18 @@ def encode(
     )
     for row in finished.iter_rows():
         yield pickle.loads(row["came_to"])
+
+
+def fast_dtype(cluster: ClusterConfig) -> Dtype:
+    """bfloat16 where an encoder's machine is fast in it, else float32."""
+    ask = ray.remote(_has_fast_bfloat16).options(**encoder_resources(cluster))
+    return "bfloat16" if ray.get(ask.remote(device(cluster))) else "float32"
+
+
+def _has_fast_bfloat16(device: str) -> bool:
+    from showcases.bfloat16 import has_fast_bfloat16  # here: a driver needs no torch
+
+    return has_fast_bfloat16(device)
 
 
 def device(cluster: ClusterConfig) -> str:
@@ -91,10 +108,10 @@ class _Preparing:
 
 
 class _Encoding:
-    def __init__(self, dtype: Settled, batch_size: int, device: str, threads: int) -> None:
+    def __init__(self, workspace: Workspace, dtype: Dtype, batch_size: int, device: str, threads: int) -> None:
         from showcases.clip.embed import UnitEncoder  # here: who decodes imports this module too, and needs no encoder
 
-        self.encode = UnitEncoder(dtype.workspace, batch_size, device, threads, dtype)
+        self.encode = UnitEncoder(workspace, batch_size, device, threads, dtype)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"came_to": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}

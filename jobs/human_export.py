@@ -67,9 +67,7 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
     for judge in range(1, study.judges + 1):
         kinds = [item.kind == "text" for item in study.of_judge(judge)]
         print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks")
-    print(
-        f"{options.out / FOR_JUDGES}: a Label Studio project for each judge; keep {options.out / 'key.json'} secret"
-    )
+    print(f"{options.out / FOR_JUDGES}: a Label Studio project for each judge; keep {options.out / 'key.json'} secret")
 
 
 def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[str, str]:

@@ -89,6 +89,9 @@ class ClipWeights(Requirement):
     pretrained: str = ""
 
     def problem(self) -> str | None:
+        from showcases.compat import import_torchvision
+
+        import_torchvision()
         import open_clip
         from open_clip import pretrained as known
 
@@ -124,6 +127,9 @@ class BackboneWeights(Requirement):
     path: str | None = None
 
     def problem(self) -> str | None:
+        from showcases.compat import import_torchvision
+
+        import_torchvision()
         import timm
 
         if self.backbone is None:

@@ -38,7 +38,6 @@ from serve_apps.args import SERVE_ENV  # noqa: E402
 
 os.environ.update(SERVE_ENV)  # the service is tested as `serve_apps.run` runs it
 
-import showcases  # noqa: E402, F401 - declares torchvision's ops before a test imports open_clip or timm itself
 from tests.serve.fixtures import service, spans, tiny_workspace  # noqa: E402, F401 - as fixtures
 
 

@@ -1,7 +1,3 @@
-"""Personalized Showcases: photos a user will care about, and sentences in the user's vein that describe them."""
-
-from showcases._torchvision import cure_on_import
+"""Personalized Showcases: photos a user will care about, and sentences in the user's writing style about them."""
 
 __version__ = "0.1.0"
-
-cure_on_import()

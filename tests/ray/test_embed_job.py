@@ -22,7 +22,7 @@ PHOTOS = Photos(120, seed=3, corrupt=0.05, twins=0.1, shard=50)
 
 @pytest.fixture(scope="module")
 def done(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace in which embed has run, with the dtype left to the probe."""
+    """A workspace in which embed has run, with the dtype left to the machine."""
     from jobs import embed
     from jobs.execute import execute
 
@@ -47,7 +47,7 @@ def test_the_manifest_tells_what_came_of_it_and_what_it_cost(done: Workspace) ->
     assert manifest.rows == {"vectors": len(vectors)} and manifest.failures == {"corrupt": len(failed)}
     assert len(vectors) + len(failed) == PHOTOS.count and len(failed) >= 6
     metrics = manifest.metrics
-    assert metrics["dtype"] in ("float32", "bfloat16") and metrics["float32_per_s"] > 0 and metrics["cosine"] > 0.9
+    assert metrics["dtype"] in ("float32", "bfloat16")
     assert metrics["rows"] == PHOTOS.count and metrics["per_second"] > 0
     assert metrics["cpu_seconds"] == pytest.approx(4 * metrics["seconds"], rel=1e-3)  # the cluster has 4
     assert metrics["usd"] == pytest.approx(metrics["seconds"] * 0.001, rel=1e-3)
@@ -79,16 +79,16 @@ def test_vectors_are_the_encoders_own(done: Workspace) -> None:
 def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
     done: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jobs import dtype, embed
+    from jobs import embed
     from jobs.execute import execute
 
     before, times = vectors_and_failures(done), modified(done)
     lost = sorted(times)[:2]
     for name in lost:
         Path(done.path("image_embeddings", name)).unlink()
-    note = Path(done.path(*dtype.NOTE))
-    was = json.loads(note.read_text())
-    note.write_text(json.dumps({**was, "cosine": 0.4242}))
+    note, before_dtype = Path(done.path(*embed.DTYPE_FILE)), done.require("image_embeddings").metrics["dtype"]
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[before_dtype]  # as if begun on another kind of machine
+    note.write_text(json.dumps({"dtype": other}))
     unfinish(done, "image_embeddings")
     assert execute(embed.STEP, done, config_of(done))
     after = modified(done)
@@ -96,9 +96,9 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
     again = vectors_and_failures(done)
     assert again[0].keys() == before[0].keys() and again[1] == before[1]
     for name, vector in before[0].items():
-        np.testing.assert_allclose(again[0][name], vector, atol=1e-3)
+        np.testing.assert_allclose(again[0][name], vector, atol=2e-2)
     metrics = done.require("image_embeddings").metrics
-    assert metrics["cosine"] == 0.4242 and metrics["rows"] <= 2 * 16 * 2  # not probed again; two units, with duplicates
+    assert metrics["dtype"] == other and metrics["rows"] <= 2 * 16 * 2  # two units, with duplicates
     assert "stand, going on from there" in capsys.readouterr().out
     assert not execute(embed.STEP, done, config_of(done))
 

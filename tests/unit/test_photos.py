@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from showcases.compat import import_torchvision
 from showcases.photos import PhotoError, take_in, to_pixels
 
 
@@ -65,6 +66,7 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
 
 @pytest.mark.parametrize("size", [(128, 128), (100, 150), (64, 64), (150, 149), (300, 70)])
 def test_pixels_equal_open_clips_preprocessing(size: tuple[int, int]) -> None:
+    import_torchvision()
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     data = jpeg(gradient(*size))
@@ -89,6 +91,7 @@ def test_a_strip_is_resized_without_blowing_up(size: tuple[int, int]) -> None:
 
 
 def test_the_middle_of_a_long_photo_is_what_open_clip_takes() -> None:
+    import_torchvision()
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     image = gradient(100, 1500)

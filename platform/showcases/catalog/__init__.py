@@ -7,7 +7,7 @@ from showcases.catalog.filters import CatalogError, IdTakenError, NotFoundError
 from showcases.catalog.listing import Page, Place
 from showcases.catalog.location import located
 from showcases.catalog.locks import BusyError, Locks
-from showcases.catalog.rows import BusinessSummary, NearPhotos, Photo, PhotoRows, ReviewRows, UserSummary
+from showcases.catalog.rows import BusinessSummary, Photo, PhotoRows, ReviewRows, UserSummary
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.store import Catalog
 
@@ -18,7 +18,6 @@ __all__ = [
     "CatalogError",
     "IdTakenError",
     "Locks",
-    "NearPhotos",
     "NotFoundError",
     "Page",
     "Photo",

@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from showcases.catalog import filters
 from showcases.catalog.locks import Locks
-from showcases.catalog.nearest import DISTANCE, nearest
 from showcases.catalog.presence import Presence
 from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
 from showcases.catalog.tables import connect, find, retry_conflicts, tidy
@@ -118,25 +116,6 @@ class LiveTables:
         highest = latest.group_by(group).aggregate([("put", "max")])
         place = pc.index_in(rows[group], value_set=highest[group])
         return rows.filter(pc.equal(rows["put"], highest["put_max"].take(place)))
-
-    def nearest(
-        self, vectors: np.ndarray, k: int, columns: list[str], tenant: str, where: str | None
-    ) -> list[pa.Table]:
-        """As `nearest` of a table, among a tenant's photos, exactly."""
-        mine = filters.equals("tenant", tenant, "tenant") + (f" AND {where}" if where else "")
-        wanted = [*columns, "put"]
-        if not self.presence["live_photos"].has(tenant):
-            schema = pa.schema(
-                [*(self.tables["live_photos"].schema.field(name) for name in columns), (DISTANCE, pa.float32())]
-            )
-            return [schema.empty_table()] * len(vectors)
-        asked = k
-        while True:
-            found = nearest(self.tables["live_photos"], vectors, asked, wanted, mine)
-            kept = [self.newest("live_photos", tenant, rows).slice(0, k) for rows in found]
-            if all(len(rows) == k or len(all_) < asked for rows, all_ in zip(kept, found, strict=True)):
-                return [rows.select([*columns, DISTANCE]) for rows in kept]
-            asked *= 2  # some were of a PUT that is replaced, but not yet deleted
 
     @staticmethod
     def _mine(name: str, tenant: str, column: str, values: Sequence[str]) -> str:

@@ -40,19 +40,6 @@ class PhotoRows:
 
 
 @dataclass(frozen=True)
-class NearPhotos:
-    """Photos near to a vector, the nearest first.
-
-    Attributes:
-        photos: n.
-        similarities: (n,) float32, cosine, -1 to 1.
-    """
-
-    photos: PhotoRows
-    similarities: np.ndarray
-
-
-@dataclass(frozen=True)
 class ReviewRows:
     """n reviews.
 

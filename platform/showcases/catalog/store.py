@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from showcases.catalog import filters
@@ -13,12 +12,9 @@ from showcases.catalog.failures import retry_store_failures
 from showcases.catalog.filters import CatalogError, NotFoundError
 from showcases.catalog.listing import Page, Place, page
 from showcases.catalog.live import LiveTables
-from showcases.catalog.nearest import DISTANCE, checked_vectors, nearest
 from showcases.catalog.opened import Opened, open_served
-from showcases.catalog.own import merged
 from showcases.catalog.rows import (
     BusinessSummary,
-    NearPhotos,
     Photo,
     PhotoRows,
     ReviewRows,
@@ -31,7 +27,7 @@ from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_s
 from showcases.catalog.sent import rows_of
 from showcases.catalog.tables import connect, find
 from showcases.catalog.versions import Versions
-from showcases.catalog.write import VECTOR_INDEX_FROM, write_tables
+from showcases.catalog.write import write_tables
 
 PHOTO_COLUMNS = ["photo_id", "business_id", "vector"]
 REVIEW_COLUMNS = ["review_id", "user_id", "business_id", "text", "rating", "feature"]
@@ -77,7 +73,6 @@ class Catalog:
         reviews: Iterable[pa.RecordBatch],
         embedding_space: str,
         storage_options: Mapping[str, str] | None = None,
-        vector_index_from: int = VECTOR_INDEX_FROM,
     ) -> dict[str, int]:
         """Publish a version: who opens the catalog sees the one before until this one is whole.
 
@@ -88,7 +83,6 @@ class Catalog:
             reviews: batches of `reviews_schema`, likewise.
             embedding_space: EmbeddingTable.model_id of all vectors.
             storage_options: LanceDB's, for object stores (see `located`).
-            vector_index_from: from so many photos on `nearest_photos` goes by an index, which may miss some.
 
         Returns:
             Rows by table.
@@ -100,7 +94,7 @@ class Catalog:
         versions = Versions(uri, dict(storage_options or {}))
         with versions.publishing() as version:
             database = connect(versions.at(version), storage_options)
-            rows = write_tables(database, photos, reviews, embedding_space, vector_index_from)
+            rows = write_tables(database, photos, reviews, embedding_space)
             dim = database.open_table("photos").schema.field("vector").type.list_size
             live = partial(LiveTables.create, uri, embedding_space, dim, versions.storage_options)
             retry_store_failures(uri, live)
@@ -282,28 +276,6 @@ class Catalog:
     def users(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[UserSummary]:
         """Published users with most photos first, otherwise as `businesses`."""
         return page(self._opened.tables["users"], UserSummary, USERS.names, limit, query, after)
-
-    def nearest_photos(
-        self, vectors: np.ndarray, k: int, business_id: str | None = None, tenant: str | None = None
-    ) -> list[NearPhotos]:
-        """The k photos nearest to each vector by cosine: for somebody of whom only a few words are known.
-
-        Exact within a business and in catalogs without a vector index (see `write`); with one, most of the nearest.
-
-        Args:
-            vectors: (n, d), n >= 1, of any length but 0.
-            k: at least 1; fewer come where there are fewer.
-            business_id: of which business; all without.
-        """
-        opened = self._opened
-        vectors = checked_vectors(vectors, opened.dim, k)
-        where = None if business_id is None else filters.equals("business_id", business_id, "business")
-        found = nearest(opened.tables["photos"], vectors, k, PHOTO_COLUMNS, where)
-        if tenant is not None:
-            near = opened.live.nearest(vectors, k, PHOTO_COLUMNS, tenant, where)
-            own = [opened.unpublished(table) for table in near]
-            found = [merged(*pair, "photos").sort_by(DISTANCE).slice(0, k) for pair in zip(found, own, strict=True)]
-        return [NearPhotos(photo_rows(table), 1 - table[DISTANCE].to_numpy()) for table in found]
 
     def counts(self) -> dict[str, int]:
         """Published rows by table; fails where the store can't be reached."""

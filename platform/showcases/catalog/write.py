@@ -18,16 +18,12 @@ if TYPE_CHECKING:
     from lancedb import DBConnection
     from lancedb.table import Table
 
-VECTOR_INDEX_FROM = 100_000  # photos; below, all vectors are compared, which is exact
-SAMPLES, ITERATIONS = 64, 15  # of the index's k-means, a centre
-
 
 def write_tables(
     database: "DBConnection",
     photos: Iterable[pa.RecordBatch],
     reviews: Iterable[pa.RecordBatch],
     space: str,
-    vector_index_from: int = VECTOR_INDEX_FROM,
 ) -> dict[str, int]:
     """Write and index all tables in an empty folder.
 
@@ -36,7 +32,6 @@ def write_tables(
             is read again where the object store failed.
         reviews: batches of `reviews_schema`, likewise.
         space: the embedding space of all vectors.
-        vector_index_from: from so many photos on their vectors are indexed.
 
     Returns:
         Rows by table.
@@ -52,21 +47,9 @@ def write_tables(
         tables[name] = _create(database, name, [batch], space)
     for name, columns in INDEXED.items():
         for column in columns:
-            retry_store_failures(
-                _uri(database, name), partial(tables[name].create_index, column, config=BTree(), replace=True)
-            )
-    counts = {name: table.count_rows() for name, table in tables.items()}
-    if counts["photos"] >= vector_index_from:
-        _index_vectors(tables["photos"])
-    return counts
-
-
-def _index_vectors(photos: "Table") -> None:
-    """A bit a number: training a product quantizer takes minutes more, and whole vectors are compared in the end."""
-    from lancedb.index import IvfRq
-
-    config = IvfRq(distance_type="cosine", sample_rate=SAMPLES, max_iterations=ITERATIONS)
-    photos.create_index("vector", config=config, replace=True)
+            index = partial(tables[name].create_index, column, config=BTree(), replace=True)
+            retry_store_failures(_uri(database, name), index)
+    return {name: table.count_rows() for name, table in tables.items()}
 
 
 def _create(database: "DBConnection", name: str, batches: Iterable[pa.RecordBatch], space: str) -> "Table":

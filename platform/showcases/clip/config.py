@@ -82,7 +82,7 @@ class EmbedConfig:
 
     Args:
         batch_size: photos or sentences a forward pass.
-        dtype: auto takes bfloat16 where a probe on this corpus' photos finds it faster and close enough to float32.
+        dtype: auto takes bfloat16 where the GPU, or the CPU by AVX512_BF16 or AMX, computes in it, else float32.
         photos_per_unit: what is decoded, encoded and written together, and done again where it was cut off. Fewer
             where the photos' pixels would take more than 64 MiB.
         sentences_per_unit: the same, for sentences; a review is never parted.

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 CPU_BATCH = 16  # photos a core encodes at once: more gain nothing, and outgrow what malloc keeps
 
-ChooseDtype = Callable[["ClipEncoder", Prepared], Dtype]
-
 
 class UnitEncoder:
     """An encoder that stays loaded, encodes prepared units and writes their shards. Threads may call it side by side:
@@ -33,7 +31,7 @@ class UnitEncoder:
     Args:
         batch_size: photos or sentences a forward pass, at most.
         threads: of the CPU; 0 takes torch's default.
-        dtype: of all units, or what chooses it, from the first.
+        dtype: of weights and arithmetic.
     """
 
     def __init__(
@@ -42,14 +40,13 @@ class UnitEncoder:
         batch_size: int,
         device: str = "cpu",
         threads: int = 0,
-        dtype: Dtype | ChooseDtype = "float32",
+        dtype: Dtype = "float32",
     ) -> None:
         started = time.monotonic()
         if threads:
             torch.set_num_threads(threads)
         self.workspace, self.batch_size = workspace, min(batch_size, CPU_BATCH) if device == "cpu" else batch_size
-        self.encoder = load_encoder(self.workspace, device, "float32" if callable(dtype) else dtype)
-        self._choose = dtype if callable(dtype) else None
+        self.encoder = load_encoder(self.workspace, device, dtype)
         self._lanes = torch.get_num_threads() if device == "cpu" else 1
         self._pool = ThreadPoolExecutor(self._lanes, "encode", lambda: torch.set_num_threads(1))
         self._lock = threading.Lock()
@@ -63,10 +60,6 @@ class UnitEncoder:
         """
         with self._lock:
             started = time.monotonic()
-            if self._choose:
-                self.encoder.dtype, self._choose = self._choose(self.encoder, unit), None
-                self._loading_s += time.monotonic() - started
-                started = time.monotonic()
             vectors = self._encode(unit.content)
             encode_s = time.monotonic() - started
             loading_s, self._loading_s = self._loading_s, 0.0

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
-from open_clip.loss import ClipLoss
 from torch import Tensor, nn
 from torch import distributed as dist
 
@@ -58,7 +56,7 @@ class ClipPairs:
             owners.append(review)
         if not pixels:
             raise ConfigError(f"no photo of the {split} split has a sentence beside it: nothing to train CLIP on")
-        tokenizer = open_clip.SimpleTokenizer(context_length=context)
+        tokenizer = clip_model.simple_tokenizer(context)
         tokens = {review: [tokenizer.encode(sentence) for sentence in said[review]] for review in set(owners)}
         self.pixels = np.stack(pixels)
         self.features: Tensor | None = None
@@ -176,7 +174,7 @@ def chances(batch_size: int, train: int, val: int) -> list[Chance]:
 
 def _loss(data: ClipPairs, config: TrainClipConfig, device: str) -> Any:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    loss = ClipLoss(local_loss=True, gather_with_grad=True, rank=rank, world_size=world)
+    loss = clip_model.contrastive_loss(rank, world)
     scale = _scaling(config, device)
 
     def step(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
@@ -191,7 +189,7 @@ def _loss(data: ClipPairs, config: TrainClipConfig, device: str) -> Any:
 def _validate(model: nn.Module, data: ClipPairs, config: TrainClipConfig, device: str) -> dict[str, float]:
     """Contrastive loss in batches of the training's size, and how often a photo's own sentence is among its top 10%."""
     scale = _scaling(config, device)
-    loss = ClipLoss()
+    loss = clip_model.contrastive_loss()
     order = np.random.default_rng(0).permutation(len(data))
     losses, hits = [], []
     for start in range(0, len(order), config.loop.batch_size):

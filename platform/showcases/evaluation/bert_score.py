@@ -30,6 +30,9 @@ class BertScorer:
     def __init__(
         self, model: str, layer: int | None = None, device: torch.device | str = "cpu", batch_size: int = 32
     ) -> None:
+        from showcases.compat import import_torchvision
+
+        import_torchvision()
         import bert_score  # here: they take seconds to import, and most evaluations name no model
         import transformers
 

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2Config, PreTrainedTokenizerFast
 
+from showcases.compat import import_torchvision
 from showcases.errors import ModelError
 from showcases.generator.config import GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
+
+import_torchvision()
+
+from transformers import GPT2LMHeadModel  # noqa: E402
 
 NEW = ("crossattention.", "ln_cross_attn.")  # parts of a block that plain GPT-2 has not
 

@@ -7,17 +7,19 @@ to grow nor for beams, weights are laid out for it once, and an example whose te
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel
 
 from showcases.errors import ConfigError
 from showcases.generator.mma import Encoded
 from showcases.generator.rules import Rules, Tokens
 from showcases.generator.weights import Precision, decoder_maps
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 Banned = Sequence[Sequence[Tokens]] | None
 NEVER = -1e9  # log-probability of what must not be chosen; finite, so that sums of it stay numbers
@@ -85,7 +87,7 @@ class CachedDecoder:
     """
 
     def __init__(
-        self, decoder: GPT2LMHeadModel, encoded: Encoded, beams: int, length: int, precision: Precision = "float32"
+        self, decoder: "GPT2LMHeadModel", encoded: Encoded, beams: int, length: int, precision: Precision = "float32"
     ) -> None:
         self.maps, self.beams, self.fed = decoder_maps(decoder, precision), beams, 0
         hidden = encoded.hidden.to(self.maps.tokens.dtype)
@@ -132,7 +134,7 @@ class CachedDecoder:
 
 @torch.no_grad()
 def write(
-    decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding, banned: Banned = None
+    decoder: "GPT2LMHeadModel", encoded: Encoded, end: int, how: Decoding, banned: Banned = None
 ) -> list[list[int]]:
     """Token ids of a text for each example, without the token `end` that begins and ends it.
 
@@ -149,7 +151,7 @@ def write(
 
 
 def stream(
-    decoder: GPT2LMHeadModel, encoded: Encoded, end: int, how: Decoding, banned: Banned = None
+    decoder: "GPT2LMHeadModel", encoded: Encoded, end: int, how: Decoding, banned: Banned = None
 ) -> Iterator[dict[int, int]]:
     """Token by token, by example those that still write: {example: token}. Together they are what `write` returns.
 
@@ -169,7 +171,7 @@ def stream(
         yield {example: token for example, token in zip(examples, tokens, strict=True) if token != end}
 
 
-def _cached(decoder: GPT2LMHeadModel, encoded: Encoded, how: Decoding) -> CachedDecoder:
+def _cached(decoder: "GPT2LMHeadModel", encoded: Encoded, how: Decoding) -> CachedDecoder:
     if how.max_tokens >= int(decoder.config.n_positions) + 1:
         raise ConfigError(f"max_tokens is {how.max_tokens}; the decoder has {decoder.config.n_positions} positions")
     with torch.no_grad():

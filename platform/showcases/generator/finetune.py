@@ -5,12 +5,13 @@ Paper section 5.3: the texts of users with one review are too few to personalise
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
@@ -21,6 +22,9 @@ from showcases.generator.examples import training_texts
 from showcases.generator.tokenizer import encode
 from showcases.training import Report, fit
 from showcases.training.parallel import distributed
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 HELD_OUT = 10  # one text in so many validates
 CHUNK = 64  # texts a validation batch
@@ -95,7 +99,7 @@ def finetune_decoder(
 class LanguageModel(nn.Module):
     """A decoder with its loss, so that DistributedDataParallel sees all of it."""
 
-    def __init__(self, decoder: GPT2LMHeadModel) -> None:
+    def __init__(self, decoder: "GPT2LMHeadModel") -> None:
         super().__init__()
         self.decoder = decoder
 

@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from showcases.errors import ModelError
 from showcases.generator.card import generator_card
@@ -21,6 +22,9 @@ from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
 from showcases.generator.weights import Precision
 from showcases.model_card import Training
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -52,7 +56,7 @@ class Generator(nn.Module):
         text_dim: int,
         inputs: Inputs = "img+text",
         embedding_space: str = "",
-        decoder: GPT2LMHeadModel | None = None,
+        decoder: "GPT2LMHeadModel | None" = None,
     ) -> None:
         super().__init__()
         self.config, self.tokenizer, self.inputs = config, tokenizer, inputs

@@ -5,13 +5,15 @@ one long row of them; only attention, which is cheap for short texts, sees them 
 the keys and values of what they attend to in the encoder.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel
 
 from showcases.generator.mma import Encoded
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 
 class Layout:
@@ -37,7 +39,7 @@ class Layout:
         return padded.index_select(0, self.place)
 
 
-def decode_packed(decoder: GPT2LMHeadModel, tokens: Tensor, real: Tensor, encoded: Encoded) -> Tensor:
+def decode_packed(decoder: "GPT2LMHeadModel", tokens: Tensor, real: Tensor, encoded: Encoded) -> Tensor:
     """Last hidden states of texts; the same as decoding them with their padding.
 
     Args:

@@ -7,15 +7,17 @@ a layout of its own at twice the speed of torch's matrix product; bfloat16 halve
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel
 
 from showcases.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 Precision = Literal["float32", "bfloat16", "int8"]
 Map = Callable[[Tensor], Tensor]  # (..., width of the input) -> (..., width of the output)
@@ -56,7 +58,7 @@ class DecoderMaps:
         ConfigError: int8 on another device than the CPU.
     """
 
-    def __init__(self, decoder: GPT2LMHeadModel, precision: Precision) -> None:
+    def __init__(self, decoder: "GPT2LMHeadModel", precision: Precision) -> None:
         transformer: Any = decoder.transformer
         tokens = transformer.wte.weight.detach()
         if precision == "int8" and tokens.device.type != "cpu":
@@ -105,10 +107,10 @@ class DecoderMaps:
         return linear if activation is None else lambda vectors: activation(linear(vectors))
 
 
-_made: WeakKeyDictionary[GPT2LMHeadModel, tuple[tuple[Any, ...], DecoderMaps]] = WeakKeyDictionary()
+_made: "WeakKeyDictionary[GPT2LMHeadModel, tuple[tuple[Any, ...], DecoderMaps]]" = WeakKeyDictionary()
 
 
-def decoder_maps(decoder: GPT2LMHeadModel, precision: Precision) -> DecoderMaps:
+def decoder_maps(decoder: "GPT2LMHeadModel", precision: Precision) -> DecoderMaps:
     """The decoder's maps; those of its last call, as long as no weight was changed since."""
     state = (precision, *((weight.data_ptr(), weight._version, weight.dtype) for weight in decoder.parameters()))
     known = _made.get(decoder)

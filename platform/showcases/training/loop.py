@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from showcases.bfloat16 import has_fast_bfloat16
 from showcases.errors import CheckpointError, ShowcasesError
 from showcases.training.batches import Batches, Epochs, Part, Stream, StreamedBatches, names_of, part_of
 from showcases.training.chance import Chance, chance_figures, update_reached
@@ -212,7 +213,7 @@ def _backward(
 
 def _in_bfloat16(config: LoopConfig, device: str) -> bool:
     if config.precision == "auto":
-        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return device == "cuda" and has_fast_bfloat16(device)  # autocast rounds weights at each call: slow on a CPU
     return config.precision == "bfloat16"
 
 

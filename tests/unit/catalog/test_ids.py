@@ -69,7 +69,6 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 def lookups(catalog: Catalog, tenant: str | None) -> list[Callable[[str], list[str]]]:
     """Each gives the ids of what it found, which must all be the id asked for."""
-    ones = np.ones((1, DIM))
     return [
         lambda name: catalog.photos_of_business(name, tenant).business_ids,
         lambda name: catalog.photos_of_user(name, tenant).ids,
@@ -77,7 +76,6 @@ def lookups(catalog: Catalog, tenant: str | None) -> list[Callable[[str], list[s
         lambda name: [catalog.photo(name, tenant).photo_id],
         lambda name: [catalog.business(name, tenant).business_id],
         lambda name: [catalog.user(name, tenant).user_id],
-        lambda name: catalog.nearest_photos(ones, 5, name, tenant)[0].photos.business_ids,
     ]
 
 

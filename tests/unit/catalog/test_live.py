@@ -141,8 +141,6 @@ def test_a_replaced_photo_that_is_not_yet_deleted_is_not_found(
         catalog.photo("gone", "late")
     with pytest.raises(NotFoundError):
         catalog.user("g", "late")
-    (near,) = catalog.nearest_photos(unit(4)[None], 100, "b2", "late")
-    assert Counter(near.photos.ids)["kept"] == 1 and "gone" not in near.photos.ids
 
 
 def test_of_writers_at_once_one_wins_whole(uri: str) -> None:

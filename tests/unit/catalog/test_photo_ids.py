@@ -10,7 +10,7 @@ import pytest
 
 from showcases.catalog import Catalog, IdTakenError, NotFoundError, locks, photos_schema, presence, reviews_schema
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches, write
-from tests.unit.catalog.test_live import photo, review, unit
+from tests.unit.catalog.test_live import photo, review
 
 PAIRS = 40
 
@@ -84,8 +84,6 @@ def test_what_is_published_later_goes_before_what_was_sent_under_its_id(tmp_path
     assert catalog.photos_of_business("b3", "own").ids == catalog.photos_of_business("b3").ids
     for name in ("b2", "b3"):
         assert catalog.business(name, "own").photos == len(catalog.photos_of_business(name, "own").ids)
-    (near,) = catalog.nearest_photos(unit(4)[None], 100, tenant="own")
-    assert Counter(near.photos.ids)["late"] == 1 == Counter(near.photos.ids)["other"]
     catalog.put_photos("b2", [photo("renamed")], "own")  # and its tenant is not caught by it
     assert "renamed" in catalog.photos_of_business("b2", "own").ids
 

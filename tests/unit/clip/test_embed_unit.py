@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import random
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs.dtype import Settled, settled
 from showcases.artifacts import Workspace
-from showcases.clip import ClipEncoder, config, model
-from showcases.clip.config import CONFIG_FILE, Dtype, TrainClipConfig
-from showcases.clip.embed import UnitEncoder, load_encoder
-from showcases.clip.probe import Choice
-from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Prepared, Unit, prepare
+from showcases.clip import config, model
+from showcases.clip.config import CONFIG_FILE, TrainClipConfig
+from showcases.clip.embed import UnitEncoder
+from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, prepare
 from showcases.photos import PhotoError, to_pixels
 from showcases.schemas import IMAGES, REVIEWS
 
@@ -103,43 +100,6 @@ def test_threads_change_no_vector_and_no_order(workspace: Workspace, device: str
     expected, _ = encoder.encoder.encode_images([jpeg(0), jpeg(3), jpeg(5)])
     assert written["id"] == ["p0", "p3", "p5"]
     np.testing.assert_allclose(np.array(written["vector"], np.float32), expected, atol=1e-3)
-
-
-def test_the_dtype_is_chosen_once_from_the_first_unit(workspace: Workspace) -> None:
-    first, second = (prepare(unit(workspace, PHOTOS, [row]), workspace, SIZE) for row in (0, 3))
-    asked = []
-
-    def choose(encoder: ClipEncoder, prepared: Prepared) -> Dtype:
-        asked.append(prepared)
-        return "bfloat16"
-
-    encoder = UnitEncoder(workspace, 2, dtype=choose)
-    encoder(first)
-    encoder(second)
-    assert asked == [first] and encoder.encoder.dtype == "bfloat16"
-
-
-def test_a_first_unit_of_sentences_still_probes_with_photos(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    probed = []
-
-    def choose(encoder: ClipEncoder, pixels: np.ndarray, texts: list[str], batch: int) -> Choice:
-        probed.append((len(pixels), texts))
-        return Choice("bfloat16")
-
-    monkeypatch.setattr("jobs.dtype.choose_dtype", choose)
-    sample = [unit(workspace, PHOTOS, [0, 3]), unit(workspace, SENTENCES, [0])]
-    encoder = load_encoder(workspace, "cpu", "float32")
-    sentences = prepare(unit(workspace, SENTENCES, [3]), workspace, SIZE)
-    assert Settled(workspace, "auto", sample)(encoder, sentences) == "bfloat16"
-    photos = prepare(unit(workspace, PHOTOS, [0, 3, 5]), workspace, SIZE)
-    assert Settled(workspace, "auto", sample)(encoder, photos) == "bfloat16"  # noted: not probed again
-    assert probed == [(2, ["A fine bowl.", "Too salty!"])]
-    assert settled(workspace, "auto") == Choice("bfloat16")
-    shutil.rmtree(workspace.path(PHOTOS))
-    Settled(workspace, "auto", sample)(encoder, photos)
-    assert probed[1:] == [(3, ["A fine bowl.", "Too salty!"])]  # the unit's own photos
 
 
 def test_the_size_of_photos_is_known_without_loading_the_weights(workspace: Workspace, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-
-import showcases  # noqa: F401  # isort: skip  before transformers: it guards a broken torchvision
 import torch
 import transformers
 
+from showcases.compat import import_torchvision
 from showcases.errors import ConfigError
 from showcases.evaluation.bert_score import BertScorer
+
+import_torchvision()  # before transformers imports BERT
 
 FOUND = ["the ramen was good", "nice view", "", "good good pizza , the view was nice", "egg"]
 WANTED = ["good ramen , and the egg too", "nice view", "lovely", "pizza", ""]

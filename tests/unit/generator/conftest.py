@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from showcases.artifacts import Manifest, Workspace
+from showcases.compat import import_torchvision
 from showcases.generator import GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.schemas import embeddings_schema
+
+import_torchvision()  # before a test imports GPT-2
 
 DISHES = ("ramen", "burger", "salad", "pizza")
 OPINIONS = ("great", "cold", "fine")
