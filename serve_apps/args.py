@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.access.config import AccessConfig
 from serve_apps.operations.config import OperationsConfig
-from serve_apps.rollout import RolloutConfig
 from showcases.artifacts import Workspace
 from showcases.tracking_db import database_uri
 
@@ -24,6 +23,24 @@ SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it sta
 }
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "config.yaml"
+
+
+class RolloutConfig(BaseModel):
+    """How versions change while requests come."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bundle: Annotated[str, Field(description="Registered model whose versions are bundles; see jobs.promote.")] = (
+        "showcases-bundle"
+    )
+    reload_s: Annotated[float, Field(gt=0, description="Between two looks at the registry's aliases.")] = 5.0
+    candidate_share: Annotated[float, Field(ge=0, le=1, description="Of requests, answered by the candidate.")] = 0.0
+    candidate_floor: Annotated[float, Field(ge=0, le=1, description="Of the champion's mean CLIP-Align.")] = 0.9
+    candidate_max_errors: Annotated[
+        float, Field(ge=0, le=1, description="Share of failed calls that it may have above the champion's.")
+    ] = 0.05
+    candidate_least: Annotated[int, Field(ge=2, description="Calls of it before it is judged.")] = 50
+    window: Annotated[int, Field(ge=2, description="Calls looked at, the newest of each.")] = 500
 
 
 class ShowcaseArgs(BaseModel):

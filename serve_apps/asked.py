@@ -1,14 +1,14 @@
 """The forms of requests; OpenAPI is made of them and of `serve_apps.schemas`."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from fastapi import Body
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from serve_apps.terms import MAX_PHOTOS, Tone
 from showcases.ids import MAX_ID_LENGTH
 
-MAX_PHOTOS = 5  # the paper's limit for a showcase
 MAX_POOL = 500  # candidate photos of one request
 MAX_CANDIDATES = 5  # texts
 MAX_THETA = 10.0  # as in evaluate.thetas: q ** (2 theta) must be a float32
@@ -24,7 +24,6 @@ def _printable(name: str) -> str:
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_printable)]
 Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-Tone = Literal["own", "plain", "enthusiastic", "brief", "detailed"]
 BUSINESS, GUEST, PHOTO = "5f0c3a9e8b7d6c5b4a392817", "100000000000000000001", "AF1QipN0pHoToOfAnExample"
 TEXT = "The tonkotsu ramen was rich and the egg just right."
 REQUEST = "bdaf9c94c25545cc93410ccd2045df7e"

@@ -9,10 +9,11 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from serve_apps.args import RolloutConfig
 from serve_apps.models import Bundle, ModelRef
 from serve_apps.operations import metrics
 from serve_apps.registry import Found
-from serve_apps.rollout import RolloutConfig, Window, takes_candidate, verdict
+from serve_apps.rollout import Window, takes_candidate, verdict
 
 logger = logging.getLogger("ray.serve")
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from serve_apps import models
 from serve_apps.args import ShowcaseArgs
-from serve_apps.asked import Tone
 from serve_apps.batches import Batches
 from serve_apps.loaded import Loaded, each_by_its_model
 from serve_apps.lookup import Selection
@@ -17,6 +16,7 @@ from serve_apps.models import ModelRef
 from serve_apps.operations import metrics, replica
 from serve_apps.operations.carried import Carried
 from serve_apps.registry import weights
+from serve_apps.terms import Tone
 from showcases.generator import GeneratorPredictor
 from showcases.generator.citations import cite, keep_supported
 from showcases.generator.rules import mentions

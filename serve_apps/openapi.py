@@ -15,7 +15,8 @@ from serve_apps.access.routes import rule_for
 from serve_apps.asked import REQUEST
 from serve_apps.http.codes import CODES, default_code
 from serve_apps.http.events import MEDIA_TYPE
-from serve_apps.schemas import FieldError, PhotosEvent, Problem, StreamedProblem, TextEvent
+from serve_apps.http.schema import FieldError, Problem
+from serve_apps.schemas import PhotosEvent, StreamedProblem, TextEvent
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"

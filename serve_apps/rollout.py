@@ -3,29 +3,10 @@
 import hashlib
 import math
 from collections import deque
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from serve_apps.args import RolloutConfig
 
 SURE = 3.0  # standard errors: a mean is looked at after every answer, and chance must not end a good candidate
-
-
-class RolloutConfig(BaseModel):
-    """How versions change while requests come."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bundle: Annotated[str, Field(description="Registered model whose versions are bundles; see jobs.promote.")] = (
-        "showcases-bundle"
-    )
-    reload_s: Annotated[float, Field(gt=0, description="Between two looks at the registry's aliases.")] = 5.0
-    candidate_share: Annotated[float, Field(ge=0, le=1, description="Of requests, answered by the candidate.")] = 0.0
-    candidate_floor: Annotated[float, Field(ge=0, le=1, description="Of the champion's mean CLIP-Align.")] = 0.9
-    candidate_max_errors: Annotated[
-        float, Field(ge=0, le=1, description="Share of failed calls that it may have above the champion's.")
-    ] = 0.05
-    candidate_least: Annotated[int, Field(ge=2, description="Calls of it before it is judged.")] = 50
-    window: Annotated[int, Field(ge=2, description="Calls looked at, the newest of each.")] = 500
 
 
 def takes_candidate(key: str, version: str, share: float) -> bool:

@@ -1,16 +1,15 @@
 """The forms of answers; OpenAPI is made of them and of `serve_apps.asked`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from serve_apps.asked import BUSINESS, GUEST, PHOTO, REQUEST, TEXT
-from serve_apps.http.codes import CODES
+from serve_apps.asked import BUSINESS, GUEST, PHOTO, TEXT
+from serve_apps.http.schema import Problem, RequestId
 
 PhotoId = Annotated[str, Field(examples=[PHOTO])]
 BusinessId = Annotated[str, Field(examples=[BUSINESS])]
 UserId = Annotated[str, Field(examples=[GUEST])]
-RequestId = Annotated[str, Field(examples=[REQUEST])]
 MODELS = {
     role: {"name": f"showcases-{role}", "version": "3", "alias": "champion"} for role in ("selector", "generator")
 }
@@ -210,33 +209,6 @@ class ReviewPage(Paged):
     """A page of a user's reviews."""
 
     items: list[Review]
-
-
-class FieldError(BaseModel):
-    """One thing that is wrong, and where."""
-
-    location: Literal["body", "query", "path", "header", "cookie"]
-    pointer: str = Field(
-        description="JSON Pointer (RFC 6901) into the body, empty for the whole; elsewhere `/` and the name."
-    )
-    code: str = Field(description="For programs; the same for the same mistake.")
-    message: str
-
-
-def _codes(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(CODES)
-
-
-class Problem(BaseModel):
-    """Why a request was refused (RFC 9457, application/problem+json)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str = Field(description="Which kind of refusal, for programs.", json_schema_extra=_codes)
-    detail: str
-    errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is at fault.")
-    request_id: RequestId
 
 
 class StreamedProblem(Problem):

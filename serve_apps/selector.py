@@ -7,7 +7,6 @@ import numpy as np
 
 from serve_apps import arrivals, models
 from serve_apps.args import ShowcaseArgs
-from serve_apps.asked import MAX_PHOTOS
 from serve_apps.batches import Batches
 from serve_apps.follow import follow
 from serve_apps.loaded import Loaded, each_by_its_model
@@ -16,6 +15,7 @@ from serve_apps.models import ModelRef
 from serve_apps.operations import replica
 from serve_apps.operations.carried import Carried
 from serve_apps.registry import weights
+from serve_apps.terms import MAX_PHOTOS
 from showcases.catalog import CatalogError, NotFoundError
 from showcases.selector import SelectorPredictor
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from serve_apps.http.codes import default_code
-from serve_apps.schemas import FieldError, Problem
+from serve_apps.http.schema import FieldError, Problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from serve_apps.access.asgi import RefusedError
-from serve_apps.schemas import FieldError
+from serve_apps.http.schema import FieldError
 
 Cursor = Annotated[
     str,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from serve_apps.schemas import FieldError
+from serve_apps.http.schema import FieldError
 
 WORDS = {  # where Pydantic's own say nothing about HTTP
     "extra_forbidden": "no such field exists here",

@@ -28,9 +28,8 @@ def spans() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def service(ray_cluster: str, tiny_workspace: Workspace, spans: Receiver) -> Iterator[str]:
     """The URL of the service, running on the shared cluster."""
-    from serve_apps.args import ShowcaseArgs
+    from serve_apps.args import RolloutConfig, ShowcaseArgs
     from serve_apps.operations.config import OperationsConfig
-    from serve_apps.rollout import RolloutConfig
     from serve_apps.run import serving
 
     rollout = RolloutConfig(reload_s=1, candidate_share=0.5, candidate_max_errors=1)

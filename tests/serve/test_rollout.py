@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from serve_apps.args import RolloutConfig
 from serve_apps.champions import Champions, align_of
 from serve_apps.loaded import Loaded, each_by_its_model
 from serve_apps.models import Bundle, ModelRef, RegistryAwayError
 from serve_apps.registry import Found
-from serve_apps.rollout import RolloutConfig, Window, takes_candidate, verdict
+from serve_apps.rollout import Window, takes_candidate, verdict
 
 CONFIG = RolloutConfig(candidate_share=0.2, candidate_least=50, window=200)
 
