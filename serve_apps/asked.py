@@ -6,6 +6,7 @@ from fastapi import Body
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from serve_apps.http.schema import REQUEST
 from serve_apps.terms import MAX_PHOTOS, Tone
 from showcases.ids import MAX_ID_LENGTH
 
@@ -26,7 +27,6 @@ Keyword = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 PastReview = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 BUSINESS, GUEST, PHOTO = "5f0c3a9e8b7d6c5b4a392817", "100000000000000000001", "AF1QipN0pHoToOfAnExample"
 TEXT = "The tonkotsu ramen was rich and the egg just right."
-REQUEST = "bdaf9c94c25545cc93410ccd2045df7e"
 BusinessId = Annotated[Identifier, Field(examples=[BUSINESS])]
 UserId = Annotated[Identifier, Field(examples=[GUEST])]
 PhotoId = Annotated[Identifier, Field(examples=[PHOTO])]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from serve_apps.http.codes import CODES
 
+REQUEST = "bdaf9c94c25545cc93410ccd2045df7e"
 RequestId = Annotated[str, Field(examples=[REQUEST])]
 
 
