@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jobs import cluster
 from jobs.config import PipelineConfig, parse
 from jobs.evaluate import models_of
-from jobs.human_study import DEFAULT_MODELS, places_of, write
+from jobs.human_files import DEFAULT_MODELS, places_of, write
 from jobs.step import StepContext
 from jobs.study_models import FOLDER
 from jobs.tracking import Tracker

@@ -9,20 +9,18 @@
 import argparse
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from jobs.exits import exit_on_error
-from showcases.artifacts import Place
-from showcases.errors import ConfigError
+from jobs.human_files import DEFAULT_MODELS, write
 from showcases.evaluation.human.answers import Collected, collect
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.key import read_key
 from showcases.evaluation.human.outcome import outcome
 from showcases.evaluation.human.table import table_6, verdicts
 
-DEFAULT_MODELS = "Ref2Seq=_reproduce/baseline-Ref2Seq-seed0,PC2L=generator/img_text-seed0"
 HELP = {
     "count": "test examples; all there are where there are fewer",
     "judges": "people who rate",
@@ -59,21 +57,6 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def places_of(named: str) -> dict[str, Place]:
-    """Folders of `NAME=FOLDER,...` by name.
-
-    Raises:
-        ConfigError: it is not of that form, or a name comes twice.
-    """
-    found: dict[str, Place] = {}
-    for part in filter(None, named.split(",")):
-        name, equals, folder = part.partition("=")
-        if not name or not equals or not folder.strip("/") or name in found:
-            raise ConfigError(f"--models {part}: it is NAME=FOLDER[,NAME=FOLDER…], each name once")
-        found[name] = tuple(folder.strip("/").split("/"))
-    return found
-
-
 def import_answers(
     answers: Sequence[Path], key: Path, out: Path, exclude_failed: bool = False, draws: int = 1000
 ) -> str:
@@ -107,14 +90,6 @@ def missing(collected: Collected) -> str:
     for item, names in collected.missing():
         writer.writerow((item.judge, places[item.token], item.token, " ".join(names)))
     return text.getvalue()
-
-
-def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Files by path below a folder."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
