@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serve_apps.access.keys import Scope
+from serve_apps.terms import Scope
 
 Body = Literal["json", "photos"]
 TYPES: dict[Body, str] = {"json": "application/json", "photos": "multipart/form-data"}
