@@ -12,8 +12,9 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from serve_apps.access import tokens
-from serve_apps.access.keys import SCOPES, Key, Secret, utc_now
+from serve_apps.access.keys import Key, Secret, utc_now
 from serve_apps.access.store import KeyStore
+from serve_apps.terms import SCOPES
 from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
 
