@@ -186,7 +186,7 @@ def test_the_interface_can_be_tried_in_docs(page: Page, service: str) -> None:
     listing = page.locator("#operations-catalog-list_users")
     listing.locator(".opblock-summary").click()
     listing.get_by_role("button", name="Try it out").click()
-    listing.get_by_role("spinbutton").fill("1")
+    listing.locator("[data-param-name=limit] input").fill("1")
     listing.get_by_role("button", name="Execute").click()
     expect(listing.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
     assert f"{service}/v1/users?limit=1" in asked
