@@ -119,21 +119,6 @@ def most_popular(batch: SelectorBatch, k: int) -> Tensor:
     return top_k(popularity(batch.images(), batch.mask, batch.owners), batch.mask, k)
 
 
-def most_typical_ranker(centroid: Tensor) -> Ranker:
-    """What most people photograph anywhere: by cosine to a centroid (D,), e.g. of all training photos."""
-
-    def rank(batch: SelectorBatch, k: int) -> Tensor:
-        scores = F.normalize(batch.photos, dim=-1) @ F.normalize(centroid, dim=0)  # (U,)
-        return top_k(scores[batch.candidates], batch.mask, k)
-
-    return rank
-
-
-def photo_centroid(data: SelectorData) -> Tensor:
-    """(D,) mean of the photos that the users of a split posted."""
-    return torch.from_numpy(data.posted_photos().mean(0))
-
-
 def selector_ranker(model: Selector, theta: float | None = None) -> Ranker:
     """A trained selector's greedy MAP; theta is its quality/diversity dial, by default the model's own."""
 

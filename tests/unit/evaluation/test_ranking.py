@@ -15,7 +15,6 @@ from showcases.evaluation.ranking import (
     hit_statistics,
     hits_at_k,
     most_popular,
-    most_typical_ranker,
     popularity,
     precision_recall_f1,
     random_ranker,
@@ -120,11 +119,6 @@ def test_nobody_makes_a_dish_popular_alone(data: SelectorData) -> None:
     assert sorted(names[0]) == ["p4", "p5", "p6", "p7", "p8", "p9"]  # user a's four alike photos come last
     assert (figures.precision, figures.recall) == (pytest.approx(2 / 6), pytest.approx(1.0))
     assert figures.diversity == pytest.approx(5 / 15)  # p9 against each of the others
-
-
-def test_most_typical_follows_the_centroid(data: SelectorData) -> None:
-    _, names = rank_split(data, most_typical_ranker(torch.tensor([1.0, 0.1, 0.0])), 5)
-    assert sorted(names[0]) == ["p0", "p1", "p2", "p3", "p9"]
 
 
 def test_deployment_has_no_own_photos_and_says_that_nothing_can_be_hit(data: SelectorData) -> None:
