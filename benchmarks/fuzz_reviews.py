@@ -25,7 +25,6 @@ from showcases.gest.rejects import Reason
 
 LINES = 500  # a file
 WORDS = ("the", "ramen", "was", "rich", "and", "parking", "easy", "but", "waiter", "forgot", "our", "soup", "we", "so")
-NO_OUTCOMES = ("lines", "unusable photos", "files refused")
 PHOTO_REASONS = (Reason.UNUSABLE_PHOTO, Reason.UNUSABLE_HISTORY, Reason.AMBIGUOUS_HISTORY)
 # Values that stand in for any field's.
 VALUES: tuple[Any, ...] = (

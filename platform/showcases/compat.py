@@ -1,9 +1,18 @@
 """What the library needs of its dependencies beyond their public names, each with the reason and a test."""
 
 import sys
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
+from showcases.bfloat16 import has_fast_bfloat16
+
+_AFTER: dict[str, tuple[str, list[Any], str]] = {
+    "none": ("none", [], ""),
+    "relu": ("relu", [], ""),
+    "gelu": ("gelu", [], "tanh"),
+}
 _TORCHVISION_OPS = ("nms", "qnms")
 _libraries: list[torch.library.Library] = []  # a registration lives as long as its Library object
 
@@ -31,3 +40,43 @@ def import_torchvision() -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]  # half imported
         import torchvision  # noqa: F401
+
+
+def has_onednn(vectors: Tensor) -> bool:
+    """Whether `onednn_linear` takes vectors of this type and device; torch gives no public way to oneDNN's product."""
+    return (
+        vectors.device.type == "cpu"
+        and (vectors.dtype == torch.float32 or (vectors.dtype == torch.bfloat16 and has_fast_bfloat16("cpu")))
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
+
+
+def onednn_layout(weight: Tensor, rows: int) -> Tensor:
+    """A weight (out, in) in oneDNN's own layout for `onednn_linear` of about that many rows."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)  # type: ignore[no-any-return]
+
+
+def onednn_linear(
+    vectors: Tensor, weight: Tensor, bias: Tensor | None = None, after: Literal["none", "relu", "gelu"] = "none"
+) -> Tensor:
+    """vectors (..., in) @ weight (out, in).T + bias (out,) by oneDNN, and what comes after; no gradient.
+
+    torch hands float32 products to MKL, which is slower on some processors.
+
+    Args:
+        weight: plain, or of `onednn_layout`.
+        after: gelu is its tanh approximation.
+    """
+    return torch.ops.mkldnn._linear_pointwise(vectors, weight, bias, *_AFTER[after])  # type: ignore[no-any-return]
+
+
+def has_vnni() -> bool:
+    """Whether the CPU sums products of 8-bit numbers in 32 bits (AVX512_VNNI)."""
+    return torch.cpu._is_vnni_supported()
+
+
+def version_of(tensor: Tensor) -> int:
+    """Number of the tensor's last change in place, as autograd counts them."""
+    return tensor._version

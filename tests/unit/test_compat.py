@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+from torch.nn import functional as F
+
+from showcases import compat
 
 LIGHT = ("artifacts", "clip", "clip.config", "clip.units", "generator", "generator.config", "selector", "catalog")
 
@@ -80,3 +85,31 @@ compat.import_torchvision()
 print(len(compat._libraries))
 """
     assert run(code) == "0"
+
+
+@pytest.mark.parametrize("after", ["none", "relu", "gelu"])
+@pytest.mark.parametrize("has_layout", [True, False])
+def test_onednns_product_is_torchs(after: str, has_layout: bool) -> None:
+    torch.manual_seed(0)
+    vectors, weight, bias = torch.randn(5, 16), torch.randn(8, 16), torch.randn(8)
+    if not compat.has_onednn(vectors):
+        pytest.skip("this torch has no oneDNN")
+    then = {"none": lambda x: x, "relu": F.relu, "gelu": lambda x: F.gelu(x, approximate="tanh")}[after]
+    found = compat.onednn_linear(vectors, compat.onednn_layout(weight, 5) if has_layout else weight, bias, after)
+    torch.testing.assert_close(found, then(F.linear(vectors, weight, bias)), rtol=1e-4, atol=1e-5)
+
+
+def test_onednn_takes_no_doubles() -> None:
+    assert not compat.has_onednn(torch.zeros(2, 2, dtype=torch.float64))
+
+
+def test_the_version_of_a_tensor_rises_when_it_changes_in_place() -> None:
+    tensor = torch.zeros(3)
+    before = compat.version_of(tensor)
+    tensor.add_(1)
+    assert compat.version_of(tensor) > before == compat.version_of(torch.zeros(3))
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="/proc/cpuinfo is Linux's")
+def test_vnni_is_what_the_kernel_lists() -> None:
+    assert compat.has_vnni() == ("avx512_vnni" in Path("/proc/cpuinfo").read_text().split())

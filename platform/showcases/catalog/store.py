@@ -277,12 +277,8 @@ class Catalog:
         """Published users with most photos first, otherwise as `businesses`."""
         return page(self._opened.tables["users"], UserSummary, USERS.names, limit, query, after)
 
-    def counts(self) -> dict[str, int]:
-        """Published rows by table; fails where the store can't be reached."""
-        return self.served()[1]
-
     def served(self) -> tuple[str, dict[str, int]]:
-        """The version that it reads, and that version's published rows by table."""
+        """The version that it reads and its published rows by table; fails where the store can't be reached."""
         opened = self._opened
         return opened.version, {name: table.count_rows() for name, table in opened.tables.items()}
 

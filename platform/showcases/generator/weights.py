@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from showcases.compat import has_onednn, has_vnni, onednn_layout, onednn_linear, version_of
 from showcases.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ _made: "WeakKeyDictionary[GPT2LMHeadModel, tuple[tuple[Any, ...], DecoderMaps]]"
 
 def decoder_maps(decoder: "GPT2LMHeadModel", precision: Precision) -> DecoderMaps:
     """The decoder's maps; those of its last call, as long as no weight was changed since."""
-    state = (precision, *((weight.data_ptr(), weight._version, weight.dtype) for weight in decoder.parameters()))
+    state = (precision, *((weight.data_ptr(), version_of(weight), weight.dtype) for weight in decoder.parameters()))
     known = _made.get(decoder)
     if known is None or known[0] != state:
         _made.pop(decoder, None)  # before new ones take as much memory again
@@ -124,17 +125,6 @@ def _tanh_gelu(vectors: Tensor) -> Tensor:
     return F.gelu(vectors, approximate="tanh")
 
 
-def _has_onednn(weight: Tensor) -> bool:
-    """Whether oneDNN's own layout can be had for these weights."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return False
-    if weight.dtype == torch.bfloat16:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return weight.dtype == torch.float32
-
-
 def _norm(norm: Any) -> Map:
     weight, bias = norm.weight.detach(), norm.bias.detach()
     return lambda hidden: F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps)
@@ -142,12 +132,11 @@ def _norm(norm: Any) -> Map:
 
 def _linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Map:
     """The linear map of a weight (out, in), in the weight's type; `gelu` adds it at no cost."""
-    if not _has_onednn(weight):
+    if not has_onednn(weight):
         linear: Map = lambda vectors: F.linear(vectors, weight, bias)  # noqa: E731
         return (lambda vectors: _tanh_gelu(linear(vectors))) if gelu else linear
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS)
-    after: tuple[str, list[Any], str] = ("gelu", [], "tanh") if gelu else ("none", [], "")
-    return lambda vectors: torch.ops.mkldnn._linear_pointwise(vectors, packed, bias, *after)  # type: ignore[no-any-return]
+    packed = onednn_layout(weight, ROWS)
+    return lambda vectors: onednn_linear(vectors, packed, bias, "gelu" if gelu else "none")
 
 
 def _int8(weight: Tensor, bias: Tensor | None) -> Map:
@@ -157,6 +146,6 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Map:
         warnings.filterwarnings("ignore", message="torch.quantize_per_tensor")
         rounded = torch.quantize_per_channel(weight.float().contiguous(), scales, zeros, 0, torch.qint8)
     packed = torch.ops.quantized.linear_prepack(rounded, None if bias is None else bias.float())
-    narrow = not torch.cpu._is_vnni_supported()  # else sums of two products overflow 16 bits: inputs get 7 bits there
+    narrow = not has_vnni()  # else sums of two products overflow 16 bits: inputs get 7 bits there
 
     return lambda vectors: torch.ops.quantized.linear_dynamic(vectors.float(), packed, narrow).to(vectors.dtype)  # type: ignore[no-any-return]

@@ -107,7 +107,7 @@ def test_ids_cannot_widen_a_filter(catalog: Catalog, attack: str) -> None:
     ):
         with pytest.raises(NotFoundError):
             lookup(attack)
-    assert catalog.counts()["photos"] == len(PHOTOS)
+    assert catalog.served()[1]["photos"] == len(PHOTOS)
 
 
 @pytest.mark.parametrize("bad", ["", "a" * 257, "a\nb", "a\x00b", "‮b0"])
@@ -133,7 +133,7 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
     Catalog.write(str(tmp_path), batches(PHOTOS[:8], schema), batches(REVIEWS[:2], reviews_schema(DIM)), "other#1")
     catalog = Catalog.open(str(tmp_path))
     assert catalog.embedding_space == "other#1"
-    assert (catalog.counts()["photos"], catalog.counts()["reviews"]) == (8, 2)
+    assert (catalog.served()[1]["photos"], catalog.served()[1]["reviews"]) == (8, 2)
 
 
 def test_an_empty_catalog_is_written_and_read(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_killed_publish_leaves_the_old_version_and_the_next_cleans_up(
         writer.send_signal(signal.SIGKILL)
     left = folders(tmp_path) - before
     assert len(left) == 1  # it had begun
-    assert Catalog.open(str(tmp_path)).counts()["photos"] == len(PHOTOS)
+    assert Catalog.open(str(tmp_path)).served()[1]["photos"] == len(PHOTOS)
     write(str(tmp_path))
     assert folders(tmp_path) >= before and not folders(tmp_path) & left
 
@@ -131,7 +131,7 @@ def test_a_publish_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises((OSError, RuntimeError), match="no more reviews"):
         Catalog.write(str(tmp_path), batches(PHOTOS[:5], photos_schema(DIM)), broken(), SPACE)
     assert folders(tmp_path) == before
-    assert Catalog.open(str(tmp_path)).counts()["photos"] == len(PHOTOS)
+    assert Catalog.open(str(tmp_path)).served()[1]["photos"] == len(PHOTOS)
 
 
 def test_old_versions_are_kept_for_a_while_and_the_last_one_in_any_case(
