@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from showcases.gest.records import parse_record
-from showcases.ids import MAX_ID_LENGTH
 
 OTHER = {  # a line of Google Local 2021
     "user_id": "1118",
@@ -38,8 +37,3 @@ def test_google_local_2021_is_read_as_the_page_says(pics: object) -> None:
     assert (record.user_id, record.business_id, record.rating) == ("1118", "0x80c8:0xc136", 5)
     url = "https://lh5.googleusercontent.com/p/AF1QipMHkf_7-Q8=w150-h150-k-no-p"
     assert list(record.pics) == ([("AF1QipMHkf_7-Q8", url)] if pics else [])
-
-
-def test_the_page_names_the_limit(repository: Path) -> None:
-    text = (repository / "docs" / "own-data.md").read_text(encoding="utf-8")
-    assert f"1 to {MAX_ID_LENGTH} printable" in text and f"1 to {MAX_ID_LENGTH} letters, digits" in text

@@ -98,12 +98,6 @@ def test_a_link_to_a_function_leads_to_its_definition(pages: dict[Path, Tags], s
     assert address in pages[site / "equations.html"].links
 
 
-def test_sections_of_the_readme_stand_in_the_pages(site: Path) -> None:
-    assert "make demo" in (site / "index.html").read_text(encoding="utf-8")
-    text = (site / "performance.html").read_text(encoding="utf-8")
-    assert "benchmarks.greedy_map" in text and "<!-- README" not in text
-
-
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):

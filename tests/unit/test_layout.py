@@ -77,11 +77,6 @@ def flow_by_step() -> list[tuple[str, list[str]]]:
     return [(step, [a.name for a in group]) for step, group in groupby(FLOW, key=lambda artifact: artifact.step)]
 
 
-def test_readme_shows_the_flow(repository: Path) -> None:
-    rows = readme_table(repository)
-    assert [(named(row[0])[0], named(row[2])) for row in rows] == flow_by_step()
-
-
 def test_pipeline_runs_the_flow(repository: Path) -> None:
     from jobs.pipeline import STEPS
 
