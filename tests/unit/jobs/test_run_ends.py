@@ -20,10 +20,11 @@ from jobs.tracking import TrackingConfig
 
 AT_WORK = """
     import threading, sys
-    from jobs import tracking
+    from jobs import run_ends, tracking
     from jobs.config import PipelineConfig
     from jobs.tracking import TrackingConfig
     from tuning.runs import TrialRuns, sweep_run
+    run_ends.GRACE_SECONDS = {grace!r}
     config = PipelineConfig(root={root!r}, tracking=TrackingConfig({uri!r}, {experiment!r}))
     with tracking.pipeline_run(config) as parent, tracking.step_run("train", config, {{}}, parent):
         with sweep_run(config, "sweep", {{}}, None) as sweep:
@@ -49,15 +50,15 @@ def config(root: str, tmp_path: Path) -> PipelineConfig:
 
 @pytest.fixture
 def at_work(config: PipelineConfig, repository: Path) -> Iterator["subprocess.Popen[str]"]:
-    process = start(config, repository)
+    process = start(config, repository, grace=30.0)  # a busy machine may need more than the usual seconds
     yield process
     process.kill()
     process.communicate()
 
 
-def start(config: PipelineConfig, repository: Path) -> "subprocess.Popen[str]":
-    """A driver in the middle of a sweep's trial."""
-    named = {"root": config.root, "uri": config.tracking.uri, "experiment": config.tracking.experiment}
+def start(config: PipelineConfig, repository: Path, grace: float = run_ends.GRACE_SECONDS) -> "subprocess.Popen[str]":
+    """A driver in the middle of a sweep's trial; `grace` is its time for MLflow after SIGTERM, s."""
+    named = {"root": config.root, "uri": config.tracking.uri, "experiment": config.tracking.experiment, "grace": grace}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(AT_WORK).format(**named)],
         cwd=repository,
@@ -91,7 +92,7 @@ def test_sigterm_closes_the_runs_and_exits_with_143(config: PipelineConfig, at_w
     assert last == "SIGTERM: ending; what is finished is kept, and the same command resumes the rest"
     assert statuses(config) == dict.fromkeys(NAMES, "KILLED")
     runs = runs_of(config)
-    assert all(0 <= run.info.end_time / 1000 - asked < 20 for run in runs.values())
+    assert all(0 <= run.info.end_time / 1000 - asked < 40 for run in runs.values())
     assert runs["train"].data.tags["error"] == "SIGTERM" and runs["sweep/trial-01"].data.metrics == {"loss": 2.0}
     assert "waits in" not in out
 
