@@ -58,7 +58,7 @@ soak: $(READY) ## slow: two pipelines at once on one workspace and a kill, ten r
 	$(PY) -m pytest -m slow -s tests/ray/test_soak.py
 
 tracking: $(READY) ## slow: MLflow on PostgreSQL and S3, killed in the middle of a run, and serving the models itself
-	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/test_tracking.py tests/unit/jobs/test_tracking_servers.py
+	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/tracking/test_tracking.py tests/unit/jobs/tracking/test_tracking_servers.py
 
 nodes: $(READY) ## slow, as root: the pipeline on three hosts made of namespaces, while nodes and wires fail; writes nodes.md
 	$(PY) -m pytest -m netns -s tests/cluster
@@ -70,10 +70,10 @@ slow: $(READY) ## slow: every slow test, those of `make faults` among them
 	$(PY) -m pytest -m slow -s
 
 fuzz: $(READY) ## slow: 20,000 mutated photos and as many mutated review lines through the library, by FUZZ_SEED
-	$(PY) -m benchmarks.fuzz --photos 20000 --reviews 20000 --seed $(FUZZ_SEED)
+	$(PY) -m benchmarks.faults.fuzz --photos 20000 --reviews 20000 --seed $(FUZZ_SEED)
 
 contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
-	$(PY) -m benchmarks.contract --root $(call quoted,$(ROOT)) --seconds $(FUZZ_SECONDS)
+	$(PY) -m benchmarks.faults.contract --root $(call quoted,$(ROOT)) --seconds $(FUZZ_SECONDS)
 
 docs: $(READY) ## the documentation, built into site/ without a warning (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import Manifest, Workspace
-from showcases.schemas import ANNOTATIONS, PHOTOS, REVIEWS, embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import ANNOTATIONS, PHOTOS, REVIEWS, embeddings_schema
 
 ROWS = 8192  # of a shard of vectors
 

@@ -10,15 +10,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from jobs import annotation_kit
-from jobs.annotation_data import scored, usable, vectors_of, whole_reviews
-from jobs.config import PipelineConfig, parse
-from jobs.corpus import check_corpus, digests, label_files
-from jobs.execute import execute
-from jobs.execute import main as step_main
-from jobs.exits import exit_on_error
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
+from jobs.annotation import kit
+from jobs.annotation.data import scored, usable, vectors_of, whole_reviews
+from jobs.runner.config import PipelineConfig, parse
+from jobs.runner.execute import execute
+from jobs.runner.execute import main as step_main
+from jobs.runner.exits import exit_on_error
+from jobs.runner.input_files import check_corpus, digests, label_files
+from jobs.runner.step import Step, StepContext
 from showcases.distillation.annotations import AnnotationSet, Pairable, ReviewPairs, from_votes, sample_reviews
 from showcases.distillation.calibration import fill_up
 from showcases.distillation.disagreements import as_csv, rank
@@ -26,7 +25,8 @@ from showcases.distillation.labelstudio import read_exports
 from showcases.distillation.labelstudio_tasks import LABELLING_CONFIG, make_tasks, write_json
 from showcases.distillation.weak import weak_labels
 from showcases.errors import CorpusError
-from showcases.gest.opening import shown
+from showcases.gest.reading.opening import shown
+from showcases.storage.artifacts import Workspace
 
 WEAK_WARNING = (
     "no labels were given: these are weak labels, made from CLIP similarity; no person labelled them. Figures of the "
@@ -147,7 +147,7 @@ def import_labels(argv: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    commands = {"export": annotation_kit.export, "curve": annotation_kit.curve, "import": import_labels}
+    commands = {"export": kit.export, "curve": kit.curve, "import": import_labels}
     if argv and argv[0] in commands:
         commands[argv[0]](argv[1:])
     else:

@@ -2,13 +2,13 @@
 
 import pyarrow as pa
 
-from jobs.execute import main
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards
-from showcases.gest.build import build_gest
-from showcases.schemas import ALIGNMENTS, REVIEWS
-from showcases.shard_files import read_shards
+from jobs.runner.execute import main
+from jobs.runner.step import Step, StepContext
+from showcases.gest.building.datasets import build_gest
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards
+from showcases.storage.schemas import ALIGNMENTS, REVIEWS
+from showcases.storage.shards import read_shards
 
 
 def run(context: StepContext) -> None:

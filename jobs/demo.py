@@ -11,13 +11,13 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jobs.cluster import ROOT
-from jobs.config import PipelineConfig, parse
-from jobs.exits import exit_on_error
 from jobs.pipeline import run_pipeline
-from jobs.tracking import tracking_uri
-from showcases.artifacts import Workspace
+from jobs.runner.cluster import ROOT
+from jobs.runner.config import PipelineConfig, parse
+from jobs.runner.exits import exit_on_error
+from jobs.tracking.tracker import tracking_uri
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 
 START_SECONDS = 180.0
 

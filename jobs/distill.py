@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 import ray
 import safetensors.numpy
 
-from jobs.bill import bill
-from jobs.dealing import count_partitions, deal_out, deal_units
-from jobs.execute import main
-from jobs.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_partition, shard_name
-from jobs.shards import Tally, follow
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
+from jobs.distilling.partitioning import count_partitions, deal_out, deal_units
+from jobs.distilling.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer, score_partition, shard_name
+from jobs.runner.execute import main
+from jobs.runner.step import Step, StepContext
+from jobs.runner.stream import Tally, follow
+from jobs.runner.work_cost import bill
 from showcases.distillation.config import CHANCE_CAUSES
 from showcases.distillation.shuffle import Shuffle
 from showcases.distillation.training import train_from_workspace
-from showcases.embeddings import EmbeddingShards
 from showcases.errors import ShowcasesError
-from showcases.shard_files import read_shards
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards
+from showcases.storage.shards import read_shards
 from showcases.training import chance_warning
 
 WHOSE = {

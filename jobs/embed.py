@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.bill import bill, cluster_holds, spoken
-from jobs.embed_units import Plan, plan_photos, plan_sentences
-from jobs.encoding import bottleneck, encode, fast_dtype, sorted_out
-from jobs.execute import main
-from jobs.requirements import embed_needs
-from jobs.shards import Tally, done_ids, follow, unit_name
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
+from jobs.embedding.encode import bottleneck, encode, fast_dtype, sorted_out
+from jobs.embedding.units import Plan, plan_photos, plan_sentences
+from jobs.runner.execute import main
+from jobs.runner.requirements import embed_needs
+from jobs.runner.step import Step, StepContext
+from jobs.runner.stream import Tally, done_ids, follow, unit_name
+from jobs.runner.work_cost import bill, cluster_holds, spoken
 from showcases.clip.config import Dtype, image_size
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, failures_table
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 
 MAX_PIXEL_BYTES = 64 * 2**20  # of one unit
 DTYPE_FILE = (PHOTOS, "_dtype.json")  # artifact and file

@@ -9,27 +9,25 @@ from typing import Any
 
 import ray
 
-from jobs import tracking
-from jobs.execute import main
-from jobs.judge import generator_scores, log_scores, selector_scores
-from jobs.requirements import evaluate_needs
-from jobs.showing import labels_of, left_out, make_gallery
-from jobs.step import Step, StepContext
-from jobs.training import METRICS_FILE
-from jobs.writing import write_texts
-from jobs.yardsticks import yardsticks
-from showcases.artifacts import Place, Workspace, variant_folder
+from jobs.evaluating.generate import write_texts
+from jobs.evaluating.quality_gate import generator_scores, log_scores, selector_scores
+from jobs.evaluating.report_parts import labels_of, left_out, make_gallery
+from jobs.evaluating.scorers import yardsticks
+from jobs.runner.execute import main
+from jobs.runner.requirements import evaluate_needs
+from jobs.runner.step import Step, StepContext
+from jobs.tracking import tracker as tracking
+from jobs.training.ray_train import METRICS_FILE
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable
-from showcases.evaluation import results
-from showcases.evaluation.dial import theta_picture, theta_table
 from showcases.evaluation.differences import differences
 from showcases.evaluation.examples import Example, draw_examples, with_own_photos
-from showcases.evaluation.figures import figure_3, figure_6a, figure_6b
-from showcases.evaluation.gallery import Showcase
-from showcases.evaluation.meteor import MeteorScorer
-from showcases.evaluation.pictures import Picture
-from showcases.evaluation.report import Report
+from showcases.evaluation.report import results
+from showcases.evaluation.report.dial import theta_picture, theta_table
+from showcases.evaluation.report.drawing import Picture
+from showcases.evaluation.report.figures import figure_3, figure_6a, figure_6b
+from showcases.evaluation.report.gallery import Showcase
+from showcases.evaluation.report.page import Report
+from showcases.evaluation.report.tables import Table
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.systems import (
     System,
@@ -38,8 +36,10 @@ from showcases.evaluation.systems import (
     first_seeds,
     measure,
 )
-from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.metrics.meteor import MeteorScorer
+from showcases.metrics.text import Figure
+from showcases.storage.artifacts import Place, Workspace, variant_folder
+from showcases.storage.embeddings import EmbeddingTable
 
 
 def evaluate(context: StepContext) -> None:

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.bill import bill, spoken
-from jobs.config import PipelineConfig
-from jobs.execute import main
-from jobs.fetching import drop, fetch, located
-from jobs.requirements import photo_needs
-from jobs.shards import Tally, done_ids, follow, without
-from jobs.step import Step, StepContext
+from jobs.fetching.stream import drop, fetch, located
+from jobs.runner.config import PipelineConfig
+from jobs.runner.execute import main
+from jobs.runner.requirements import photo_needs
+from jobs.runner.step import Step, StepContext
+from jobs.runner.stream import Tally, done_ids, follow, without
+from jobs.runner.work_cost import bill, spoken
 from showcases.errors import ConfigError, ShowcasesError
-from showcases.gest.fetch import STATUSES
-from showcases.gest.images import orphans, read_columns
-from showcases.gest.sources import URLS, Source, open_source
-from showcases.gest.sources.members import NOT_FOUND
+from showcases.gest.photos.fetch import STATUSES
+from showcases.gest.photos.images import orphans, read_columns
+from showcases.gest.photos.sources import URLS, Source, open_source
+from showcases.gest.photos.sources.members import NOT_FOUND
 
 ROUNDS = 3  # of fetching duplicates again whose bytes nobody holds any more
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from jobs.exits import exit_on_error
-from jobs.human_files import DEFAULT_MODELS, write
+from jobs.runner.exits import exit_on_error
+from jobs.studies.human_files import DEFAULT_MODELS, write
 from showcases.evaluation.human.answers import Collected, collect
 from showcases.evaluation.human.config import StudyConfig
 from showcases.evaluation.human.key import read_key
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if options.command == "import":
             print(import_answers(options.answers, options.key, options.out, options.exclude_failed, options.draws))
         else:
-            from jobs.human_export import export  # here: it imports Ray and torch
+            from jobs.studies.human_export import export  # here: it imports Ray and torch
 
             export(options, rest)
 

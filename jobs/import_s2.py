@@ -12,16 +12,16 @@ rating and photos. About 3% of the explanations are empty and 0.2% of the rows h
 are counted in its manifest, and the generator's reader passes over them.
 """
 
-from jobs.config import PipelineConfig
-from jobs.corpus import digests, review_files
-from jobs.execute import main
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
+from jobs.runner.config import PipelineConfig
+from jobs.runner.execute import main
+from jobs.runner.input_files import digests, review_files
+from jobs.runner.step import Step, StepContext
 from showcases.errors import ConfigError, CorpusError
-from showcases.gest.input_check import check_s2
-from showcases.gest.official_s2 import S2Import
-from showcases.gest.opening import shown
-from showcases.gest.rejects import rejects_table
+from showcases.gest.reading.input_check import check_s2
+from showcases.gest.reading.official_s2 import S2Import
+from showcases.gest.reading.opening import shown
+from showcases.gest.reading.rejects import rejects_table
+from showcases.storage.artifacts import Workspace
 
 WRITES = ("reviews", "photos", "rejects", "gest_s2")
 

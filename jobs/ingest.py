@@ -14,19 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from jobs.bill import bill
-from jobs.corpus import digests, review_files
-from jobs.execute import main
-from jobs.shards import SECONDS_BETWEEN_LINES, Tally
-from jobs.step import Step, StepContext
-from showcases.artifacts import ARTIFACTS, Workspace
+from jobs.runner.execute import main
+from jobs.runner.input_files import digests, review_files
+from jobs.runner.step import Step, StepContext
+from jobs.runner.stream import SECONDS_BETWEEN_LINES, Tally
+from jobs.runner.work_cost import bill
 from showcases.errors import CorpusError
-from showcases.gest.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
-from showcases.gest.input_check import check_reviews
-from showcases.gest.lines import Block, read_blocks
-from showcases.gest.official import Ledger, fill_split
-from showcases.gest.opening import shown
-from showcases.schemas import REJECTS
+from showcases.gest.reading.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
+from showcases.gest.reading.input_check import check_reviews
+from showcases.gest.reading.lines import Block, read_blocks
+from showcases.gest.reading.official import Ledger, fill_split
+from showcases.gest.reading.opening import shown
+from showcases.storage.artifacts import ARTIFACTS, Workspace
+from showcases.storage.schemas import REJECTS
 
 TABLES = ("reviews", "photos", "rejects")
 

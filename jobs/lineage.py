@@ -12,16 +12,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs import tracking
-from jobs.config import PipelineConfig
-from jobs.exits import exit_on_error
-from jobs.judge import champion_of
+from jobs.evaluating.quality_gate import champion_of
 from jobs.promote import MODELS, NAME
-from jobs.replay import client_of, is_refused
-from jobs.tracking import TrackingConfig
-from showcases.artifacts import ARTIFACTS, Manifest, Workspace
+from jobs.runner.config import PipelineConfig
+from jobs.runner.exits import exit_on_error
+from jobs.tracking import tracker as tracking
+from jobs.tracking.replay import client_of, is_refused
+from jobs.tracking.tracker import TrackingConfig
 from showcases.bundle import Pinned
 from showcases.errors import ModelError
+from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from jobs.exits import exit_on_error
+from jobs.runner.exits import exit_on_error
 from showcases.errors import ConfigError
 from showcases.tracking_db import database_file, database_uri, is_own
 

@@ -7,26 +7,25 @@ from collections.abc import Sequence
 from jobs import (
     annotate,
     build_gest,
-    cluster,
     distill,
     embed,
     evaluate,
     fetch_images,
     ingest,
-    preflight,
     publish,
     train_clip,
     train_generator,
     train_selector,
 )
-from jobs.config import PipelineConfig, parse
-from jobs.corpus import check_corpus, with_corpus
-from jobs.execute import execute
-from jobs.exits import exit_on_error
 from jobs.mlflow_ui import show_command
-from jobs.tracking import pipeline_run, tracking_uri
-from showcases.artifacts import Workspace
-from showcases.claims import hold
+from jobs.runner import cluster, preflight
+from jobs.runner.config import PipelineConfig, parse
+from jobs.runner.execute import execute
+from jobs.runner.exits import exit_on_error
+from jobs.runner.input_files import check_corpus, with_corpus
+from jobs.tracking.tracker import pipeline_run, tracking_uri
+from showcases.storage.artifacts import Workspace
+from showcases.storage.claims import hold
 
 STEPS = tuple(
     module.STEP

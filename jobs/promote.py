@@ -19,15 +19,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import tracking
-from jobs.config import PipelineConfig
-from jobs.exits import exit_on_error
-from jobs.judge import NoWorse, present_pair
-from jobs.tracking import TrackingConfig
-from showcases.artifacts import Workspace
+from jobs.evaluating.quality_gate import NoWorse, present_pair
+from jobs.runner.config import PipelineConfig
+from jobs.runner.exits import exit_on_error
+from jobs.tracking import tracker as tracking
+from jobs.tracking.tracker import TrackingConfig
 from showcases.bundle import BUNDLE_FILE, SERVED_TOGETHER, BundleSpec, Pinned
-from showcases.embeddings import require_one_space
 from showcases.errors import ModelError
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import require_one_space
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

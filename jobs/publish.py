@@ -1,14 +1,14 @@
 """Publish: photos, reviews and their features go into the catalog that serving reads."""
 
-from jobs.config import PipelineConfig
-from jobs.execute import main
-from jobs.step import Step, StepContext
-from showcases.artifacts import Workspace
+from jobs.runner.config import PipelineConfig
+from jobs.runner.execute import main
+from jobs.runner.step import Step, StepContext
 from showcases.catalog import Catalog, located
 from showcases.catalog.corpus import Batches, photo_batches, review_batches
 from showcases.catalog.versions import Versions
-from showcases.embeddings import EmbeddingShards, require_one_space
-from showcases.shard_files import count_rows
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, require_one_space
+from showcases.storage.shards import count_rows
 
 
 def run(context: StepContext) -> None:

@@ -17,35 +17,36 @@ from pathlib import Path
 
 import ray
 
-from jobs import build_gest, cluster, preflight
-from jobs.config import PipelineConfig, parse
-from jobs.corpus import with_corpus
-from jobs.execute import execute
-from jobs.exits import exit_on_error
+from jobs import build_gest
+from jobs.evaluating.report_parts import labels_of, left_out
 from jobs.pipeline import STEPS
-from jobs.requirements import evaluate_needs, generator_needs
-from jobs.showing import labels_of, left_out
-from jobs.study_models import FOLDER, Study, Wanted, make
-from jobs.study_plan import OURS, texts_plan
-from jobs.study_texts import Read, read_all
-from jobs.tracking import pipeline_run, step_run
-from jobs.training import METRICS_FILE
-from showcases.artifacts import Place, Workspace, variant_folder
-from showcases.claims import hold
-from showcases.embeddings import EmbeddingShards
-from showcases.evaluation import results, study_tables
+from jobs.runner import cluster, preflight
+from jobs.runner.config import PipelineConfig, parse
+from jobs.runner.execute import execute
+from jobs.runner.exits import exit_on_error
+from jobs.runner.input_files import with_corpus
+from jobs.runner.requirements import evaluate_needs, generator_needs
+from jobs.studies.models import FOLDER, Study, Wanted, make
+from jobs.studies.plan import OURS, texts_plan
+from jobs.studies.texts import Read, read_all
+from jobs.tracking.tracker import pipeline_run, step_run
+from jobs.training.ray_train import METRICS_FILE
 from showcases.evaluation.config import EvaluateConfig
 from showcases.evaluation.differences import differences
-from showcases.evaluation.figures import figure_3, figure_6a, figure_6b
-from showcases.evaluation.gallery import Showcase
-from showcases.evaluation.meteor import MeteorScorer
-from showcases.evaluation.pictures import Picture
-from showcases.evaluation.report import Report
+from showcases.evaluation.report import results, study_tables
+from showcases.evaluation.report.drawing import Picture
+from showcases.evaluation.report.figures import figure_3, figure_6a, figure_6b
+from showcases.evaluation.report.gallery import Showcase
+from showcases.evaluation.report.page import Report
+from showcases.evaluation.report.tables import Table
 from showcases.evaluation.selection import Ranked, rank_test_users
 from showcases.evaluation.studies import table_4_rows, table_5_rows
 from showcases.evaluation.systems import GROUND_TRUTH
-from showcases.evaluation.tables import Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.metrics.meteor import MeteorScorer
+from showcases.metrics.text import Figure
+from showcases.storage.artifacts import Place, Workspace, variant_folder
+from showcases.storage.claims import hold
+from showcases.storage.embeddings import EmbeddingShards
 
 Result = tuple[Table, Picture | None]
 SHORT = ("--tables", "--figures", "--seeds")

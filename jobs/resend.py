@@ -6,9 +6,9 @@ python -m jobs.resend --root WORKSPACE [--tracking-uri URI]
 import argparse
 from collections.abc import Sequence
 
-from jobs.exits import exit_on_error
-from jobs.leftovers import send_left
-from showcases.artifacts import Workspace
+from jobs.runner.exits import exit_on_error
+from jobs.tracking.leftovers import send_left
+from showcases.storage.artifacts import Workspace
 
 
 def main(argv: Sequence[str] | None = None) -> None:

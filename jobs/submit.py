@@ -19,14 +19,14 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobSubmissionClient
 from ray.util.state import list_nodes
 
-from jobs.cli import CONFIGS
-from jobs.commands import COMMANDS
-from jobs.exits import exit_on_error
-from jobs.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
-from jobs.interpreter import VARIABLE
-from jobs.package import check_size, runtime_env
-from showcases.claims import SUBMISSION
+from jobs.cli.commands import COMMANDS
+from jobs.cli.main import CONFIGS
+from jobs.runner.exits import exit_on_error
+from jobs.submission.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
+from jobs.submission.interpreter import VARIABLE
+from jobs.submission.package import check_size, runtime_env
 from showcases.errors import ConfigError
+from showcases.storage.claims import SUBMISSION
 
 ADDRESS = "http://127.0.0.1:8265"
 RETRIES = (

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.execute import main
-from jobs.requirements import clip_needs
-from jobs.step import Step, StepContext
-from jobs.training import train
-from showcases.artifacts import Workspace
+from jobs.runner.execute import main
+from jobs.runner.requirements import clip_needs
+from jobs.runner.step import Step, StepContext
+from jobs.training.ray_train import train
 from showcases.clip.config import CHANCE_CAUSES, CONFIG_FILE
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report
 
 

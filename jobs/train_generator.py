@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs.examples import Prepared, prepare_generator, stream
-from jobs.execute import main
-from jobs.requirements import generator_needs
-from jobs.step import Step, StepContext, fingerprint_of
-from jobs.training import remove_folder, train
-from jobs.variants import Family, train_variants
-from showcases.artifacts import Workspace
+from jobs.runner.execute import main
+from jobs.runner.requirements import generator_needs
+from jobs.runner.step import Step, StepContext, fingerprint_of
+from jobs.training.examples import Prepared, prepare_generator, stream
+from jobs.training.ray_train import remove_folder, train
+from jobs.training.variants import Family, train_variants
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report
 
 FINETUNED = "_finetuned"  # under the workspace root: decoders that models start from

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from jobs.examples import prepare_selector, stream
-from jobs.execute import main
-from jobs.requirements import gpu_needs
-from jobs.step import Step, StepContext
-from jobs.variants import Family, train_variants
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingTable
+from jobs.runner.execute import main
+from jobs.runner.requirements import gpu_needs
+from jobs.runner.step import Step, StepContext
+from jobs.training.examples import prepare_selector, stream
+from jobs.training.variants import Family, train_variants
 from showcases.selector.config import CHANCE_CAUSES, MONITOR, Profile, TrainSelectorConfig
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable
 from showcases.training import Report
 
 

@@ -12,24 +12,25 @@ from ray.serve import Application
 from ray.serve.exceptions import RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
-from serve_apps import calls, models
-from serve_apps.access.asgi import RefusedError
-from serve_apps.api import create_api
+from serve_apps.api.app import create_api
+from serve_apps.api.feedback import FeedbackStore
 from serve_apps.args import ShowcaseArgs, deployment_options
-from serve_apps.champions import Champions, align_of
-from serve_apps.feedback import FeedbackStore
-from serve_apps.follow import follow
-from serve_apps.generator import Candidate, Generator, How
+from serve_apps.deployments import retries
+from serve_apps.deployments.catalog_refresh import follow
+from serve_apps.deployments.generator import Candidate, Generator, How
+from serve_apps.deployments.lookup import Missing, Selection, Wish
+from serve_apps.deployments.selector import Selector
+from serve_apps.http.asgi import RefusedError
 from serve_apps.http.idempotency import IdempotencyStore
-from serve_apps.lookup import Missing, Selection, Wish
-from serve_apps.models import Bundle, Parts
-from serve_apps.operations.carried import carried
-from serve_apps.registry import Registry, keep_served, resolve
-from serve_apps.selector import Selector
+from serve_apps.observability.context import carried
+from serve_apps.rollout import models
+from serve_apps.rollout.champions import Champions, align_of
+from serve_apps.rollout.models import Bundle, Parts
+from serve_apps.rollout.registry import Registry, keep_served, resolve
 
 READY_TIMEOUT_S = 5
 WARM_TIMEOUT_S = 300
-LOGGING = {"log_level": "INFO", "enable_access_log": False}  # one line a request is serve_apps.operations' own
+LOGGING = {"log_level": "INFO", "enable_access_log": False}  # one line a request is serve_apps.observability' own
 NOT_THE_MODEL = (RefusedError, RequestCancelledError)  # of what can go wrong
 
 
@@ -64,7 +65,7 @@ class Gateway:
             CatalogError: an id of the wish isn't known, or can't be one.
         """
         with self._told_if_failed(bundle):
-            selection = await calls.call(
+            selection = await retries.call(
                 "selector", lambda: self._selector.select.remote(wish, bundle.selector, carried())
             )
         if isinstance(selection, Missing):
@@ -74,7 +75,7 @@ class Gateway:
 
     async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
         with self._told_if_failed(bundle):
-            candidates = await calls.call(
+            candidates = await retries.call(
                 "generator", lambda: self._generator.write.remote(selection, how, bundle.generator, carried())
             )
         self._tell_text(bundle, candidates[0])
@@ -82,7 +83,7 @@ class Gateway:
 
     async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
         with self._told_if_failed(bundle):
-            async for piece in calls.stream("generator", lambda: self._pieces(selection, how, bundle)):
+            async for piece in retries.stream("generator", lambda: self._pieces(selection, how, bundle)):
                 yield piece
 
     async def _pieces(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
@@ -96,7 +97,7 @@ class Gateway:
 
     async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
         with self._told_if_failed(bundle):
-            candidate = await calls.call(
+            candidate = await retries.call(
                 "generator",
                 lambda: self._generator.finish.remote(text, selection, how, bundle.generator, carried()),
             )
@@ -104,10 +105,10 @@ class Gateway:
         return candidate
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
-        return await calls.call("selector", lambda: self._selector.embed_reviews.remote(texts))
+        return await retries.call("selector", lambda: self._selector.embed_reviews.remote(texts))
 
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
-        return await calls.call("selector", lambda: self._selector.embed_photos.remote(photos))
+        return await retries.call("selector", lambda: self._selector.embed_photos.remote(photos))
 
     @contextlib.contextmanager
     def _told_if_failed(self, bundle: Bundle) -> Iterator[None]:

@@ -8,8 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.access.config import AccessConfig
-from serve_apps.operations.config import OperationsConfig
-from showcases.artifacts import Workspace
+from serve_apps.observability.config import OperationsConfig
+from showcases.storage.artifacts import Workspace
 from showcases.tracking_db import database_uri
 
 SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it starts

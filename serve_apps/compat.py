@@ -1,4 +1,4 @@
-"""Private names of Ray that have no public counterpart in 2.60; tests/serve/test_operations.py holds each of them."""
+"""Private names of Ray that have no public counterpart in 2.60, each with a test in tests/serve/observability."""
 
 from typing import Any
 

@@ -15,8 +15,8 @@ from serve_apps.access import tokens
 from serve_apps.access.keys import Key, Secret, utc_now
 from serve_apps.access.store import KeyStore
 from serve_apps.terms import SCOPES
-from showcases.artifacts import Workspace
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 
 ONCE = "this is the only time that the key is shown; running gateways know it within seconds"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serve_apps.args import ShowcaseArgs
-from serve_apps.models import open_catalog
+from serve_apps.rollout.models import open_catalog
 from serve_apps.run import serving
 from showcases.errors import ConfigError, ShowcasesError
 

@@ -123,7 +123,7 @@ def ray_cluster() -> Iterator[str]:
     """A local Ray cluster of 4 logical CPUs that all tests marked `ray` share; yields its address."""
     import ray
 
-    from jobs.cluster import LOCAL_TRAIN_ENV, runtime_env
+    from jobs.runner.cluster import LOCAL_TRAIN_ENV, runtime_env
 
     for name, value in LOCAL_TRAIN_ENV.items():
         os.environ.setdefault(name, value)
@@ -133,7 +133,7 @@ def ray_cluster() -> Iterator[str]:
         num_cpus=4,
         object_store_memory=500 * 2**20,
         include_dashboard=False,
-        runtime_env=runtime_env() | {"worker_process_setup_hook": "jobs.quiet.name_cluster"},
+        runtime_env=runtime_env() | {"worker_process_setup_hook": "jobs.runner.worker_setup.name_cluster"},
         logging_level="warning",
         _temp_dir=folder,
     )
@@ -164,7 +164,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small generated corpus in the official formats: image_review_all.json and photos/."""
-    from showcases.gest.mini import MiniConfig, write_mini
+    from showcases_demo import MiniConfig, write_mini
 
     folder = tmp_path_factory.mktemp("tiny-corpus")
     write_mini(

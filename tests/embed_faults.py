@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from showcases.artifacts import Manifest, Workspace
-from showcases.schemas import IMAGES, REVIEWS
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import IMAGES, REVIEWS
 from tests.unfinished import under_way
 
 SIZE = 32  # px, of photos and encoder

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from showcases.artifacts import Manifest, Workspace
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import embeddings_schema
 
 D, TOPICS = 8, 4
 

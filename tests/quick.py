@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from jobs.config import PipelineConfig
+from jobs.runner.config import PipelineConfig
 
 
 def quick(config: PipelineConfig) -> PipelineConfig:

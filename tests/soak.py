@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.exits import exit_on_error
 from jobs.pipeline import STEPS, run_pipeline
-from showcases import builds
-from showcases.artifacts import FLOW, Workspace
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.exits import exit_on_error
 from showcases.gest.config import IngestConfig
-from showcases.gest.official import read_raw
-from showcases.shard_files import count_rows
+from showcases.gest.reading.official import read_raw
+from showcases.storage import builds
+from showcases.storage.artifacts import FLOW, Workspace
+from showcases.storage.shards import count_rows
 from tests.quick import quick
 
 CORPUS = ("image_review_all.json", "photos", "labels.json")

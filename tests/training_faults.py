@@ -1,4 +1,4 @@
-"""A small model trained by jobs.training from a process of its own, slowly, so that it can be killed on the way.
+"""A small model trained by jobs.training.ray_train in a process of its own, slowly, so that it can be killed.
 
 python -m tests.training_faults ROOT ADDRESS TRACKING [--workers 1] [--bad EXAMPLE] [--pause SECONDS] [--epochs 4]
     [--steps-between 3] [--stop-after EPOCH] [--collective-timeout SECONDS] [--log FILE] [--force]
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report
 
 EXAMPLES, BATCH, EPOCHS, STEPS_BETWEEN = 64, 8, 4, 3  # 8 steps an epoch; a checkpoint after each third
@@ -85,11 +85,12 @@ def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) ->
 
 
 def main() -> None:
-    from jobs import cluster, tracking
-    from jobs.config import PipelineConfig
-    from jobs.exits import exit_on_error
-    from jobs.step import StepContext
-    from jobs.training import train
+    from jobs.runner import cluster
+    from jobs.runner.config import PipelineConfig
+    from jobs.runner.exits import exit_on_error
+    from jobs.runner.step import StepContext
+    from jobs.tracking import tracker as tracking
+    from jobs.training.ray_train import train
 
     parser = argparse.ArgumentParser()
     parser.add_argument("root")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from jobs.step import fingerprint_of
-from showcases.artifacts import MANIFEST, Workspace
-from showcases.builds import BUILDS, unfinished_builds
+from jobs.runner.step import fingerprint_of
+from showcases.storage.artifacts import MANIFEST, Workspace
+from showcases.storage.builds import BUILDS, unfinished_builds
 
 
 def under_way(workspace: Workspace, artifact: str) -> Workspace:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import train_generator, train_selector
-from jobs.config import PipelineConfig
-from jobs.step import Step
-from jobs.variants import Family
+from jobs.runner.config import PipelineConfig
+from jobs.runner.step import Step
+from jobs.training.variants import Family
 from showcases.errors import ConfigError
 from tuning.options import SweepConfig
 from tuning.spaces import GENERATOR, SELECTOR, Option, Point, Value, at_point, chosen, paper_point

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from jsonargparse import ArgumentParser
 
-from jobs.config import PipelineConfig, parser, read
+from jobs.runner.config import PipelineConfig, parser, read
 from showcases.errors import ConfigError
 
 Search = list[str] | dict[str, list[Any] | None]

@@ -5,9 +5,10 @@ from typing import Any
 
 from ray import tune
 
-from jobs import run_ends, tracking
-from jobs.tracking import Tracker
-from showcases.artifacts import Workspace
+from jobs.tracking import run_ends
+from jobs.tracking import tracker as tracking
+from jobs.tracking.tracker import Tracker
+from showcases.storage.artifacts import Workspace
 from tuning.kinds import Plan
 from tuning.runs import STOPPED_TAG, TrialRuns, trial_name
 from tuning.search import HISTORY, TIME, read_history

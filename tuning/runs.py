@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import tracking
-from jobs.config import PipelineConfig
-from jobs.leftovers import send_left
-from jobs.replay import PENDING
-from jobs.tracking import Tracker
-from showcases.artifacts import Workspace
+from jobs.runner.config import PipelineConfig
+from jobs.tracking import tracker as tracking
+from jobs.tracking.leftovers import send_left
+from jobs.tracking.replay import PENDING
+from jobs.tracking.tracker import Tracker
+from showcases.storage.artifacts import Workspace
 
 TRIAL_TAG = "showcases.trial"  # Ray Tune's id of the trial
 STOPPED_TAG = "showcases.stopped_early"

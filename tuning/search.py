@@ -12,7 +12,7 @@ from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialSch
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tuning.kinds import Goal, Plan
 from tuning.points import back_inside, drawn, grid, mutations
 from tuning.spaces import Option, Point, Range

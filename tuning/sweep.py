@@ -14,17 +14,17 @@ import pyarrow.fs as pafs
 import ray
 from ray import tune
 
-from jobs import cluster, preflight
-from jobs.config import PipelineConfig
-from jobs.exits import exit_on_error
-from jobs.step import StepContext, fingerprint_of
-from jobs.tracking import Tracker
-from jobs.training import RUNS, trainings_at_once
-from jobs.variants import register
-from showcases import claims
-from showcases.artifacts import Place, Workspace
-from showcases.builds import copy_files
+from jobs.runner import cluster, preflight
+from jobs.runner.config import PipelineConfig
+from jobs.runner.exits import exit_on_error
+from jobs.runner.step import StepContext, fingerprint_of
+from jobs.tracking.tracker import Tracker
+from jobs.training.ray_train import RUNS, trainings_at_once
+from jobs.training.variants import register
 from showcases.errors import ConfigError
+from showcases.storage import claims
+from showcases.storage.artifacts import Place, Workspace
+from showcases.storage.builds import copy_files
 from tuning.kinds import Kind, Plan, plan
 from tuning.options import SweepConfig, parse
 from tuning.outcomes import Outcome, as_text, from_json, in_order, outcome_of, rows, to_json

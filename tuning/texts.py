@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from showcases.artifacts import Workspace
 from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable, review_features
-from showcases.evaluation.alignment import alignment_figures
 from showcases.evaluation.examples import Example, generator_rows
 from showcases.evaluation.systems import stack_vectors
-from showcases.evaluation.text_metrics import bleu, distinct
 from showcases.generator import GeneratorPredictor
-from showcases.gest.sentences import split_sentences
+from showcases.gest.reading.sentences import split_sentences
+from showcases.metrics.alignment import alignment_figures
+from showcases.metrics.text import bleu, distinct
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable, review_features
 from tuning.kinds import SCORE, TEXT_FIGURES
 
 BATCH = 32  # examples

@@ -21,10 +21,10 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from jobs.process_group import ProcessGroup
-from jobs.training import RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
-from showcases.artifacts import Workspace
+from jobs.training.process_group import ProcessGroup
+from jobs.training.ray_train import RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 from tuning.kinds import Plan
 from tuning.runs import TrialRuns
 from tuning.worker import work

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from showcases.errors import ConfigError
-from showcases.object_store import parse_root
+from showcases.storage.s3 import parse_root
 
 DATABASE = "mlflow.db"  # in the workspace; in the working folder where the workspace is on S3
 FILES = "mlflow"  # folder of the workspace: the files of its runs

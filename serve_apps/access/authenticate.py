@@ -3,11 +3,11 @@
 from typing import Any
 
 from serve_apps.access import tokens
-from serve_apps.access.asgi import App, Headers, Message, Receive, RefusedError, Scope, Send, header, state
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
 from serve_apps.access.limits import KeyLimiter
-from serve_apps.access.routes import Rule, rule_for
+from serve_apps.http.asgi import App, Headers, Message, Receive, RefusedError, Scope, Send, header, state
+from serve_apps.http.routes import Rule, rule_for
 
 REALM = 'Bearer realm="showcases"'
 LOCAL = "local"  # the tenant of everybody while the service is open

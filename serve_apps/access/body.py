@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import re
 
-from serve_apps.access.asgi import (
+from serve_apps.access.config import Limits
+from serve_apps.access.room import Held, Room
+from serve_apps.http.asgi import (
     CLOSE,
     App,
     Message,
@@ -16,10 +18,8 @@ from serve_apps.access.asgi import (
     header,
     too_late,
 )
-from serve_apps.access.config import Limits
-from serve_apps.access.room import Held, Room
-from serve_apps.access.routes import TYPES, rule_for
 from serve_apps.http.json_body import require_json
+from serve_apps.http.routes import TYPES, rule_for
 
 # A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)

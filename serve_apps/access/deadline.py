@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, header, state
+from serve_apps.http.asgi import App, Message, Receive, RefusedError, Scope, Send, header, state
 
 logger = logging.getLogger("ray.serve")
 _T = TypeVar("_T", covariant=True)

@@ -3,8 +3,8 @@
 import logging
 from http import HTTPStatus
 
-from serve_apps.access import logs
-from serve_apps.access.asgi import (
+from serve_apps.access.config import Limits
+from serve_apps.http.asgi import (
     App,
     Message,
     Receive,
@@ -16,8 +16,7 @@ from serve_apps.access.asgi import (
     identify,
     state,
 )
-from serve_apps.access.config import Limits
-from serve_apps.operations import metrics
+from serve_apps.observability import logs, metrics
 
 logger = logging.getLogger("ray.serve")
 

@@ -1,7 +1,7 @@
 """A look at an image that somebody sent, before it is decoded: its bytes, its kind and its pixels."""
 
-from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import Limits
+from serve_apps.http.asgi import RefusedError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 

@@ -5,9 +5,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from serve_apps.access.asgi import RefusedError
 from serve_apps.access.keys import Key
 from serve_apps.access.store import Fingerprint, KeyStore, KeyStoreError
+from serve_apps.http.asgi import RefusedError
 from showcases.errors import ShowcasesError
 
 logger = logging.getLogger("ray.serve")

@@ -12,8 +12,8 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
-from serve_apps.access.asgi import Headers, RefusedError
 from serve_apps.access.keys import Key, utc_now
+from serve_apps.http.asgi import Headers, RefusedError
 from showcases.errors import ConfigError
 
 logger = logging.getLogger("ray.serve")

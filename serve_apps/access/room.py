@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve_apps.access.asgi import RefusedError
+from serve_apps.http.asgi import RefusedError
 
 RETRY_S = 5  # an upload's usual time
 

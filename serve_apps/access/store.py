@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from serve_apps.access import tokens
 from serve_apps.access.keys import Key
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
+from showcases.storage.artifacts import Workspace
 
 FOLDER = "access"
 Fingerprint = tuple[int, int]  # a file's time of change in ns and its bytes

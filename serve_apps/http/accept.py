@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serve_apps.access.asgi import RefusedError
+from serve_apps.http.asgi import RefusedError
 
 VARY = {"vary": "Accept"}
 _RANGE = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)/([\w!#$%&'*+.^`|~-]+)\s*(?:;(.*))?", re.DOTALL)

@@ -4,7 +4,7 @@ import re
 
 from starlette.middleware.gzip import GZipMiddleware
 
-from serve_apps.access.asgi import App, Receive, Scope, Send, header
+from serve_apps.http.asgi import App, Receive, Scope, Send, header
 
 LEVEL = 6  # of zlib: half the time of 9, the same size within a few per cent
 HEADER = b"accept-encoding"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from serve_apps.access.asgi import RefusedError
+from serve_apps.http.asgi import RefusedError
 from serve_apps.http.schema import FieldError
 
 Cursor = Annotated[

@@ -17,11 +17,11 @@ from pyarrow import fs
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, header, state
-from serve_apps.access.routes import rule_for
-from showcases.artifacts import Workspace
+from serve_apps.http.asgi import App, Message, Receive, RefusedError, Scope, Send, header, state
+from serve_apps.http.routes import rule_for
 from showcases.catalog import Locks, located
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 
 logger = logging.getLogger("ray.serve")
 FOLDER = "_idempotency"  # under the workspace root, a folder a day; no step of the flow reads it

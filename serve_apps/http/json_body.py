@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any, NoReturn
 
-from serve_apps.access.asgi import RefusedError
+from serve_apps.http.asgi import RefusedError
 from serve_apps.http.pointers import in_body
 
 

@@ -6,7 +6,7 @@ Serve reads `proxy_layers` from RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a
 
 from starlette.middleware import Middleware
 
-from serve_apps.access.asgi import (
+from serve_apps.http.asgi import (
     CLOSE,
     App,
     Message,

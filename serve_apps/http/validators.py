@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 
-from serve_apps.access.asgi import App, Message, Receive, RefusedError, Scope, Send, problem_body, problem_headers
+from serve_apps.http.asgi import App, Message, Receive, RefusedError, Scope, Send, problem_body, problem_headers
 
 OMITTED = (b"content-type", b"content-length", b"content-encoding", b"content-language")  # of a 304, section 15.4.5
 CONDITIONS = (b"if-match", b"if-none-match")  # those by date have nothing to compare with: no answer has Last-Modified
@@ -20,7 +20,7 @@ class Validators:
 
     ETags are weak: a layer around this one may compress the answer. If-None-Match is compared weakly, If-Match
     strongly, so that of a GET only `If-Match: *` holds. Answers marked no-store, and those sent in pieces (streams),
-    get no ETag. HEAD comes here as GET (`serve_apps.heads`).
+    get no ETag. HEAD comes here as GET (`serve_apps.http.heads`).
     """
 
     def __init__(self, app: App) -> None:

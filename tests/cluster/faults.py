@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.pipeline import STEPS
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.cluster.hosts import Host
 from tests.cluster.nodes import Job, Nodes
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from jobs.cluster import ClusterConfig
-from jobs.config import CorpusConfig, PipelineConfig
+from jobs.runner.cluster import ClusterConfig
+from jobs.runner.config import CorpusConfig, PipelineConfig
 from tests.cluster.hosts import ENDS_WITH_US
 from tests.cluster.nodes import BIN, Nodes
 from tests.conftest import S3Server, wait_for_port

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cluster import ClusterConfig
 from jobs.pipeline import STEPS
-from jobs.tracking import TrackingConfig
-from showcases.artifacts import Workspace
+from jobs.runner.cluster import ClusterConfig
+from jobs.tracking.tracker import TrackingConfig
+from showcases.storage.artifacts import Workspace
 from tests.cluster import servers
 from tests.cluster.faults import Outcome, as_table, done_again, facts, strike, watch
 from tests.cluster.hosts import LOSS, Host, network, why_no_loss, why_not

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from showcases.gest.records import parse_record
+from showcases.gest.reading.records import parse_record
 
 OTHER = {  # a line of Google Local 2021
     "user_id": "1118",

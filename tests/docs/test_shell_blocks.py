@@ -18,13 +18,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.docs import sandbox
 from tests.docs.shell import Block, all_blocks, documents, run_by
 
 ENDS = {  # commands that need not end with 0, as their pages say: how they may end, and what they then say
-    "python -m jobs.inspect --root my-workspace": ((0, 1), "leak between splits"),
-    "python -m benchmarks.scale docs/scale-gpu.json": ((1,), "not measured yet"),
+    "python -m jobs.inspect_data --root my-workspace": ((0, 1), "leak between splits"),
+    "python -m benchmarks.scale.plan docs/scale-gpu.json": ((1,), "not measured yet"),
 }
 SMALLER = {"--photos 8000": "--photos 40"}  # sizes that take minutes
 OPEN = [block for block in all_blocks() if not block.mark]

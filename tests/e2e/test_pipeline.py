@@ -9,16 +9,16 @@ import pytest
 from mlflow import MlflowClient
 
 from jobs import train_selector
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.execute import execute
 from jobs.pipeline import STEPS, run_pipeline
 from jobs.reproduce import reproduce
-from jobs.tracking import TrackingConfig
-from serve_apps.models import find
-from showcases.artifacts import FLOW, Workspace
-from showcases.embeddings import EmbeddingTable
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.execute import execute
+from jobs.tracking.tracker import TrackingConfig
+from serve_apps.rollout.models import find
 from showcases.errors import ShowcasesError
 from showcases.evaluation.config import ReproduceConfig
+from showcases.storage.artifacts import FLOW, Workspace
+from showcases.storage.embeddings import EmbeddingTable
 from showcases.tracking_db import database_uri
 from tests.quick import quick
 

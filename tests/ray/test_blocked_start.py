@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from jobs.exits import UNAVAILABLE
+from jobs.runner.exits import UNAVAILABLE
 from tests.mounts import run_with
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

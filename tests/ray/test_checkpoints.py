@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from jobs import tracking
-from jobs.cluster import ClusterConfig
-from jobs.config import PipelineConfig
-from jobs.step import StepContext
-from jobs.training import train
-from showcases.artifacts import Workspace
+from jobs.runner.cluster import ClusterConfig
+from jobs.runner.config import PipelineConfig
+from jobs.runner.step import StepContext
+from jobs.tracking import tracker as tracking
+from jobs.training.ray_train import train
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 from tests.faulty_proxy import faulty_proxy
 from tests.training_faults import checkpoints, work
 from tests.waiting import wait_until

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable
 from tests.pair_workspace import pair_workspace
 from tests.unfinished import unfinish
 
@@ -23,7 +23,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def config(workspace: Workspace, tmp_path: Path):
-    from jobs.config import CorpusConfig, PipelineConfig
+    from jobs.runner.config import CorpusConfig, PipelineConfig
     from showcases.distillation.config import DistillConfig
     from showcases.training import LoopConfig
 
@@ -34,7 +34,7 @@ def config(workspace: Workspace, tmp_path: Path):
 
 def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspace, config, capsys) -> None:
     from jobs import annotate, distill
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
 
     assert execute(annotate.STEP, workspace, config) and execute(distill.STEP, workspace, config)
     annotations = workspace.require("annotations")
@@ -58,7 +58,7 @@ def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspa
 
 def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, config, capsys) -> None:
     from jobs import annotate, distill
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
 
     config = replace(config, corpus=replace(config.corpus, labels=None))
     execute(annotate.STEP, workspace, config)
@@ -73,7 +73,7 @@ def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, con
 
 def test_labels_of_another_corpus_are_refused(ray_cluster, workspace, config, tmp_path: Path) -> None:
     from jobs import annotate
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
     from showcases.errors import CorpusError
 
     path = Path(config.corpus.labels)
@@ -99,16 +99,17 @@ def written(workspace: Workspace, artifact: str) -> dict[str, int]:
 def test_partitions_give_the_same_scores_move_each_vector_once_and_are_kept_when_cut_off(
     ray_cluster, workspace, config, monkeypatch, capsys
 ) -> None:
-    from jobs import annotate, dealing, distill
-    from jobs.execute import execute
+    from jobs import annotate, distill
+    from jobs.distilling import partitioning
+    from jobs.runner.execute import execute
 
     execute(annotate.STEP, workspace, config)
     execute(distill.STEP, workspace, config)
     whole = scores(workspace)
     assert list(written(workspace, "alignments")) == ["part-00000-of-00001.parquet"]
 
-    monkeypatch.setattr(dealing, "PARTITION_BYTES", 1000)  # 359 vectors of 16 bytes: 6 partitions
-    monkeypatch.setattr(dealing, "UNIT_BYTES", 3000)
+    monkeypatch.setattr(partitioning, "PARTITION_BYTES", 1000)  # 359 vectors of 16 bytes: 6 partitions
+    monkeypatch.setattr(partitioning, "UNIT_BYTES", 3000)
     execute(distill.STEP, workspace, replace(config, force=True))
     assert scores(workspace) == pytest.approx(whole, rel=1e-5)
     metrics = workspace.require("alignments").metrics
@@ -138,7 +139,7 @@ def test_partitions_give_the_same_scores_move_each_vector_once_and_are_kept_when
 
 
 def test_shards_are_dealt_out_in_groups_of_a_size() -> None:
-    from jobs.dealing import grouped
+    from jobs.distilling.partitioning import grouped
 
     sizes = {"a": 3, "b": 4, "c": 9, "d": 1, "e": 5, "f": 5}
     assert grouped(list(sizes), list(sizes.values()), 7) == [["a", "b"], ["c"], ["d", "e"], ["f"]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.embed_faults import Photos, modified, survive, vectors_and_failures, write_inputs
 
 pytestmark = pytest.mark.ray

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.embed_faults import Photos, modified, survive, write_inputs
 from tests.faulty_proxy import FLAKY, FaultyProxy, faulty_proxy
 from tests.ray.test_embed_faults import check_accounts

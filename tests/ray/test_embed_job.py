@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.clip import ClipEncoder
 from showcases.errors import ShowcasesError
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import embeddings_schema
 from tests.embed_faults import Photos, modified, vectors_and_failures, write_inputs
 from tests.unfinished import unfinish
 
@@ -24,7 +24,7 @@ PHOTOS = Photos(120, seed=3, corrupt=0.05, twins=0.1, shard=50)
 def done(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace in which embed has run, with the dtype left to the machine."""
     from jobs import embed
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
 
     workspace = Workspace(str(tmp_path_factory.mktemp("embed") / "workspace"))
     write_inputs(workspace, PHOTOS)
@@ -33,8 +33,8 @@ def done(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Workspac
 
 
 def config_of(workspace: Workspace):
-    from jobs.cluster import ClusterConfig
-    from jobs.config import PipelineConfig
+    from jobs.runner.cluster import ClusterConfig
+    from jobs.runner.config import PipelineConfig
     from showcases.clip.config import EmbedConfig
 
     embed = EmbedConfig(photos_per_unit=16, sentences_per_unit=30)
@@ -80,7 +80,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
     done: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from jobs import embed
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
 
     before, times = vectors_and_failures(done), modified(done)
     lost = sorted(times)[:2]
@@ -106,7 +106,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
 def test_what_does_not_belong_there_is_found(done: Workspace) -> None:
     """A shard of other making, with an id that stands already."""
     from jobs import embed
-    from jobs.execute import execute
+    from jobs.runner.execute import execute
 
     stray = pa.table(
         [["p0", "unheard-of"], pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(32, np.float16)), 16)],
@@ -121,9 +121,9 @@ def test_what_does_not_belong_there_is_found(done: Workspace) -> None:
 
 def test_orphans_are_failures_and_another_dtype_is_another_work(done: Workspace) -> None:
     from jobs import embed
-    from jobs.execute import execute
-    from showcases.artifacts import Manifest
-    from showcases.schemas import IMAGES
+    from jobs.runner.execute import execute
+    from showcases.storage.artifacts import Manifest
+    from showcases.storage.schemas import IMAGES
 
     row = {"photo_id": "orphan", "status": "ok", "same_as": "nobody"}
     done.write_table(pa.Table.from_pylist([row], schema=IMAGES), "images", "part-more.parquet")

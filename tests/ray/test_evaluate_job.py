@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Manifest, Workspace
 
 pytestmark = pytest.mark.ray
 DIM = 32
@@ -66,11 +66,11 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     from showcases.clip import ClipEncoder
     from showcases.clip.config import TrainClipConfig
     from showcases.clip.model import build, save, small_config
-    from showcases.embeddings import EmbeddingTable
-    from showcases.gest.build import build_gest
+    from showcases.gest.building.datasets import build_gest
     from showcases.gest.config import BuildConfig, IngestConfig
-    from showcases.gest.official import read_raw
-    from showcases.schemas import IMAGES, embeddings_schema
+    from showcases.gest.reading.official import read_raw
+    from showcases.storage.embeddings import EmbeddingTable
+    from showcases.storage.schemas import IMAGES, embeddings_schema
 
     torch.manual_seed(0)  # of the encoder, whose vectors the generators' noise depends on
     workspace = Workspace(str(tmp_path_factory.mktemp("evaluate") / "workspace"))
@@ -134,9 +134,10 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
 
 @pytest.fixture(scope="module")
 def evaluated(workspace: Workspace, ray_cluster) -> Workspace:
-    from jobs import evaluate, tracking
-    from jobs.config import PipelineConfig
-    from jobs.execute import execute
+    from jobs import evaluate
+    from jobs.runner.config import PipelineConfig
+    from jobs.runner.execute import execute
+    from jobs.tracking import tracker as tracking
     from showcases.evaluation.config import EvaluateConfig
 
     config = PipelineConfig(root=workspace.root, evaluate=EvaluateConfig(max_examples=12, gallery=4, batch_size=8))
@@ -260,8 +261,8 @@ def test_the_gallery_lies_with_the_registered_version_that_wrote_it(evaluated: W
 def test_scores_lie_with_the_registered_version_and_give_the_tables_figures(evaluated: Workspace) -> None:
     from mlflow import MlflowClient, artifacts
 
-    from showcases.evaluation.bootstrap import whole
     from showcases.evaluation.scores import Scores
+    from showcases.metrics.bootstrap import whole
 
     client = MlflowClient(f"sqlite:///{evaluated.root}/mlflow.db")
     tags = {str(v.version): v.tags for v in client.search_model_versions("name = 'showcases-generator'")}

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 import ray
 
-from jobs.config import PipelineConfig
-from jobs.examples import BUFFER, SHARD, Prepared, prepare_generator, prepare_selector, stream
-from jobs.step import StepContext
-from jobs.tracking import Tracker
-from showcases.artifacts import Manifest, Workspace
+from jobs.runner.config import PipelineConfig
+from jobs.runner.step import StepContext
+from jobs.tracking.tracker import Tracker
+from jobs.training.examples import BUFFER, SHARD, Prepared, prepare_generator, prepare_selector, stream
 from showcases.generator import TrainGeneratorConfig
 from showcases.generator.examples import prepared_rows
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import embeddings_schema
 
 pytestmark = pytest.mark.ray
 ROWS = SHARD + 200  # two shards

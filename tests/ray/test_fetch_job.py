@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import fetch_images, ingest
-from jobs.config import CorpusConfig, PipelineConfig, parse
-from jobs.execute import execute
-from showcases.artifacts import Workspace
+from jobs.runner.config import CorpusConfig, PipelineConfig, parse
+from jobs.runner.execute import execute
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.config import FetchConfig
-from showcases.gest.images import read_photos
+from showcases.gest.photos.images import read_photos
 from showcases.photos import PhotoError, take_in
-from showcases.schemas import IMAGES
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import IMAGES
 from tests.photo_server import photo
 from tests.unfinished import unfinish
 

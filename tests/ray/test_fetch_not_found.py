@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from jobs import fetch_images
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.execute import execute
-from showcases.artifacts import Manifest, Workspace
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.execute import execute
 from showcases.errors import CorpusError, ShowcasesError
 from showcases.gest.config import FetchConfig
-from showcases.schemas import PHOTOS
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import PHOTOS
 from tests.photo_server import photo
 
 pytestmark = pytest.mark.ray

@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from jobs import fetch_images
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.execute import execute
-from showcases.artifacts import Manifest, Workspace
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.execute import execute
 from showcases.gest.config import FetchConfig, HttpConfig
-from showcases.gest.images import read_columns, read_photos
-from showcases.schemas import PHOTOS
+from showcases.gest.photos.images import read_columns, read_photos
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import PHOTOS
 from tests.photo_server import PhotoServer, photo, photo_server
 from tests.unfinished import under_way
 from tests.waiting import wait_until

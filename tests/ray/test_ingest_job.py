@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import import_s2, ingest
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.execute import execute
-from jobs.tracking import TrackingConfig
-from showcases.artifacts import Workspace
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.execute import execute
+from jobs.tracking.tracker import TrackingConfig
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import IngestConfig
-from showcases.gest.official import read_raw
-from showcases.schemas import REJECTS
+from showcases.gest.reading.official import read_raw
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import REJECTS
 
 pytestmark = pytest.mark.ray
 BROKEN = (b"{", b'{"user_id": "\xff"}', b'{"user_id": "u", "business_id": "b", "review_text": "", "pics": 3}', b"")

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import ray
 
-from jobs import preflight, train_selector
-from jobs.cluster import ClusterConfig
-from jobs.execute import main
-from jobs.exits import exit_on_error
-from jobs.requirements import BackboneWeights, SpacyPipeline
-from showcases.artifacts import Workspace
+from jobs import train_selector
+from jobs.runner import preflight
+from jobs.runner.cluster import ClusterConfig
+from jobs.runner.execute import main
+from jobs.runner.exits import exit_on_error
+from jobs.runner.requirements import BackboneWeights, SpacyPipeline
 from showcases.errors import ConfigError, DiskFullError
+from showcases.storage.artifacts import Workspace
 
 pytestmark = pytest.mark.ray
 CPUS = {"CPU": 16.0}

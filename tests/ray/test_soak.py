@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from showcases.artifacts import FLOW, Workspace
+from showcases.storage.artifacts import FLOW, Workspace
 from tests.faulty_proxy import FLAKY, faulty_proxy
 from tests.soak import check, play
 

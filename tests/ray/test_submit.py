@@ -17,8 +17,8 @@ import pytest
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from jobs import submit
-from jobs.follow import Follower, exit_code, worth_another_try
-from showcases.artifacts import Workspace
+from jobs.submission.follow import Follower, exit_code, worth_another_try
+from showcases.storage.artifacts import Workspace
 from tests.cut_line import Line
 from tests.docs.shell import commands_of, replaced
 from tests.waiting import wait_until

@@ -20,11 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ray import tune
 
-from jobs.config import parse
-from showcases.artifacts import ARTIFACTS, Manifest, Workspace
+from jobs.runner.config import parse
 from showcases.errors import ArtifactError
 from showcases.generator import Generator
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
+from showcases.storage.schemas import embeddings_schema
 from showcases.tracking_db import database_uri
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.ray
 WAITING = """
     import threading
     import ray
-    from jobs import cluster, tracking
-    from jobs.config import PipelineConfig
+    from jobs.runner import cluster
+    from jobs.tracking import tracker as tracking
+    from jobs.runner.config import PipelineConfig
     config = PipelineConfig(root={root!r}, cluster=cluster.ClusterConfig(address={address!r}))
     with cluster.connected(config.cluster), tracking.step_run("train", config, {{}}, None):
         never = ray.remote(num_cpus=0)(lambda: threading.Event().wait()).remote()

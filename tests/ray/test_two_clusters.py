@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.ray
 SCRIPT = """
 import ray
-from jobs import cluster
+from jobs.runner import cluster
 
 def found():
     # Where Ray's state API looks, which Ray Train's PlacementGroupCleaner asks; it raises where it finds two clusters.

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.ray
 def look_around() -> tuple[str, str, str, str]:
     import platform
 
-    import jobs.step
+    import jobs.runner.step
     import showcases
 
-    return platform.system(), str(platform.__file__), str(showcases.__file__), str(jobs.step.__file__)
+    return platform.system(), str(platform.__file__), str(showcases.__file__), str(jobs.runner.step.__file__)
 
 
 def test_worker_has_the_standard_platform_and_our_packages(ray_cluster: str, repository: Path) -> None:

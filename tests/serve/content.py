@@ -11,16 +11,16 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
-from serve_apps import arrivals
 from serve_apps.access.config import AccessConfig
-from serve_apps.api import create_api
-from serve_apps.generator import Candidate, How, Written
+from serve_apps.api.app import create_api
+from serve_apps.deployments import uploads
+from serve_apps.deployments.generator import Candidate, How, Written
+from serve_apps.deployments.lookup import Lookup, Selection, Wish
 from serve_apps.http.idempotency import IdempotencyStore
-from serve_apps.lookup import Lookup, Selection, Wish
-from serve_apps.models import Bundle, ModelRef
-from showcases.artifacts import Workspace
+from serve_apps.rollout.models import Bundle, ModelRef
 from showcases.catalog import Catalog
 from showcases.clip import ClipEncoder
+from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import DIM
 
 
@@ -54,10 +54,10 @@ class Models:
         self.wishes: list[Wish] = []
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
-        return await arrivals.embed_reviews(self.encoder, texts)
+        return await uploads.embed_reviews(self.encoder, texts)
 
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
-        return await arrivals.embed_photos(self.encoder, photos)
+        return await uploads.embed_photos(self.encoder, photos)
 
     async def select(self, wish: Wish, bundle: Bundle) -> Selection:
         self.wishes.append(wish)

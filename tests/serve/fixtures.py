@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.serve.otlp_receiver import Receiver, receive
 from tests.serve.tiny_service import shared_workspace
 
@@ -29,7 +29,7 @@ def spans() -> Iterator[Receiver]:
 def service(ray_cluster: str, tiny_workspace: Workspace, spans: Receiver) -> Iterator[str]:
     """The URL of the service, running on the shared cluster."""
     from serve_apps.args import RolloutConfig, ShowcaseArgs
-    from serve_apps.operations.config import OperationsConfig
+    from serve_apps.observability.config import OperationsConfig
     from serve_apps.run import serving
 
     rollout = RolloutConfig(reload_s=1, candidate_share=0.5, candidate_max_errors=1)

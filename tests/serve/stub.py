@@ -5,9 +5,9 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from serve_apps.access.config import AccessConfig
-from serve_apps.api import create_api
-from serve_apps.feedback import FeedbackStore
-from showcases.artifacts import Workspace
+from serve_apps.api.app import create_api
+from serve_apps.api.feedback import FeedbackStore
+from showcases.storage.artifacts import Workspace
 from tests.serve.content import Models, tiny_encoder
 from tests.unit.catalog.made_up import write
 

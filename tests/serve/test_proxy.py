@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_apps.access.asgi import App, Receive, Scope, Send
+from serve_apps.http.asgi import App, Receive, Scope, Send
 from serve_apps.http.plain_errors import HEAD_BYTES, PlainErrors, proxy_layers
 
 

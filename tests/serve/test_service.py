@@ -14,14 +14,14 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
-from serve_apps import models
 from serve_apps.args import ShowcaseArgs
-from serve_apps.registry import resolve
+from serve_apps.rollout import models
+from serve_apps.rollout.registry import resolve
 from serve_apps.run import serving
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ConfigError
 from showcases.selector import Selector
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable, review_features
 
 pytestmark = pytest.mark.ray
 

@@ -7,12 +7,12 @@ import httpx
 import numpy as np
 import pytest
 
-from serve_apps import models
 from serve_apps.args import ShowcaseArgs
-from serve_apps.generator import Candidate, Written, preferred
-from showcases.artifacts import Workspace
+from serve_apps.deployments.generator import Candidate, Written, preferred
+from serve_apps.rollout import models
 from showcases.generator.rules import mentions
 from showcases.selector import SelectorPredictor
+from showcases.storage.artifacts import Workspace
 from tests.serve.tiny_service import SAID
 
 pytestmark = pytest.mark.ray

@@ -6,23 +6,24 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from jobs import publish, tracking
-from jobs.config import CorpusConfig, PipelineConfig
-from jobs.execute import execute
-from showcases.artifacts import Manifest, Workspace, variant_folder
+from jobs import publish
+from jobs.runner.config import CorpusConfig, PipelineConfig
+from jobs.runner.execute import execute
+from jobs.tracking import tracker as tracking
 from showcases.clip import ClipEncoder
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
 from showcases.clip.embed import EmbedBatch
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable
 from showcases.generator import Generator, GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.gest.config import IngestConfig
-from showcases.gest.fetch import fetch_unit
-from showcases.gest.official import read_raw
-from showcases.gest.sources import Files
+from showcases.gest.photos.fetch import fetch_unit
+from showcases.gest.photos.sources import Files
+from showcases.gest.reading.official import read_raw
 from showcases.selector import Selector, SelectorConfig
+from showcases.storage.artifacts import Manifest, Workspace, variant_folder
+from showcases.storage.embeddings import EmbeddingTable
 
 DIM = 16
 SAID = "The soup was lovely. We would go again!"  # what the tiny generator says of everything

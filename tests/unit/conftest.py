@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 
 

@@ -34,7 +34,7 @@ print(before[0] == state(), sorted(set(sys.modules) - before[1]))
 def test_light_modules_import_no_torch() -> None:
     imports = ", ".join(f"showcases.{name}" for name in LIGHT)
     heavy = {"torch", "torchvision", "open_clip", "timm", "transformers"}
-    assert run(f"import sys, jobs.encoding, {imports}; print(sorted({heavy} & sys.modules.keys()))") == "[]"
+    assert run(f"import sys, jobs.embedding.encode, {imports}; print(sorted({heavy} & sys.modules.keys()))") == "[]"
 
 
 @pytest.mark.parametrize("module", ["showcases.clip.model", "showcases.generator.decoder"])

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from showcases.distillation.partitions import split_ids
-from showcases.gest.matched import explanations
-from showcases.gest.past_reviews import readings, resolve
+from showcases.gest.building.matched import explanations
+from showcases.gest.reading.past_reviews import readings, resolve
 from showcases.ids import MAX_ID_LENGTH, PHOTO_ID, is_id, review_id, review_of, sentence_id, split_review_id
 
 NAMES = ["".join(name) for length in (1, 2, 3) for name in product("ab_%:", repeat=length)]
@@ -75,7 +75,7 @@ def test_a_photos_id_is_a_file_name_of_any_suffix() -> None:
 def test_the_service_and_the_catalog_have_the_same_limit() -> None:
     from pydantic import TypeAdapter
 
-    from serve_apps.asked import Identifier
+    from serve_apps.api.requests import Identifier
     from showcases.catalog.filters import CatalogError, checked_id
 
     schema = TypeAdapter(Identifier).json_schema()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from showcases.artifacts import ARTIFACTS, FLOW
+from showcases.storage.artifacts import ARTIFACTS, FLOW
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -99,7 +99,7 @@ def test_each_job_is_a_step(name: str) -> None:
 
 @pytest.mark.parametrize("flag", ["--no_such", "--train_selector.no_such", "--train_generator.contrastive.no_such"])
 def test_unknown_flags_are_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from jobs.config import parse
+    from jobs.runner.config import parse
 
     with pytest.raises(SystemExit):
         parse([f"{flag}=1"], "test")
@@ -110,7 +110,7 @@ def test_unknown_flags_are_refused(flag: str, capsys: pytest.CaptureFixture[str]
     "content", [{"no_such": 1}, {"train_selector": {"no_such": 1}}, {"clip": {"model": ["a", "b"]}}]
 )
 def test_wrong_yaml_is_refused(content: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from jobs.config import parse
+    from jobs.runner.config import parse
 
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(content))
@@ -120,7 +120,7 @@ def test_wrong_yaml_is_refused(content: dict[str, object], tmp_path: Path, capsy
 
 
 def test_short_flags_are_the_long_ones_and_win_over_the_file(tmp_path: Path) -> None:
-    from jobs.config import parse
+    from jobs.runner.config import parse
 
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump({"cluster": {"workers": 2}, "fetch_images": {"retry": "expired"}}))
@@ -132,7 +132,7 @@ def test_short_flags_are_the_long_ones_and_win_over_the_file(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["mini", "paper"])
 def test_shipped_configs_are_valid(repository: Path, name: str) -> None:
-    from jobs.config import parse
+    from jobs.runner.config import parse
 
     file = repository / "jobs" / "configs" / f"{name}.yaml"
     config = parse(["--config", str(file), "--root", "elsewhere", "--train_selector.loop.epochs", "7"], "test")
@@ -147,7 +147,7 @@ def test_shipped_configs_are_valid(repository: Path, name: str) -> None:
 
 
 def test_every_option_is_explained() -> None:
-    from jobs.config import parser
+    from jobs.runner.config import parser
 
     made = parser("test")
     options = [action for action in made._actions if action.option_strings]

@@ -15,8 +15,8 @@ PROGRAM = """
 import os, resource, sqlite3, sys
 from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
-from jobs.exits import exit_on_error
-from showcases.artifacts import Workspace
+from jobs.runner.exits import exit_on_error
+from showcases.storage.artifacts import Workspace
 folder = sys.argv[1]
 table = pa.table({'x': list(range(100_000))})
 def sqlite():

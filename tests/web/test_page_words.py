@@ -13,8 +13,8 @@ from tests.web.page_helpers import RICH, choose_first, made, make, streamed
 # isort: split
 from playwright.sync_api import Page, Route, expect
 
-from serve_apps.feedback import FeedbackStore
-from showcases.artifacts import Workspace
+from serve_apps.api.feedback import FeedbackStore
+from showcases.storage.artifacts import Workspace
 
 pytestmark = pytest.mark.ray
 SHOWCASES = "**/v1/showcases"

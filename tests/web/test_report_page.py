@@ -16,10 +16,10 @@ if installed() is None:
 
 from playwright.sync_api import Page, expect
 
-from showcases.evaluation.gallery import Photo, Sentence, Showcase, Text, data_uri
-from showcases.evaluation.report import Labels, Report
-from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.evaluation.report.gallery import Photo, Sentence, Showcase, Text, data_uri
+from showcases.evaluation.report.page import Labels, Report
+from showcases.evaluation.report.tables import Column, Row, Table
+from showcases.metrics.text import Figure
 
 
 def photo(name: str) -> Photo:

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from showcases.artifacts import Workspace
 from showcases.baselines.base import Baseline
 from showcases.baselines.config import BaselineConfig, Name, sized_like
 from showcases.baselines.data import COLUMNS, BaselineData, World
@@ -24,6 +23,7 @@ from showcases.generator.data import Features, select_rows
 from showcases.generator.examples import prepared_rows, training_texts
 from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
 from showcases.generator.train import SAMPLE, VALIDATION_BATCH
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report, Stream, fit
 from showcases.training.batches import in_memory
 from showcases.training.parallel import distributed

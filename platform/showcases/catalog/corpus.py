@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import Workspace
 from showcases.catalog.schema import photos_schema, reviews_schema
 from showcases.catalog.spool import IdIndex, Spool
-from showcases.embeddings import EmbeddingShards
-from showcases.shard_files import read_footer, read_row_group, read_shards
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards
+from showcases.storage.shards import read_footer, read_row_group, read_shards
 
 POSTED = ("photo_id", "business_id", "user_id", "review_id")
 ROWS = 2048  # of a batch of reviews or of sums

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from showcases.errors import ObjectStoreError
-from showcases.store_errors import Refusal
+from showcases.storage.s3_errors import Refusal
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from pyarrow import fs
 
-from showcases import object_store
-from showcases.artifacts import Workspace
+from showcases.storage import s3
+from showcases.storage.artifacts import Workspace
 
 
 def located(workspace: Workspace) -> tuple[str, dict[str, str]]:
@@ -43,4 +43,4 @@ def files_at(uri: str, options: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
     given = {"endpoint_override": options.get("endpoint"), "region": options.get("region")}
     query = urlencode({name: value for name, value in given.items() if value})
     root = f"{place.scheme}://{credentials}{place.netloc}{place.path}" + (f"?{query}" if query else "")
-    return object_store.open_root(object_store.with_endpoint(root) if place.scheme == "s3" else root)
+    return s3.open_root(s3.with_endpoint(root) if place.scheme == "s3" else root)

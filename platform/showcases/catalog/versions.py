@@ -20,11 +20,11 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from showcases import object_store
 from showcases.catalog.filters import CatalogError
 from showcases.catalog.location import files_at
 from showcases.errors import ShowcasesError
-from showcases.store_errors import store_errors_of
+from showcases.storage import s3
+from showcases.storage.s3_errors import store_errors_of
 
 CURRENT, CLAIM = "current.json", "publishing.json"
 KEEP_SECONDS = 3600  # that a version is kept after another has replaced it; the last one before is kept for good
@@ -70,7 +70,7 @@ class Versions:
             CatalogError: what lies there is no pointer.
         """
         try:
-            found = json.loads(object_store.retry_read(lambda: self._read(CURRENT)))
+            found = json.loads(s3.retry_read(lambda: self._read(CURRENT)))
             versions = [Version(**entry) for entry in found["versions"]]
             if not all(_VERSION.fullmatch(version.name) for version in versions):
                 raise ValueError("a name in it is no version")
@@ -138,7 +138,7 @@ class Versions:
                 self._remove(info.base_name)
 
     def _claim(self) -> str:
-        return json.loads(object_store.retry_read(lambda: self._read(CLAIM)))["version"]
+        return json.loads(s3.retry_read(lambda: self._read(CLAIM)))["version"]
 
     def _remove(self, folder: str) -> None:
         files, root = self._place
@@ -153,7 +153,7 @@ class Versions:
     def _read(self, name: str) -> bytes:
         files, root = self._place
         with store_errors_of(files, f"{root}/{name}"):
-            return object_store.read_whole(files, f"{root}/{name}")
+            return s3.read_whole(files, f"{root}/{name}")
 
     def _write(self, name: str, content: dict) -> None:
         """Whole or not at all: who reads sees the old file or the new one."""
@@ -166,4 +166,4 @@ class Versions:
             os.replace(temporary, path)
             return
         with store_errors_of(files, path):
-            object_store.write_whole(files, path, data)
+            s3.write_whole(files, path, data)

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from showcases.artifacts import Workspace
 from showcases.clip.config import Dtype
 from showcases.clip.units import FAILURES, Prepared, failures_table
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import embeddings_schema
 
 if TYPE_CHECKING:
     from showcases.clip.encoder import ClipEncoder
@@ -56,7 +56,7 @@ class UnitEncoder:
         """Encode and write a unit.
 
         Returns:
-            What jobs.shards.Tally.add takes, and `artifact`.
+            What jobs.runner.stream.Tally.add takes, and `artifact`.
         """
         with self._lock:
             started = time.monotonic()

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from showcases.artifacts import Workspace
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
 from showcases.errors import ConfigError
 from showcases.photos import PhotoError, to_pixels
+from showcases.storage.artifacts import Workspace
 from showcases.training import Chance, Report, fit
 from showcases.training.chance import STANDARD_ERRORS
 from showcases.training.gather import gather_rows

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from showcases.artifacts import Workspace
 from showcases.ids import sentence_id
 from showcases.photos import PhotoError, to_pixels
-from showcases.shard_files import read_row_group
+from showcases.storage.artifacts import Workspace
+from showcases.storage.shards import read_row_group
 
 PHOTOS, SENTENCES, FAILURES = "image_embeddings", "sentence_embeddings", "embed_failures"
 

@@ -13,9 +13,9 @@ from showcases.distillation.aggregation import Aggregate, Consensus, find_consen
 from showcases.distillation.agreement import Agreement, measure_agreement
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.distillation.partitions import split_ids
-from showcases.gest.ragged import flatten, owners
+from showcases.gest.building.ragged import flatten, owners
 from showcases.ids import sentence_id
-from showcases.schemas import ANNOTATIONS
+from showcases.storage.schemas import ANNOTATIONS
 
 SPLITS = ("train", "val", "test")
 Review = TypeVar("Review")

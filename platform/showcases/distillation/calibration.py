@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from showcases.distillation.annotations import AnnotationSet, ReviewPairs, annotation_table
 from showcases.distillation.weak import all_pairs, similarity
-from showcases.embeddings import EmbeddingTable
+from showcases.storage.embeddings import EmbeddingTable
 
 CONFIDENCE = 0.8  # that the precision beyond a threshold is the one asked for, or better
 

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from showcases.errors import CorpusError
-from showcases.gest.opening import Given, find_files, open_input, shown
-from showcases.gest.records import kind_of
+from showcases.gest.reading.opening import Given, find_files, open_input, shown
+from showcases.gest.reading.records import kind_of
 
 CHOICES = {"match": 1, "no match": 0}
 CONTROL = "match"  # name of the control in the labelling config that holds the answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from showcases.distillation.annotations import ReviewPairs
-from showcases.gest.sentences import english_part
+from showcases.gest.reading.sentences import english_part
 from showcases.ids import sentence_id
 
 LOCAL_PHOTOS = "/data/local-files/?d=photos/"  # as Label Studio serves <document root>/photos

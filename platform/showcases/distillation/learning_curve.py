@@ -15,8 +15,8 @@ from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
 from showcases.distillation.training import train_classifier
 from showcases.distillation.weak import similarity, weak_labels
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
+from showcases.storage.embeddings import EmbeddingTable
 
 Progress = Callable[[str], None]
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.partitions import split_ids
-from showcases.embeddings import matrix, require_one_space
-from showcases.schemas import ALIGNMENTS
+from showcases.storage.embeddings import matrix, require_one_space
+from showcases.storage.schemas import ALIGNMENTS
 
 PAIRS = 8192  # scored at a time: 0.1 GiB at d = 512
 

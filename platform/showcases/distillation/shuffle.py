@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from showcases.artifacts import Workspace
 from showcases.errors import ArtifactError
-from showcases.store_errors import list_files, read_retrying, store_errors_of
+from showcases.storage.artifacts import Workspace
+from showcases.storage.s3_errors import list_files, read_retrying, store_errors_of
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from showcases.artifacts import Workspace
 from showcases.distillation.classifier import PairClassifier
 from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
-from showcases.embeddings import EmbeddingTable, require_one_space
 from showcases.errors import ArtifactError
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable, require_one_space
 from showcases.training import Chance, Report, fit
 from showcases.training.chance import STANDARD_ERRORS
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from showcases.distillation.annotations import AnnotationSet, ReviewPairs, annotation_table, split_by_review
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
 from showcases.ids import sentence_id
+from showcases.storage.embeddings import EmbeddingTable
 
 SHARE = 0.25  # of the pairs: the most similar ones count as matching, the least similar ones as not
 

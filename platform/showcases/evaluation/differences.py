@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from itertools import combinations
 
-from showcases.evaluation.bootstrap import paired_bootstrap
-from showcases.evaluation.results import MORE, PERCENT_TABLE_2
+from showcases.evaluation.report.results import MORE, PERCENT_TABLE_2
+from showcases.evaluation.report.tables import Column, Row, Table
 from showcases.evaluation.systems import GROUND_TRUTH, System
-from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure
+from showcases.metrics.bootstrap import paired_bootstrap
+from showcases.metrics.text import Figure
 
 COLUMNS = (*PERCENT_TABLE_2, "BERTScore", *MORE)
 

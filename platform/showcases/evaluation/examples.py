@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError
+from showcases.storage.embeddings import EmbeddingTable
 
 
 @dataclass(frozen=True)

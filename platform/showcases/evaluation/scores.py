@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 
 from showcases.errors import ArtifactError
-from showcases.evaluation.bootstrap import DRAWS, Difference, Statistic, Sums, paired_bootstrap, ratio
-from showcases.evaluation.ranking import f1_of_sums
-from showcases.evaluation.text_metrics import bleu_of_sums
+from showcases.metrics.bootstrap import DRAWS, Difference, Statistic, Sums, paired_bootstrap, ratio
+from showcases.metrics.ranking import f1_of_sums
+from showcases.metrics.text import bleu_of_sums
 
 SCORES_FILE = "scores.json"
 # more is better in all of them

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from showcases.artifacts import Place, Workspace
-from showcases.embeddings import require_one_space
 from showcases.errors import ConfigError
-from showcases.evaluation.ranking import RankingFigures
+from showcases.metrics.ranking import RankingFigures
 from showcases.selector.data import Protocol, SelectorData, read_splits
 from showcases.selector.model import Selector
 from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
+from showcases.storage.artifacts import Place, Workspace
+from showcases.storage.embeddings import require_one_space
 
 RANDOM_SEEDS = 5
 BATCH = 256

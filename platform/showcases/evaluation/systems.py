@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable
-from showcases.evaluation.alignment import alignment_figures
-from showcases.evaluation.bert_score import NO_MODEL, BertScorer
-from showcases.evaluation.bootstrap import DRAWS
-from showcases.evaluation.coverage import (
+from showcases.evaluation.examples import Example
+from showcases.metrics.alignment import alignment_figures
+from showcases.metrics.bert_score import NO_MODEL, BertScorer
+from showcases.metrics.bootstrap import DRAWS
+from showcases.metrics.coverage import (
     ContentWords,
     Keywords,
     all_parts,
@@ -19,9 +19,9 @@ from showcases.evaluation.coverage import (
     keyword_coverage,
     unique_sentences,
 )
-from showcases.evaluation.examples import Example
-from showcases.evaluation.meteor import MeteorScorer, text_figures
-from showcases.evaluation.text_metrics import Figure, own_figures, with_interval
+from showcases.metrics.meteor import MeteorScorer, text_figures
+from showcases.metrics.text import Figure, own_figures, with_interval
+from showcases.storage.embeddings import EmbeddingTable
 
 GROUND_TRUTH = "ground truth"
 System = tuple[str, int]  # variant of the generator, seed; the ground truth is (GROUND_TRUTH, 0)

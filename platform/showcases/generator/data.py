@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 from showcases.generator.config import GeneratorConfig
 from showcases.generator.tokenizer import decode, encode
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 
 IGNORED = -100  # target of a padded position, as in torch's cross entropy
 COLUMNS = ("review_id", "explanation", "photo_ids", "history_review_ids", "split")

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, with_photo
 from showcases.generator.config import Inputs, TrainGeneratorConfig
 from showcases.generator.entities import replace_entities
 from showcases.generator.lexicon import make_finder
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, with_photo
 
 HARD = "hard_explanation"  # column: the explanation with other entities (Eq. 8), null where there is none to replace
 

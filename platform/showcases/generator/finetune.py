@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.generator.config import MONITOR, TrainGeneratorConfig
 from showcases.generator.data import IGNORED, following_tokens, pad_tokens
 from showcases.generator.decoder import starting_decoder
 from showcases.generator.examples import training_texts
 from showcases.generator.tokenizer import encode
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report, fit
 from showcases.training.parallel import distributed
 

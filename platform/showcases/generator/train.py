@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.generator.card import losses_in_words
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
@@ -20,6 +19,7 @@ from showcases.generator.examples import HARD, prepared_rows, training_texts
 from showcases.generator.model import Generator
 from showcases.generator.objective import Objective, nats_per_word
 from showcases.model_card import Training
+from showcases.storage.artifacts import Workspace
 from showcases.training import Report, Stream, fit
 from showcases.training.batches import in_memory
 from showcases.training.parallel import distributed

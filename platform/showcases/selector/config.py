@@ -8,7 +8,7 @@ from showcases.training import LoopConfig
 Profile = Literal["img", "text", "img+text"]
 CHANCE_CAUSES = (  # of a selector that is no better than chance, likeliest first
     "a CLIP that tells nothing apart (train_clip's figures); users with hardly another review than the one asked about "
-    "(jobs.inspect), whose profiles are empty; train_selector.loop.lr or epochs; a validation split too small to tell"
+    "(jobs.inspect_data), whose profiles are empty; train_selector.loop.lr or epochs; too small a validation split"
 )
 MONITOR = "val_loss"  # of the weights that are kept; F1@k of a few hundred examples is too noisy to choose by
 

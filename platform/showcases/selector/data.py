@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 from showcases.selector.config import Profile
 from showcases.selector.profiles import join_profile, user_profile
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable, require_one_space, review_features
 
 Protocol = Literal["paper", "deployment"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from showcases.evaluation.bootstrap import Statistic, Sums, ratio
-from showcases.evaluation.ranking import (
+from showcases.metrics.bootstrap import Statistic, Sums, ratio
+from showcases.metrics.ranking import (
     RankingFigures,
     hit_statistics,
     hits_at_k,

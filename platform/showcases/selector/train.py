@@ -11,8 +11,6 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingShards, with_photo
 from showcases.errors import ConfigError
 from showcases.model_card import Training
 from showcases.selector.card import LOSS
@@ -22,6 +20,8 @@ from showcases.selector.likelihood import log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
 from showcases.selector.rankers import rank_split, selector_ranker
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, with_photo
 from showcases.training import Chance, Report, Stream, fit
 from showcases.training.batches import in_memory
 from showcases.training.chance import STANDARD_ERRORS

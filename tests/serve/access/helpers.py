@@ -8,15 +8,15 @@ import httpx
 from fastapi import FastAPI, Request
 
 from serve_apps import keys as command
-from serve_apps import problems
 from serve_apps.access.config import AccessConfig
-from serve_apps.layers import protection, wrap
+from serve_apps.api.layers import protection, wrap
+from serve_apps.http import problem
 
 
 def make_api(config: AccessConfig) -> FastAPI:
     """Routes of every scope; they tell what the protection left on the request."""
     api = FastAPI()
-    problems.install(api)
+    problem.install(api)
 
     @api.get("/healthz")
     @api.get("/v1/photos/{name}")

@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from serve_apps.access.asgi import RefusedError
 from serve_apps.access.body import require_plain_json
 from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.images import require_image
+from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
 
 SMALL = Limits(json_bytes=1000, json_depth=4, json_items=20, text_bytes=100, body_s=0.3)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.deadline import Deadline, asked_seconds, cancelling
+from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
 
 

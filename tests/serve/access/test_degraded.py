@@ -10,11 +10,11 @@ import httpx
 import numpy as np
 import pytest
 
-from serve_apps.access.asgi import OverloadedError
-from serve_apps.api import create_api
-from serve_apps.generator import Candidate, How, Written
-from serve_apps.lookup import Selection, Wish
-from serve_apps.models import Bundle, ModelRef
+from serve_apps.api.app import create_api
+from serve_apps.deployments.generator import Candidate, How, Written
+from serve_apps.deployments.lookup import Selection, Wish
+from serve_apps.http.asgi import OverloadedError
+from serve_apps.rollout.models import Bundle, ModelRef
 from showcases.catalog import NotFoundError
 
 WISH = {"keywords": ["soup"], "business_id": "b", "k": 1}

@@ -16,7 +16,7 @@ from serve_apps.access import tokens
 from serve_apps.access.keyring import KeyRing
 from serve_apps.access.keys import Key, matches, utc_now
 from serve_apps.access.store import KeyStore, KeyStoreError
-from showcases.artifacts import Workspace
+from showcases.storage.artifacts import Workspace
 from tests.serve.access.helpers import create, id_of
 
 

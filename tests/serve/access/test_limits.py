@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from serve_apps.access import limits
-from serve_apps.access.asgi import RefusedError
 from serve_apps.access.config import AccessConfig
 from serve_apps.access.keys import Key
 from serve_apps.access.limits import KeyLimiter, rate_of
+from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, create, make_api, request
 
 NOW = datetime(2026, 3, 1, 23, 59, 50, tzinfo=UTC)

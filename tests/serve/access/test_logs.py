@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from uvicorn.logging import AccessFormatter
 
-from serve_apps.access import logs
 from serve_apps.access.config import AccessConfig
+from serve_apps.observability import logs
 from tests.serve.access.helpers import SECRETLIKE, ask, create, make_api, request
 
 

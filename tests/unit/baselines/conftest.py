@@ -11,10 +11,10 @@ from showcases.baselines.config import BaselineConfig, Name
 from showcases.baselines.data import BaselineBatch, BaselineData, World
 from showcases.baselines.ids import Ids, ItemReviews
 from showcases.baselines.kinds import KINDS
-from showcases.embeddings import EmbeddingTable
 from showcases.generator import GeneratorConfig
 from showcases.generator.data import Features
 from showcases.generator.tokenizer import learn_tokenizer
+from showcases.storage.embeddings import EmbeddingTable
 
 DIM = 16
 TEXTS = (

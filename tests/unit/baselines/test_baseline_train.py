@@ -9,15 +9,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from jobs.generation import GeneratingActor
-from showcases.artifacts import Manifest, Workspace
+from jobs.evaluating.writer_actor import GeneratingActor
 from showcases.baselines import NAMES, BaselinePredictor, load_baseline
 from showcases.baselines.kinds import KINDS
 from showcases.baselines.train import Splits, read_world, train_baseline
 from showcases.generator import GeneratorConfig, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
 from showcases.generator.train import train_generator_variant
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import embeddings_schema
 from showcases.training import LoopConfig
 
 from .conftest import DIM, SMALLEST

@@ -1,6 +1,6 @@
 """A slice of `make fuzz`, the same each time."""
 
-from benchmarks.fuzz_photos import MODES, bases, fuzz_photos, photo
+from benchmarks.faults.fuzz_photos import MODES, bases, fuzz_photos, photo
 from showcases.photos import to_pixels
 
 

@@ -1,6 +1,6 @@
 """A small slice of `make fuzz`: mutated review lines, every one accounted for; and what the mutations reach."""
 
-from benchmarks.fuzz_reviews import fuzz_reviews
+from benchmarks.faults.fuzz_reviews import fuzz_reviews
 
 REACHED = {
     "kept", "blank", "unusable photos", "left out: empty text", "left out: fewer than 5 words", "left out: no photo",

@@ -1,4 +1,4 @@
-"""benchmarks.gpu without a GPU, and its arithmetic against what torch counts."""
+"""benchmarks.speed.gpu without a GPU, and its arithmetic against what torch counts."""
 
 import json
 from typing import Any
@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import flops, gpu
-from benchmarks.gpu_peaks import Peak, peak_of
-from benchmarks.paper_size import TINY, Size, examples, objective
+from benchmarks.speed import flops, gpu
+from benchmarks.speed.gpu_peaks import Peak, peak_of
+from benchmarks.speed.paper_size import TINY, Size, examples, objective
 from showcases.clip.encoder import ClipEncoder
 from showcases.clip.model import build
 from showcases.generator.config import ContrastiveConfig

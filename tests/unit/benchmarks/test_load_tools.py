@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks.kills import Kill, failures, touched
-from benchmarks.open_loop import Answer, statuses
-from benchmarks.overload import judge, proper, quantile
-from benchmarks.service_processes import Samples, part_of, slope
-from benchmarks.switches import Reign
+from benchmarks.faults.kills import Kill, failures, touched
+from benchmarks.faults.open_loop import Answer, statuses
+from benchmarks.faults.overload import judge, proper, quantile
+from benchmarks.faults.service_processes import Samples, part_of, slope
+from benchmarks.faults.switches import Reign
 from benchmarks.verdicts import Verdicts
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.scale import ROOT, InputError, no_fault_seconds, node_hours, put, read_plan, report, simulate
-from benchmarks.scale_check import simulated_seconds
-from benchmarks.simulation import Nodes, Outcome, Stage, Step, Store
+from benchmarks.scale.check import simulated_seconds
+from benchmarks.scale.plan import ROOT, InputError, no_fault_seconds, node_hours, put, read_plan, report, simulate
+from benchmarks.scale.simulation import Nodes, Outcome, Stage, Step, Store
 
 DECODE, ENCODE = Stage("decode", {"cpu": 4, "gpu": 2}, 10.0), Stage("encode", {"gpu": 1}, 100.0)
 

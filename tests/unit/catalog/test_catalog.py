@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, CatalogError, NotFoundError, located, photos_schema, reviews_schema
 from showcases.errors import ShowcasesError
+from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import ATTACKS, DIM, ODD_USER, PHOTOS, REVIEWS, SPACE, batches, write
 
 

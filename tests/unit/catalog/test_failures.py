@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, located, photos_schema, reviews_schema
 from showcases.catalog import failures as store_failures
 from showcases.errors import ObjectStoreError
+from showcases.storage.artifacts import Workspace
 from tests.faulty_proxy import FaultyProxy
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches
 

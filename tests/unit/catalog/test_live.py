@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, CatalogError, IdTakenError, NotFoundError, live, located, presence, tables
+from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import ATTACKS, DIM, PHOTOS, REVIEWS, write
 
 

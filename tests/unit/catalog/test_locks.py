@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.catalog import BusyError, located, locks
 from showcases.catalog.locks import Locks, slot_of
+from showcases.storage.artifacts import Workspace
 
 
 def count(uri: str, options: dict[str, str], file: Path, turns: int, start) -> None:

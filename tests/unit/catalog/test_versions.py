@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.catalog import Catalog, CatalogError, located, photos_schema, reviews_schema, versions
+from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches, write
 
 PUBLISHES = 10

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from showcases.artifacts import Workspace
 from showcases.clip import model as clip_model
 from showcases.clip.config import TrainClipConfig
 from showcases.clip.train import ClipPairs, _loss, chances, train_clip
 from showcases.errors import ConfigError
+from showcases.storage.artifacts import Workspace
 from showcases.training import LoopConfig
 from tests.unit.clip.test_clip_train import CONFIG, workspace  # noqa: F401 - as a fixture
 

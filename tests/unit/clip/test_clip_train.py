@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from showcases.artifacts import Manifest, Workspace
 from showcases.clip import ClipEncoder
 from showcases.clip.config import TrainClipConfig
 from showcases.clip.train import ClipPairs, train_clip
 from showcases.errors import ConfigError
-from showcases.schemas import IMAGES, PHOTOS, REVIEWS
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import IMAGES, PHOTOS, REVIEWS
 from showcases.training import LoopConfig
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}

@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from showcases.artifacts import Workspace
 from showcases.clip import config, model
 from showcases.clip.config import CONFIG_FILE, TrainClipConfig
 from showcases.clip.embed import UnitEncoder
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, Unit, prepare
 from showcases.photos import PhotoError, to_pixels
-from showcases.schemas import IMAGES, REVIEWS
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import IMAGES, REVIEWS
 
 SIZE = 32
 SMALL = replace(TrainClipConfig(), image_size=SIZE, embed_dim=16, text_width=32, text_layers=1, context_length=16)

@@ -15,9 +15,9 @@ from showcases.distillation.annotations import (
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.distillation.labelstudio_tasks import WholeReview, make_tasks
 from showcases.distillation.weak import weak_labels
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import CorpusError
-from showcases.schemas import ANNOTATIONS
+from showcases.storage.embeddings import EmbeddingTable
+from showcases.storage.schemas import ANNOTATIONS
 
 RAMEN = ReviewPairs("u_b", "b", {0: "Good ramen.", 2: "Wow.", 3: "Wow."}, ["p1", "p2"])
 

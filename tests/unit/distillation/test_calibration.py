@@ -6,7 +6,7 @@ import pytest
 from showcases.distillation.annotations import AnnotationSet, Dispute, ReviewPairs, annotation_table
 from showcases.distillation.calibration import fill_up, find_thresholds, lower_bound
 from showcases.distillation.labelstudio import LabelledPair
-from showcases.embeddings import EmbeddingTable
+from showcases.storage.embeddings import EmbeddingTable
 
 
 def made_up(rng: np.random.Generator, count: int, apart: float) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from showcases.distillation.annotations import annotation_table
 from showcases.distillation.config import DistillConfig
 from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
 from showcases.distillation.training import train_classifier
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import ArtifactError, ModelError
+from showcases.storage.embeddings import EmbeddingTable
 from showcases.training import LoopConfig
 
 D = 12

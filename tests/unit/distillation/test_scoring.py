@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from showcases.artifacts import Workspace
 from showcases.distillation import PairClassifier, PairScorer
 from showcases.distillation.partitions import PhotoIndex, of_reviews, of_sentences
 from showcases.distillation.scoring import find_pairs
 from showcases.distillation.shuffle import Shuffle
 from showcases.errors import ArtifactError
-from showcases.schemas import ALIGNMENTS, embeddings_schema
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import ALIGNMENTS, embeddings_schema
 
 D = 6
 Review = tuple[str, list[str] | None]  # review id, photo ids

@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from showcases.embeddings import EmbeddingTable
 from showcases.errors import ConfigError
 from showcases.evaluation.config import EvaluateConfig
-from showcases.evaluation.dial import theta_picture, theta_table
+from showcases.evaluation.report.dial import theta_picture, theta_table
 from showcases.evaluation.selection import Ranked, turn_dial
 from showcases.selector.config import SelectorConfig
 from showcases.selector.data import PhotoPool, SelectorData, build_split
 from showcases.selector.greedy import greedy_map
 from showcases.selector.model import Selector
 from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
+from showcases.storage.embeddings import EmbeddingTable
 
 THETAS = (0.0, 0.5, 1.0, 2.0, 5.0)
 NAMES = ("img, θ = 0", "img, θ = 0.5", "img, θ = 1", "img, θ = 2 (the model's)", "img, θ = 5")

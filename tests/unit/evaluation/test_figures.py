@@ -5,9 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from showcases.evaluation.coverage import ContentWords
-from showcases.evaluation.figures import figure_3, figure_6a, figure_6b
+from showcases.evaluation.report.figures import figure_3, figure_6a, figure_6b
 from showcases.evaluation.systems import GROUND_TRUTH
+from showcases.metrics.coverage import ContentWords
 
 TRUTH = ["Tasty spicy ramen", "Friendly waiter", "it was"]
 

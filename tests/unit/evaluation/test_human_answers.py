@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.human_files import places_of
 from jobs.human_study import main
+from jobs.studies.human_files import places_of
 from showcases.errors import ConfigError, StudyError
 from showcases.evaluation.examples import Example
 from showcases.evaluation.human.answers import collect

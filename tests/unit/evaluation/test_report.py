@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showcases.embeddings import EmbeddingTable
+from showcases import paper
 from showcases.errors import ConfigError
-from showcases.evaluation import paper, results
-from showcases.evaluation.alignment import cosines
 from showcases.evaluation.differences import COLUMNS, differences
 from showcases.evaluation.examples import Example, draw_examples, generator_rows, with_references
-from showcases.evaluation.gallery import make_showcase, pick_users, with_photos
-from showcases.evaluation.pictures import Picture
-from showcases.evaluation.ranking import RankingFigures, harmonic_mean
-from showcases.evaluation.report import Labels, Report
+from showcases.evaluation.report import results
+from showcases.evaluation.report.drawing import Picture
+from showcases.evaluation.report.gallery import make_showcase, pick_users, with_photos
+from showcases.evaluation.report.page import Labels, Report
+from showcases.evaluation.report.tables import Column, Row, Table
 from showcases.evaluation.selection import Ranked
 from showcases.evaluation.systems import GROUND_TRUTH
-from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure, mean_figure
+from showcases.metrics.alignment import cosines
+from showcases.metrics.ranking import RankingFigures, harmonic_mean
+from showcases.metrics.text import Figure, mean_figure
+from showcases.storage.embeddings import EmbeddingTable
 
 LABELS = Labels("people", 9930, 0.9712, 0.7123, 0.4, 993, 0.812)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from showcases.errors import ArtifactError
-from showcases.evaluation.bootstrap import Kinds, paired_bootstrap
-from showcases.evaluation.ranking import hit_statistics
 from showcases.evaluation.scores import Scores, compare
-from showcases.evaluation.text_metrics import bleu
+from showcases.metrics.bootstrap import Kinds, paired_bootstrap
+from showcases.metrics.ranking import hit_statistics
+from showcases.metrics.text import bleu
 
 TRUTH = ["the soup was hot and good", "we loved the green garden", "noodles with beef", "a quiet place for lunch"] * 5
 GOOD = ["the soup was hot", "we loved the garden", "noodles with beef", "a place for lunch"] * 5

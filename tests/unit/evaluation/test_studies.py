@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from showcases.evaluation import paper
+from showcases import paper
+from showcases.evaluation.report.study_tables import table_4, table_5, verdict, verdicts
+from showcases.evaluation.report.tables import Column, Row, Table
 from showcases.evaluation.studies import compare_order, table_4_rows, table_5_rows
-from showcases.evaluation.study_tables import table_4, table_5, verdict, verdicts
-from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure
 from showcases.generator.config import ContrastiveConfig, GeneratorConfig, TrainGeneratorConfig
+from showcases.metrics.text import Figure
 
 CONFIG = TrainGeneratorConfig(contrastive=ContrastiveConfig(lambda_image=0.3, tau=0.2))
 PRETRAINED = replace(CONFIG, model=GeneratorConfig(pretrained="gpt2"))

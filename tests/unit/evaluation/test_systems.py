@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from showcases.distillation import PairClassifier
-from showcases.embeddings import EmbeddingTable
 from showcases.evaluation.examples import Example
-from showcases.evaluation.meteor import MeteorScorer
 from showcases.evaluation.systems import GROUND_TRUTH, Written, Yardsticks, first_seeds, measure, stack_vectors
+from showcases.metrics.meteor import MeteorScorer
+from showcases.storage.embeddings import EmbeddingTable
 
 METEOR = MeteorScorer()  # not entered: no Java program is started, it has tests of its own
 X, Y = np.eye(2, dtype=np.float32)

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from showcases.artifacts import Manifest, Workspace
 from showcases.compat import import_torchvision
 from showcases.generator import GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
-from showcases.schemas import embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import embeddings_schema
 
 import_torchvision()  # before a test imports GPT-2
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from showcases.artifacts import Workspace
 from showcases.errors import ModelError
 from showcases.generator.data import IGNORED, GeneratorData, pad_features, read_rows
+from showcases.storage.artifacts import Workspace
 
 from .conftest import DIM, unit, write_embeddings, write_rows
 

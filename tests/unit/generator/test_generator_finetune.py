@@ -10,7 +10,6 @@ import torch
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError, ModelError
 from showcases.generator import TrainGeneratorConfig
 from showcases.generator.config import MONITOR
@@ -19,6 +18,7 @@ from showcases.generator.decoder import starting_decoder
 from showcases.generator.finetune import finetune_decoder
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.generator.train import build_generator
+from showcases.storage.artifacts import Workspace
 from showcases.training import LoopConfig
 
 from .conftest import DISHES, OPINIONS, finish

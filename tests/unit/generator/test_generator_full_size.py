@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from jobs.config import parse
+from jobs.runner.config import parse
 from showcases.generator.config import TrainGeneratorConfig
 from showcases.generator.losses import ContrastiveLosses
 from showcases.generator.tokenizer import learn_tokenizer

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from showcases.artifacts import Workspace
-from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ConfigError
 from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
@@ -19,6 +17,8 @@ from showcases.generator.examples import HARD, prepared_rows
 from showcases.generator.objective import Objective, nats_per_word, with_begin
 from showcases.generator.packed import decode_packed
 from showcases.generator.train import build_generator, train_generator_variant
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingTable, review_features
 from showcases.training import LoopConfig
 
 from .conftest import DISHES

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.artifacts import Manifest, Workspace
-from showcases.schemas import PHOTOS, embeddings_schema
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.schemas import PHOTOS, embeddings_schema
 
 USERS, BUSINESSES, TOPICS, DIM, REVIEWS_PER_USER = 150, 24, 6, 16, 4
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from showcases.artifacts import Manifest, Workspace
-from showcases.embeddings import EmbeddingTable, review_features
 from showcases.errors import ModelError
 from showcases.selector import user_profile
 from showcases.selector.data import PhotoPool, SelectorData, build_split, read_splits
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.embeddings import EmbeddingTable, review_features
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.selector_epoch import examples
-from jobs.config import parse
+from benchmarks.speed.selector_epoch import examples
+from jobs.runner.config import parse
 from showcases.selector.train import fit_selector
 
 USER, IMAGE = (1024, 512, 512, 256, 128), (512, 512, 512, 256, 128)  # section 5.1

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from showcases.artifacts import Workspace
 from showcases.errors import ConfigError
 from showcases.selector import Selector, SelectorConfig, TrainSelectorConfig
 from showcases.selector.data import read_splits
 from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
 from showcases.selector.train import SetLikelihood, chances, fit_selector, train_selector_variant
+from showcases.storage.artifacts import Workspace
 from showcases.training import LoopConfig
 
 CONFIG = TrainSelectorConfig(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.config import PipelineConfig, parse
+from jobs.runner.config import PipelineConfig, parse
 from showcases.errors import ShowcasesError
 from tuning.kinds import GENERATOR_KIND, SELECTOR_KIND, TEXT_FIGURES, Plan, plan
 from tuning.options import SweepConfig

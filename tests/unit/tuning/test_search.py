@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from jobs.cluster import ClusterConfig
-from jobs.config import PipelineConfig
-from jobs.training import trainings_at_once
-from showcases.artifacts import Workspace
+from jobs.runner.cluster import ClusterConfig
+from jobs.runner.config import PipelineConfig
+from jobs.training.ray_train import trainings_at_once
 from showcases.errors import ConfigError
+from showcases.storage.artifacts import Workspace
 from tuning.kinds import GENERATOR_KIND, Plan, plan
 from tuning.options import SweepConfig
 from tuning.points import back_inside, drawn, grid, mutations

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.config import PipelineConfig
+from jobs.runner.config import PipelineConfig
 from showcases.errors import ConfigError
 from showcases.selector.model import Selector
 from tuning.kinds import GENERATOR_KIND, SELECTOR_KIND, Kind, plan

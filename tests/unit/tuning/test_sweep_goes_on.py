@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs.config import PipelineConfig
-from showcases.artifacts import ARTIFACTS, Manifest, Workspace
+from jobs.runner.config import PipelineConfig
+from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
 from tuning import sweep as sweeps
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from showcases.evaluation import paper
-from showcases.evaluation.bootstrap import DRAWS
+from showcases import paper
 from showcases.evaluation.human.outcome import Outcome
 from showcases.evaluation.human.questions import QUESTIONS
 from showcases.evaluation.human.ratings import example_means, paired_means
-from showcases.evaluation.tables import Column, Row, Table
-from showcases.evaluation.text_metrics import Figure, mean_figure, with_interval
+from showcases.evaluation.report.tables import Column, Row, Table
+from showcases.metrics.bootstrap import DRAWS
+from showcases.metrics.text import Figure, mean_figure, with_interval
 
 LEVEL = 0.01  # the paper's
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from showcases.gest.building.ragged import flatten
 from showcases.gest.inspection.leaks import Contents
 from showcases.gest.inspection.near import JACCARD, SHORT, Likeness
-from showcases.gest.ragged import flatten
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.gest.ragged import flatten
-from showcases.gest.statistics import words_per_text
+from showcases.gest.building.ragged import flatten
+from showcases.gest.building.statistics import words_per_text
 
 WORD_EDGES = tuple(range(0, 201, 10))
 REVIEW_PHOTO_EDGES = tuple(range(11))

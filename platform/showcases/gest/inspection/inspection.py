@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from showcases.evaluation import paper
+from showcases import paper
 from showcases.gest.inspection.duplicates import Duplicates
 from showcases.gest.inspection.histograms import Histogram
 from showcases.gest.inspection.leaks import Leak

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from showcases.gest.building.ragged import flatten, owners
 from showcases.gest.inspection.near import SHORT, Likeness
-from showcases.gest.ragged import flatten, owners
 
 EXAMPLES = 3
 NO_SPLIT = "(no split)"

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.artifacts import FLOW, Manifest, Workspace
 from showcases.errors import ArtifactError
+from showcases.gest.building.ragged import flatten
+from showcases.gest.building.statistics import table_1
 from showcases.gest.inspection import duplicates, histograms, languages, leaks
 from showcases.gest.inspection.inspection import DIVERSITIES, Inspection, State
 from showcases.gest.inspection.near import JACCARD, SHORT, Likeness, compare
-from showcases.gest.ragged import flatten
-from showcases.gest.statistics import table_1
+from showcases.storage.artifacts import FLOW, Manifest, Workspace
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "reviews": ("review_id", "user_id", "business_id", "rating", "text", "photo_ids", "split"),
@@ -127,8 +127,8 @@ def _figure_3(sight: Sight) -> tuple[dict[str, dict[str, float]], tuple[str, ...
     photos = sight.tables.get("photos")
     if photos is None or sight.manifests["image_embeddings"] is None:
         return {}, ()
-    from showcases.embeddings import EmbeddingShards
-    from showcases.gest.diversity import diversities  # imports torch
+    from showcases.gest.building.diversity import diversities  # imports torch
+    from showcases.storage.embeddings import EmbeddingShards
 
     sets = {} if sight.imported else {"raw": np.ones(photos.num_rows, bool)}
     for name in ("s1", "s2"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from showcases.gest.digests import DigestSet, digest_ids
+from showcases.gest.building.digests import DigestSet, digest_ids
 from showcases.gest.inspection.shingles import ShingleSets, hashed_shingles, shingle_sets, spans
 from showcases.gest.inspection.words import Words, batches, words_of
 

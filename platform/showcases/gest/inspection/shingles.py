@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from showcases.gest.digests import digest_ids
+from showcases.gest.building.digests import digest_ids
 from showcases.gest.inspection.words import Words
 
 WIDTH = 3  # words of a shingle

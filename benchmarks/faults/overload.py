@@ -1,0 +1,102 @@
+"""Three times as much load as the service can take, for five minutes: what is answered, what memory does, and after.
+
+    python -m benchmarks.faults.overload --root workspace [--seconds 300] [--times 3]
+
+Starts the service, measures how many showcases/s it makes for 32 clients that wait for their answers, then sends times
+as many whether answered or not. Holds where every answer is 200 (whole, or photos without text), or 429 or 503 with a
+Retry-After, by its deadline; where no process grows; and where one client is answered as fast afterwards as before.
+"""
+
+import argparse
+import asyncio
+import math
+import statistics
+import time
+from collections.abc import Sequence
+
+from benchmarks.faults.open_loop import Answer, open_load, statuses
+from benchmarks.faults.service_processes import Sampler
+from benchmarks.line import print_line
+from benchmarks.speed.serve import load, started, visits
+from benchmarks.verdicts import Verdicts
+from serve_apps.args import ShowcaseArgs
+
+CLIENTS = 32
+GRACE_S = 1.0  # beyond the deadline: the way there and back on a machine that is busy throughout
+GROWTH = 3.0  # MiB/min of one part, at most
+SLOWER = 1.25  # p50 afterwards over p50 before, at most
+SETTLE_S = 5
+
+
+def proper(answer: Answer, deadline_s: float) -> bool:
+    """Whether that is how an overloaded service may answer."""
+    told = (answer.retry_after or "").isdigit()
+    return (answer.status == 200 or (answer.status in (429, 503) and told)) and answer.took <= deadline_s + GRACE_S
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least such a share does not pass; NaN of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before: float, after: float) -> Verdicts:
+    """Print what came of it; p50s are in ms."""
+    deadline, verdicts = ShowcaseArgs().access.limits.deadline_s, Verdicts()
+    wrong = [answer for answer in answers if not proper(answer, deadline)]
+    print(f"{len(answers)} requests; {statuses(answers)}")
+    for status in sorted({answer.status for answer in answers}):
+        took = [1000 * answer.took for answer in answers if answer.status == status]
+        print(
+            f"{status}: p50 {quantile(took, 0.5):.0f} ms, p99 {quantile(took, 0.99):.0f} ms, longest {max(took):.0f} ms"
+        )
+    for answer in wrong[:5]:
+        print(f"  {answer.status} after {answer.took:.1f} s, Retry-After {answer.retry_after}: {answer.said[:120]}")
+    verdicts.demand(
+        not wrong, f"{len(wrong)} answers are none of 200, 429 or 503 with Retry-After within {deadline:g} s"
+    )
+    for part, (mib, slope) in sorted(growth.items()):
+        verdicts.demand(slope <= GROWTH, f"{part}: {mib:.0f} MiB, {slope:+.2f} MiB/min (at most {GROWTH:g})")
+    told = f"one client: p50 {before:.1f} ms before, {after:.1f} ms after"
+    verdicts.demand(after <= SLOWER * before, f"{told} (at most {SLOWER:g} times)")
+    return verdicts
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="workspace", help="of `make demo`")
+    parser.add_argument(
+        "--seconds", type=float, default=300, help="of overload: the memory of a minute or two tells nothing"
+    )
+    parser.add_argument("--times", type=float, default=3, help="of the measured capacity")
+    parser.add_argument("--measure", type=float, default=20, help="seconds of each other measurement")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    with started("serve_apps.run", options.root) as (url, pid):
+        asked = visits(url, options.seed)
+        asyncio.run(load(url, asked, CLIENTS, 3))  # warms up
+        before = asyncio.run(load(url, asked, 1, options.measure))
+        capacity = asyncio.run(load(url, asked, CLIENTS, options.measure))
+        rate = options.times * capacity.rate
+        print(f"capacity: {capacity.told()}; now {rate:.1f} requests/s for {options.seconds:g} s", flush=True)
+        with Sampler(pid) as samples, open_load(url, rate, options.seconds, options.seed) as running:
+            pass
+        time.sleep(SETTLE_S)
+        after = asyncio.run(load(url, asked, 1, options.measure))
+    verdicts = judge(running.answers, samples.growth(), before.p50, after.p50)
+    whole = [answer for answer in running.answers if answer.status == 200 and not answer.degraded]
+    steepest = max(slope for _, slope in samples.growth().values())
+    figures = {
+        "capacity": capacity.rate,
+        "asked": rate,
+        "whole": len(whole) / options.seconds,
+        "answers": statuses(running.answers),
+        "p50_whole_ms": 1000 * statistics.median(answer.took for answer in whole) if whole else None,
+        "growth_mib_per_min": steepest,
+    }
+    print_line("overload", before.p50 / after.p50, after.p50, before.p50, "ms", None, **figures)
+    verdicts.end()
+
+
+if __name__ == "__main__":
+    main()

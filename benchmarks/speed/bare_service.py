@@ -1,0 +1,66 @@
+"""The rival of `benchmarks.speed.serve`: the same two models behind one plain FastAPI route, in one process, unbatched.
+
+    python -m benchmarks.speed.bare_service --root workspace --port 8100
+
+No Ray: a thread of the server's pool runs catalog, selector, generator and classifier for one request at a time each.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from serve_apps.api.requests import ShowcaseRequest
+from serve_apps.args import ShowcaseArgs
+from serve_apps.deployments.generator import Candidate, Generator, How
+from serve_apps.deployments.lookup import Wish
+from serve_apps.deployments.selector import Selector
+from serve_apps.rollout.registry import resolve
+
+
+class Pair:
+    """Selector and generator, called as plain Python."""
+
+    def __init__(self, root: str) -> None:
+        args = ShowcaseArgs(root=root)
+        bundle = resolve(args)
+        self.selector, self.generator = Selector(args, bundle.selector), Generator(args, bundle.generator)
+        self.chooses, self.writes = (
+            self.selector.versions.held(bundle.selector),
+            self.generator.versions.held(bundle.generator),
+        )
+
+    def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
+        """One showcase, by two calls."""
+        wish = Wish(k=k, business_id=business_id, user_id=user_id)
+        [selection] = self.selector.choose(self.chooses, [self.selector.look_up(wish, self.chooses.model.profile)])
+        [candidates] = self.generator.write_all(self.writes, [(selection, How())])
+        return candidates
+
+
+def bare_app(pair: Pair) -> FastAPI:
+    api = FastAPI()
+
+    @api.get("/readyz")
+    def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @api.post("/v1/showcases")
+    def make_showcase(asked: ShowcaseRequest) -> dict[str, list[str]]:
+        [first, *_] = pair(asked.user_id or "", asked.business_id or "", asked.k)
+        return {"sentences": [row.text for row in first.sentences]}
+
+    return api
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="workspace")
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args(argv)
+    uvicorn.run(bare_app(Pair(options.root)), host="127.0.0.1", port=options.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What the annotation kit reads of a workspace: reviews that have pairs, their texts, their vectors, Φ's scores."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from showcases.distillation import PairClassifier
+from showcases.distillation.annotations import Dispute, Pairable, ReviewPairs
+from showcases.distillation.labelstudio_tasks import WholeReview
+from showcases.ids import sentence_id
+from showcases.storage.artifacts import Workspace
+from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable
+from showcases.storage.shards import read_shards
+
+
+def usable(workspace: Workspace) -> Pairable:
+    """All reviews, with the sentences that are embedded and the photos that are readable and embedded."""
+    status = workspace.read_table("images", ["photo_id", "status"])
+    readable = status.filter(pc.equal(status["status"], "ok"))["photo_id"]
+    photos = EmbeddingShards(workspace, "image_embeddings").all_ids()
+    return Pairable(
+        workspace.read_table("reviews", ["review_id", "business_id", "sentences", "photo_ids"]),
+        EmbeddingShards(workspace, "sentence_embeddings").all_ids(),
+        photos.filter(pc.is_in(photos, value_set=readable)),
+    )
+
+
+def vectors_of(workspace: Workspace, reviews: Iterable[ReviewPairs]) -> tuple[EmbeddingTable, EmbeddingTable]:
+    """The vectors of these reviews' sentences, and of their photos."""
+    said: list[str] = []
+    shown: list[str] = []
+    for review in reviews:
+        said.extend(sentence_id(review.review_id, number) for number in review.sentences)
+        shown.extend(review.photo_ids)
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
+    return sentences, EmbeddingTable.read(workspace, "image_embeddings", shown)
+
+
+def whole_reviews(workspace: Workspace, reviews: Iterable[ReviewPairs]) -> dict[str, WholeReview]:
+    """Text and all sentences of these reviews, by id."""
+    asked = pa.array([review.review_id for review in reviews], pa.string())
+    result = {}
+    columns = ("review_id", "text", "sentences")
+    for shard in read_shards(workspace, workspace.shards("reviews"), columns):
+        for row in shard.filter(pc.is_in(shard["review_id"], value_set=asked)).to_pylist():
+            result[row["review_id"]] = WholeReview(row["text"] or "", row["sentences"] or ())
+    return result
+
+
+def scored(workspace: Workspace, disputes: Sequence[Dispute]) -> list[Dispute]:
+    """The disputes with Φ's score of each, where a classifier stands that knows these vectors; else as they are."""
+    if not disputes or workspace.manifest("classifier") is None:
+        return list(disputes)
+    classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
+    said, shown = [dispute.sentence_id for dispute in disputes], [dispute.pair.photo_id for dispute in disputes]
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
+    if classifier.embedding_space != sentences.model_id:  # of embeddings made anew since
+        return list(disputes)
+    photos = EmbeddingTable.read(workspace, "image_embeddings", shown)
+    scores = classifier.score(sentences.gather(said), photos.gather(shown))
+    return [replace(dispute, score=float(score)) for dispute, score in zip(disputes, scores, strict=True)]

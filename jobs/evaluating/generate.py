@@ -1,0 +1,97 @@
+"""What models write for test examples: by actors of Ray Data, and the vectors of the sentences that come of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from jobs.evaluating.writer_actor import GeneratingActor
+from jobs.runner.step import StepContext
+from showcases.baselines.ids import ItemReviews
+from showcases.clip.embed import EmbedBatch
+from showcases.evaluation.examples import Example, generator_rows, with_references
+from showcases.evaluation.systems import GROUND_TRUTH, System, Written, stack_vectors
+from showcases.gest.reading.sentences import split_sentences
+from showcases.storage.artifacts import Place
+from showcases.storage.embeddings import EmbeddingTable, review_features
+
+
+def write_texts(
+    context: StepContext,
+    examples: Sequence[Example],
+    images: EmbeddingTable,
+    models: Mapping[System, Place],
+    most_reviews: int,
+) -> dict[System, Written]:
+    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews."""
+    rows = generator_input(context, examples, images, most_reviews)
+    texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]} | generate(context, rows, models)
+    return cut_and_embed(context, texts, images.dim)
+
+
+def generator_input(
+    context: StepContext,
+    examples: Sequence[Example],
+    images: EmbeddingTable,
+    most_reviews: int,
+    others: ItemReviews | None = None,
+) -> list[dict[str, Any]]:
+    """A row an example, of all that a model may read.
+
+    Args:
+        others: what others wrote about each business, where there are baselines among the models.
+    """
+    references = [others.seen_by(e.user_id, e.business_id) if others else [] for e in examples]
+    past = {name for example in examples for name in example.history}.union(*references)
+    features = review_features(EmbeddingTable.read(context.workspace, "sentence_embeddings"), sorted(past))
+    rows = generator_rows(examples, images, features, most_reviews)
+    return with_references(rows, examples, references, features, most_reviews, images.dim) if others else rows
+
+
+def cut_and_embed(context: StepContext, texts: Mapping[System, list[str]], dim: int) -> dict[System, Written]:
+    """Texts with their sentences and the sentences' vectors."""
+    sentences = {system: split_sentences(said) for system, said in texts.items()}
+    vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
+    return {
+        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, dim))
+        for system, said in texts.items()
+    }
+
+
+def generate(
+    context: StepContext, rows: Sequence[Mapping[str, Any]], models: Mapping[System, Place]
+) -> dict[System, list[str]]:
+    """Texts of all models, each in the rows' order."""
+    cluster, config = context.config.cluster, context.config.evaluate
+    folders = {"/".join(place): system for system, place in models.items()}
+    written = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows]).map_batches(
+        GeneratingActor,
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu"),
+        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
+        num_gpus=1 if cluster.gpu else None,
+        batch_size=config.batch_size,
+        batch_format="numpy",
+    )
+    texts = {system: [""] * len(rows) for system in models}
+    for row in written.take_all():
+        texts[folders[row["folder"]]][row["number"]] = row["text"]
+    return texts
+
+
+def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.ndarray]:
+    """CLIP vector (d,) float32 of each sentence."""
+    if not sentences:
+        return {}
+    cluster, config = context.config.cluster, context.config.embed
+    dtype = context.workspace.require("sentence_embeddings").metrics.get("dtype", "float32")
+    data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences})).map_batches(
+        EmbedBatch,
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", dtype),
+        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
+        num_gpus=1 if cluster.gpu else None,
+        batch_size=config.batch_size,
+        batch_format="numpy",
+    )
+    return {row["id"]: np.asarray(row["vector"], np.float32) for row in data.take_all()}

@@ -1,0 +1,45 @@
+"""Models that write, as a Ray Data actor: apart from `jobs.evaluate`, so that a worker need not import MLflow too."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from showcases.storage.artifacts import Workspace
+
+if TYPE_CHECKING:
+    from showcases.baselines import BaselinePredictor
+    from showcases.generator import GeneratorPredictor
+
+
+class GeneratingActor:
+    """Writes with any model of a workspace, named by each row's `folder` (artifact/folder); the last stays loaded."""
+
+    def __init__(self, root: str, device: str) -> None:
+        self.workspace, self.device = Workspace(root), device
+        self.folder = ""
+        self.predictor: GeneratorPredictor | BaselinePredictor | None = None
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        texts = np.empty(len(batch["folder"]), object)
+        for folder in dict.fromkeys(batch["folder"].tolist()):
+            rows = batch["folder"] == folder
+            part = {name: column[rows] for name, column in batch.items()}
+            texts[rows] = self._load(folder)(part)["text"]
+        return {"folder": batch["folder"], "number": batch["number"], "text": texts}
+
+    def _load(self, folder: str) -> "GeneratorPredictor | BaselinePredictor":
+        # here: the driver makes no texts, and needs no transformers
+        from showcases.baselines import BaselinePredictor
+        from showcases.generator import GeneratorPredictor
+
+        if self.predictor is None or folder != self.folder:
+            with tempfile.TemporaryDirectory() as local:
+                artifact, *parts = folder.split("/")
+                self.workspace.download(artifact, Path(local), *parts)
+                kind = json.loads((Path(local) / "config.json").read_text())["kind"]
+                predictor = BaselinePredictor if kind == "showcases.baseline" else GeneratorPredictor
+                self.predictor, self.folder = predictor(local, device=self.device), folder
+        return self.predictor

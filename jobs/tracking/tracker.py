@@ -1,0 +1,315 @@
+"""MLflow: one parent run for a pipeline, a child run a step; models in the registry.
+
+MLflow takes a second to import: it is imported on first use, so that workers that log nothing don't wait for it.
+"""
+
+import contextlib
+import json
+import shlex
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.tracking import registry, run_ends
+from jobs.tracking.leftovers import send_left
+from jobs.tracking.registry import FINGERPRINT as FINGERPRINT
+from jobs.tracking.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
+from jobs.tracking.run_facts import environment, machine_watched
+from jobs.tracking.spool import Spool, brief
+from showcases import tracking_db
+from showcases.errors import ConfigError
+from showcases.storage.artifacts import Manifest, Workspace
+from showcases.tracking_db import place
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from jobs.runner.config import PipelineConfig
+
+REMOTE = ("http://", "https://")
+LONGEST_VALUE = 5000  # characters of a tag or a param
+START_SECONDS, OWN_START_SECONDS = 30.0, 300.0  # wait for a server, or for its own database, which is made at first
+END_SECONDS = 60.0  # for the last of a run to be sent
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where runs and models are tracked.
+
+    Args:
+        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts, in the working
+            folder where the workspace is on S3.
+        experiment: name of the MLflow experiment.
+    """
+
+    uri: str | None = None
+    experiment: str = "showcases"
+
+
+def tracking_uri(config: "PipelineConfig") -> str:
+    """The tracking URI; by default sqlite in the workspace (in the working folder where that is on S3).
+
+    Raises:
+        ConfigError: the workspace was moved, and its database can't be written.
+    """
+    if not config.tracking.uri:
+        tracking_db.database_file(config.root).parent.mkdir(parents=True, exist_ok=True)
+    return tracking_db.database_uri(config.root, config.tracking.uri)
+
+
+def key_of(name: str) -> str:
+    """A name that MLflow takes: f1@3 becomes f1_at_3."""
+    return name.replace("@", "_at_")
+
+
+class Tracker:
+    """Logs to one MLflow run, by explicit URI and run id, so that it also works on a worker.
+
+    Nothing here waits for metrics to arrive, or fails because MLflow does: see jobs.tracking.spool.
+
+    Args:
+        root: of the workspace, which keeps what MLflow can't take now.
+    """
+
+    def __init__(self, uri: str, run_id: str, root: str = "") -> None:
+        self.uri = uri
+        self.spool = Spool(uri, run_id, root)
+
+    @property
+    def run_id(self) -> str:
+        """As MLflow knows it; another one, which stands for it, while MLflow could not make the run."""
+        return self.spool.replay.known_run
+
+    @property
+    def client(self) -> "MlflowClient":
+        return client_of(self.uri)
+
+    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
+        now = int(time.time() * 1000)
+        self.spool.put(
+            *(
+                {"do": "metric", "key": key_of(name), "value": float(value), "time": now, "step": step}
+                for name, value in metrics.items()
+            )
+        )
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        flat = _flat(params).items()
+        self.spool.put(*({"do": "param", "key": name, "value": str(value)[:LONGEST_VALUE]} for name, value in flat))
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.spool.put(*({"do": "tag", "key": name, "value": value[:LONGEST_VALUE]} for name, value in tags.items()))
+
+    def log_inputs(self, datasets: list[dict[str, Any]]) -> None:
+        """What the run reads, see `run_facts.datasets`."""
+        self.spool.put({"do": "inputs", "datasets": datasets})
+
+    def log_folder(self, folder: Path, name: str) -> None:
+        self.spool.now_or_later({"do": "files", "to": name}, folder)
+
+    def log_manifest(self, manifest: Manifest) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, f"{manifest.artifact}.json").write_text(manifest.to_json(), encoding="utf-8")
+            self.log_folder(Path(folder), "manifests")
+        counts = {f"rows.{k}": v for k, v in manifest.rows.items()}
+        counts |= {f"failures.{k}": v for k, v in manifest.failures.items()}
+        figures = {k: v for k, v in _flat(manifest.metrics).items() if isinstance(v, int | float)}
+        prefixed = {f"{manifest.artifact}.{k}": float(v) for k, v in (counts | figures).items()}
+        self.log_metrics(prefixed | {"seconds": manifest.seconds})
+
+
+@contextlib.contextmanager
+def pipeline_run(config: "PipelineConfig", is_claimed: bool = False) -> Iterator[str]:
+    """The parent run of a pipeline; yields its id. Arguments as those of `step_run`."""
+    root = place(config.root)
+    with _run(config, f"pipeline {root.rpartition('/')[2]}", None, is_claimed=is_claimed) as tracker:
+        tracker.log_params({"root": root, "seed": config.seed})
+        yield tracker.run_id
+
+
+@contextlib.contextmanager
+def step_run(
+    name: str, config: "PipelineConfig", params: dict[str, Any], parent: str | None, is_claimed: bool = False
+) -> Iterator[Tracker]:
+    """A step's run, below `parent` if there is one.
+
+    Args:
+        is_claimed: this process holds the claim of all that such a run writes, so that no other of its name can be
+            under way in the workspace: those left RUNNING become KILLED.
+    """
+    with _run(config, name, parent, is_claimed=is_claimed) as tracker:
+        tracker.log_params(params)
+        yield tracker
+
+
+@contextlib.contextmanager
+def continued_run(name: str, config: "PipelineConfig", run: str) -> Iterator[Tracker]:
+    """A run that an earlier process began."""
+    with _run(config, name, None, run) as tracker:
+        yield tracker
+
+
+@contextlib.contextmanager
+def _run(
+    config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, is_claimed: bool = False
+) -> Iterator[Tracker]:
+    uri = tracking_uri(config)
+    if not uri.startswith(REMOTE):
+        point_at_endpoint(config.root)
+    with run_ends.closed_on_sigterm():
+        tracker = _new(config, uri, name, parent, run)
+        status = "FINISHED"
+        try:
+            _settle(tracker, config, uri, name if is_claimed else None)
+            with machine_watched(tracker.log_metrics):
+                yield tracker
+        except BaseException as error:
+            if not run_ends.is_terminated():
+                tracker.set_tags({"error": str(error)})
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"  # SystemExit: Ray Train's at Ctrl-C
+            raise
+        finally:
+            if not run_ends.end(tracker.spool, status, END_SECONDS):
+                print(
+                    f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, "
+                    f"or `python -m jobs.resend --root {shlex.quote(place(config.root))}`",
+                    flush=True,
+                )
+
+
+def begin(
+    config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, tags: dict[str, str] | None = None
+) -> Tracker:
+    """A run that MLflow will make, as soon as it can; this process works on it, and must end it (`run_ends.end`).
+
+    Args:
+        run: a pending id (`replay.PENDING`) that is the same each time the run is begun; then it is made once.
+        tags: besides those that every run has.
+    """
+    tracker = Tracker(tracking_uri(config), run or f"{PENDING}{uuid.uuid4().hex}", config.root)
+    begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
+    own = environment() | {"seed": str(config.seed), run_ends.WORKSPACE_TAG: place(config.root)} | (tags or {})
+    own[run_ends.PROCESS_TAG] = run_ends.this_process()
+    where = {"experiment": config.tracking.experiment, "location": _artifact_location(config)}
+    tracker.spool.put(begun | where | {"tags": own})
+    run_ends.opened(tracker.spool)
+    return tracker
+
+
+def resume(tracker: Tracker) -> None:
+    """A run that was made before is under way again, by this process."""
+    tracker.spool.put({"do": "continue"})
+    tracker.set_tags({run_ends.PROCESS_TAG: run_ends.this_process()})
+
+
+def _new(config: "PipelineConfig", uri: str, name: str, parent: str | None, run: str | None) -> Tracker:
+    """A run that MLflow will make, or one that goes on."""
+    if run is None or run.startswith(PENDING):
+        tracker = begin(config, name, parent, run)
+    else:
+        tracker = Tracker(uri, run, config.root)
+        run_ends.opened(tracker.spool)
+    if run is not None:
+        resume(tracker)
+    return tracker
+
+
+def _settle(tracker: Tracker, config: "PipelineConfig", uri: str, superseded: str | None) -> None:
+    """Wait until MLflow has made the run, if it can; then send and close what earlier processes left.
+
+    Raises:
+        ConfigError: MLflow will never make it: the URI or the credentials are wrong.
+    """
+    if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
+        send_left(Workspace(config.root))
+        _close_lost(tracker, config, superseded)
+    failure = tracker.spool.failure
+    if failure is not None and is_misconfigured(failure):
+        tracker.spool.discard()
+        run_ends.forget(tracker.spool)
+        raise ConfigError(f"--tracking.uri {uri}: {failure}") from failure
+
+
+def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | None) -> None:
+    try:
+        lost = run_ends.close_lost(
+            tracker.client, config.tracking.experiment, place(config.root), tracker.run_id, superseded
+        )
+    except Exception as error:  # MLflow may fail in any way; the next run tries again
+        Spool.say(f"runs of processes that are gone could not be closed: {brief(error)}")
+        return
+    if lost:
+        Spool.say(f"closed as KILLED, as their process is gone: {', '.join(lost)}")
+
+
+def _artifact_location(config: "PipelineConfig") -> str | None:
+    """Beside the workspace's artifacts; a tracking server decides for itself."""
+    if tracking_uri(config).startswith(REMOTE):
+        return None
+    return tracking_db.files_uri(config.root)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = json.dumps(value) if isinstance(value, list | tuple) else value
+    return flat
+
+
+def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | None:
+    """The latest version of a registered model that has this fingerprint, if there is one and MLflow says so."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return registry.version_of(tracker.client, name, fingerprint)
+    except MlflowException:  # it is away: asked again when it takes what is registered
+        return None
+
+
+def log_to_version(tracker: Tracker, name: str, fingerprint: str, files: Sequence[Path], folder: str) -> int | None:
+    """Files into the run that a registered version came from; the version's tag `folder` says where they lie.
+
+    Returns:
+        The version; none where there is none, or MLflow is away and gets them later.
+    """
+    with tempfile.TemporaryDirectory() as kept:
+        for file in files:
+            shutil.copy(file, kept)
+        op = {"do": "to_version", "name": name, "fingerprint": fingerprint, "to": folder}
+        found: int | None = tracker.spool.now_or_later(op, Path(kept))
+    return found
+
+
+def register(
+    tracker: Tracker,
+    name: str,
+    folder: Path,
+    metrics: dict[str, float],
+    *,
+    monitor: str,
+    larger_is_better: bool,
+    tags: dict[str, str],
+    comparable: tuple[str, ...] = ("validation_data",),
+    contends: bool = True,
+) -> tuple[int, bool] | None:
+    """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
+
+    Args:
+        metrics: validation figures; `monitor` among them decides.
+        comparable: see `registry.Registration`, as is `contends`.
+
+    Returns:
+        (version, whether it became champion); none where MLflow is away and gets it later.
+    """
+    tracker.log_folder(folder, registry.MODEL_FOLDER)
+    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable, contends)
+    made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
+    return made

@@ -1,0 +1,163 @@
+"""Figure 3's visual diversities in closed form, from vectors that stream by once: linear in the photos.
+
+Over the pairs of n unit vectors the cosines sum to (|sum v|^2 - sum |v|^2) / 2, so no pair is ever formed.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable
+
+ROWS = 4096  # vectors widened to float32 at a time: 8 MiB at d = 512
+
+
+class PairSums:
+    """Sum of cosines over all pairs within each group, whatever order the vectors come in.
+
+    A group's vector sum is held from its first vector to its last, so memory goes with the groups that are open at
+    once: few where the vectors of a group lie near each other, all of them at worst.
+
+    Args:
+        sizes: (g,) how many vectors each group will get.
+        dim: d.
+        dtype: of the sums; float32 is enough for groups of some ten.
+    """
+
+    def __init__(self, sizes: np.ndarray, dim: int, dtype: type[np.floating]) -> None:
+        self.pairs = float((sizes.astype(np.float64) * (sizes - 1)).sum() / 2)
+        self.cosines = 0.0
+        self._sizes, self._left = sizes, sizes.astype(np.int64)
+        self._slot = np.full(len(sizes), -1, np.int64)  # of an open group in `_open`
+        self._open = np.empty((0, dim), dtype)
+        self._free: list[int] = []
+
+    @property
+    def mean_distance(self) -> float:
+        """Mean of 1 - cos over all pairs; NaN where there is none."""
+        return 1 - self.cosines / self.pairs if self.pairs else float("nan")
+
+    def add(self, groups: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
+        """Take in, of distinct groups (m,), the sum (m, d) of `counts` (m,) vectors of length 1 each."""
+        slots = self._slot[groups]
+        held = slots >= 0
+        sums[held] += self._open[slots[held]]
+        self._left[groups] -= counts
+        done = self._left[groups] == 0
+        squares = np.einsum("md,md->m", sums, sums).astype(np.float64)
+        many = done & (self._sizes[groups] > 1)
+        self.cosines += float((squares[many] - self._sizes[groups[many]]).sum() / 2)
+        self._free.extend(slots[held & done].tolist())
+        slots[~held & ~done] = self._take(int((~held & ~done).sum()))
+        self._open[slots[~done]] = sums[~done]
+        self._slot[groups] = np.where(done, -1, slots)
+
+    def _take(self, count: int) -> list[int]:
+        """Free rows of `_open`, which grows where there are too few."""
+        have = len(self._open)
+        if count > len(self._free):
+            grown = max(2 * have, have + count)
+            self._open = np.concatenate([self._open, np.empty((grown - have, self._open.shape[1]), self._open.dtype)])
+            self._free.extend(range(have, grown))
+        taken = self._free[len(self._free) - count :]
+        del self._free[len(self._free) - count :]
+        return taken
+
+
+class Spread:
+    """The sums of one set of photos: per user in a business, and from those per business.
+
+    Args:
+        members: (n,) bool, the photos of the set that will come.
+        user: (n,) number of each photo's user in its business.
+        business_of: (g,) number of each such user's business.
+        dim: d.
+    """
+
+    def __init__(self, members: np.ndarray, user: np.ndarray, business_of: np.ndarray, dim: int) -> None:
+        self.members, self.user, self.business_of = members, user, business_of
+        counts = np.bincount(user[members], minlength=len(business_of))
+        per_business = np.bincount(business_of, weights=counts).astype(np.int64)
+        self.of_user = PairSums(counts, dim, np.float32)
+        self.of_business = PairSums(per_business, dim, np.float64)
+
+    def add(self, rows: np.ndarray, vectors: Tensor) -> None:
+        """Take in the vectors (k, d) float32, of length 1, of these photos (k,)."""
+        mine = self.members[rows]
+        if not mine.all():
+            rows, vectors = rows[mine], vectors[torch.from_numpy(mine)]
+        users, counts, sums = _sum_by(self.user[rows], np.ones(len(rows)), vectors)
+        places, totals, sums_there = _sum_by(self.business_of[users], counts, sums.to(torch.float64))
+        self.of_business.add(places, sums_there.numpy(), totals)
+        self.of_user.add(users, sums.numpy(), counts)
+
+    def figures(self) -> dict[str, float]:
+        """The three diversities."""
+        pairs = self.of_business.pairs - self.of_user.pairs
+        cosines = self.of_business.cosines - self.of_user.cosines
+        return {
+            "intra_business": self.of_business.mean_distance,
+            "inter_user": 1 - cosines / pairs if pairs else float("nan"),
+            "intra_user": self.of_user.mean_distance,
+        }
+
+
+def _sum_by(groups: np.ndarray, counts: np.ndarray, vectors: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    """The distinct groups (m,), and the sums of counts (m,) and vectors (m, d) in each."""
+    names, inverse = np.unique(groups, return_inverse=True)
+    sums = torch.zeros(len(names), vectors.shape[1], dtype=vectors.dtype)
+    sums.index_add_(0, torch.from_numpy(inverse), vectors)
+    return names, np.bincount(inverse, weights=counts, minlength=len(names)).astype(np.int64), sums
+
+
+def diversities(
+    photos: pa.Table, images: EmbeddingTable | EmbeddingShards, sets: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """The three diversities of Figure 3, dis(m, n) = 1 - cos (Appendix B), pooled over all counted pairs.
+
+    intra_business: all photo pairs of a business; inter_user: pairs of different users in one business; intra_user:
+    pairs of one user in one business. NaN where there is no pair. The vectors are read once for all sets.
+
+    Args:
+        photos: columns photo_id, user_id, business_id; n rows.
+        images: the photos' vectors; photos without one are not counted.
+        sets: (n,) bool by name: the photos of each set.
+    """
+    place = _places(photos["photo_id"], images)
+    both = _codes(photos["business_id"]) * (photos.num_rows + 1) + _codes(photos["user_id"])
+    users, user = np.unique(both, return_inverse=True)
+    business_of = users // (photos.num_rows + 1)
+    spreads = {name: Spread(mine & (place >= 0), user, business_of, images.dim) for name, mine in sets.items()}
+    for rows, vectors in _arrivals(place, images):
+        for spread in spreads.values():
+            spread.add(rows, vectors)
+    return {name: spread.figures() for name, spread in spreads.items()}
+
+
+def _arrivals(place: np.ndarray, images: EmbeddingTable | EmbeddingShards) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Rows (k,) of `photos` and their vectors (k, d) float32 of length 1, in the order in which the vectors come."""
+    order = np.argsort(place, kind="stable")
+    ordered, start = place[order], 0
+    for names, vectors in images.batches():
+        for low in range(start, start + len(names), ROWS):
+            first, last = np.searchsorted(ordered, (low, min(low + ROWS, start + len(names))))
+            rows = order[first:last]
+            wide = torch.from_numpy(vectors[place[rows] - start]).to(torch.float32)
+            yield rows, wide / wide.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        start += len(names)
+
+
+def _places(photo_ids: pa.ChunkedArray, images: EmbeddingTable | EmbeddingShards) -> np.ndarray:
+    """(n,) where each photo comes in the stream of vectors, -1 where it does not."""
+    found = pc.index_in(photo_ids, value_set=images.all_ids())
+    return found.cast(pa.int64()).fill_null(-1).to_numpy()
+
+
+def _codes(names: pa.ChunkedArray) -> np.ndarray:
+    """(n,) the same number for the same name."""
+    coded = names.combine_chunks().dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64)

@@ -1,0 +1,92 @@
+"""Metrics of chosen photos, Table 3: precision, recall, F1 and diversity at k (paper section 5.1, Appendix B)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from showcases.metrics.bootstrap import Statistic, Sums, ratio
+
+
+@dataclass(frozen=True)
+class RankingFigures:
+    """One row of Table 3, as shares of 1.
+
+    Precision, recall and F1 are None in the deployment protocol: the photos that count as hits are not in the pool
+    there. Diversity is NaN where no set has two photos.
+
+    Attributes:
+        statistics: of each of the four that there is, by its name here, to be resampled over the examples.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    diversity: float
+    examples: int
+    statistics: Mapping[str, Statistic] = field(default_factory=dict, compare=False, repr=False)
+
+
+def hits_at_k(chosen: Tensor, relevant: Tensor) -> Tensor:
+    """(B,) how many of chosen (B, k), -1 for none, are in relevant (B, N) bool."""
+    return (relevant.gather(1, chosen.clamp_min(0)) & (chosen >= 0)).sum(1)
+
+
+def precision_recall_f1(hits: np.ndarray, relevant: np.ndarray, k: int) -> tuple[float, float, float]:
+    """Averaged precision and recall at k, and the harmonic mean of these averages.
+
+    Args:
+        hits: (n,) relevant photos among the k chosen.
+        relevant: (n,) relevant photos there are, at least 1.
+        k: photos asked for; a set that ends early counts what is missing as misses.
+
+    Source: paper section 5.1; Table 3's F1@3 is the harmonic mean of its own Prec@3 and Recall@3 in all four rows.
+    """
+    precision, recall = float((hits / k).mean()), float((hits / relevant).mean())
+    return precision, recall, harmonic_mean(precision, recall)
+
+
+def harmonic_mean(precision: float, recall: float) -> float:
+    """2PR / (P + R), 0 where both are 0."""
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def pair_distances(images: Tensor, chosen: Tensor) -> Tensor:
+    """(B, 2) double: of each chosen set the sum of 1 - cosine over its pairs, and the number of pairs.
+
+    Args:
+        images: (B, N, D).
+        chosen: (B, k), -1 for none.
+
+    Source: Appendix B's dis(m, n); Div@k is the mean over pairs (method.md, section 3).
+    """
+    items = chosen.clamp_min(0)[:, :, None].expand(-1, -1, images.shape[2])
+    unit = F.normalize(images.gather(1, items), dim=-1)  # (B, k, D)
+    real = chosen >= 0
+    pairs = (real[:, :, None] & real[:, None, :]).triu(1)
+    distances = (1 - unit @ unit.transpose(1, 2)).double().where(pairs, 0.0)
+    return torch.stack([distances.sum((1, 2)), pairs.sum((1, 2)).double()], dim=1)
+
+
+def div_at_k(images: Tensor, chosen: Tensor) -> float:
+    """Div@k: mean 1 - cosine over the pairs of the chosen photos; arguments as in `pair_distances`."""
+    return float(ratio(pair_distances(images, chosen).sum(0, keepdim=True).cpu().numpy())[0])
+
+
+def hit_statistics(hits: np.ndarray, relevant: np.ndarray, k: int) -> dict[str, Statistic]:
+    """Precision, recall and F1 to be resampled; arguments as for `precision_recall_f1`."""
+    ones = np.ones(len(hits))
+    precision, recall = hits / k, hits / relevant
+    return {
+        "precision": Sums(np.stack([precision, ones], axis=1), ratio),
+        "recall": Sums(np.stack([recall, ones], axis=1), ratio),
+        "f1": Sums(np.stack([precision, recall, ones], axis=1), f1_of_sums),
+    }
+
+
+def f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """(B,) from sums (B, 3) of precision, recall and examples."""
+    return np.array([harmonic_mean(precision / n, recall / n) for precision, recall, n in sums.tolist()])

@@ -1,0 +1,375 @@
+"""The flow: every artifact's place under the workspace root, its Arrow schema, its producer.
+
+The names here, in the README's table and in `jobs/pipeline.py` are the same, in the same order.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from showcases.errors import ArtifactError
+from showcases.storage import s3
+from showcases.storage.s3_errors import list_files, read_retrying, store_errors_of
+from showcases.storage.schemas import (
+    ALIGNMENTS,
+    ANNOTATIONS,
+    EMBED_FAILURES,
+    GEST_FT,
+    GEST_S1,
+    GEST_S2,
+    IMAGES,
+    PHOTOS,
+    REJECTS,
+    REVIEWS,
+)
+
+_T = TypeVar("_T")
+
+MANIFEST = "manifest.json"
+Place = tuple[str, ...]  # an artifact, and folders in it
+_FOLDERS: dict[tuple[str, str], str] = {}  # by root and artifact, as the manifest said that this process read last
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact of the flow: its folder's name, the step that writes it, its form.
+
+    Attributes:
+        row_group: the most rows of a Parquet row group, which is read whole by whoever wants some of it.
+        counted: the count in the manifest that the rows of its Parquet files must amount to; None is not compared.
+        counts_failures: failures have rows, too.
+        is_in_use: by a service, while it is written; it has versions of its own, and is never built aside.
+    """
+
+    name: str
+    step: str
+    form: str
+    schema: pa.Schema | None = None
+    row_group: int | None = None
+    counted: str | None = None
+    counts_failures: bool = False
+    is_in_use: bool = False
+
+    @property
+    def is_parquet(self) -> bool:
+        return self.form.startswith("Parquet")
+
+
+FLOW: tuple[Artifact, ...] = (
+    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS, row_group=4096, counted="reviews"),
+    Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS, counted="photos"),
+    Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS, counted="rejects"),
+    Artifact(
+        "images",
+        "fetch_images",
+        "Parquet shards: the JPEG bytes and a status a photo",
+        IMAGES,
+        row_group=256,
+        counted="ok",
+        counts_failures=True,
+    ),
+    Artifact("clip", "train_clip", "open_clip config + safetensors"),
+    Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
+    Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
+    Artifact("embed_failures", "embed", "Parquet: photos that don't decode, and why", EMBED_FAILURES, counted="photos"),
+    Artifact("annotations", "annotate", "Parquet: (sentence, photo), votes, label", ANNOTATIONS, counted="pairs"),
+    Artifact("classifier", "distill", "safetensors + config + metrics"),
+    Artifact("alignments", "distill", "Parquet: (sentence, photo), score", ALIGNMENTS, counted="pairs"),
+    Artifact("gest_s1", "build_gest", "Parquet, one row a review, split by user", GEST_S1, counted="reviews"),
+    Artifact("gest_s2", "build_gest", "Parquet, one row a review, split by user", GEST_S2, counted="reviews"),
+    Artifact("gest_ft", "build_gest", "Parquet: texts of users with one review", GEST_FT, counted="reviews"),
+    Artifact("selector", "train_selector", "a folder a variant: safetensors + config + metrics"),
+    Artifact("generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"),
+    Artifact("report", "evaluate", "Markdown, CSV, one HTML page with the gallery"),
+    Artifact("catalog", "publish", "LanceDB tables photos and reviews, indexed", is_in_use=True),
+)
+ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in FLOW}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What made an artifact, from what, and what came of it. Without one a folder is unfinished work.
+
+    Attributes:
+        inputs: digest of the manifest of each artifact read.
+        rows, failures: counts by kind.
+        claim: token of the run that wrote it; artifacts that one step writes together have the same.
+        folder: that holds the files, under the workspace root; "" is the artifact's own (see showcases.storage.builds).
+        stored: what the files amount to: files, bytes and, of Parquet, rows.
+    """
+
+    artifact: str
+    step: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    code_version: str
+    created: str  # UTC, ISO 8601
+    seconds: float
+    rows: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    claim: str = ""
+    folder: str = ""
+    stored: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest: changes whenever the artifact was made anew."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def made_from(self, config: dict[str, Any], inputs: dict[str, str]) -> bool:
+        """Whether the same config and inputs made this artifact."""
+        plain = json.loads(json.dumps(config))
+        return self.config == plain and self.inputs == inputs
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All artifacts under one root: a folder, or `s3://bucket/prefix`.
+
+    An S3 root may carry options, e.g. `s3://bucket/prefix?endpoint_override=http://127.0.0.1:9000&region=us-east-1`;
+    without that one, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL count. Credentials come from the usual AWS chain.
+    Instances are small and may be pickled to workers. What S3 refuses, or fails to do however often it is asked, is an
+    ObjectStoreError that names the object and the cure.
+    """
+
+    root: str
+    folders: tuple[tuple[str, str], ...] = ()  # (artifact, folder under the root) of those that are built or pinned
+
+    def __post_init__(self) -> None:
+        if "://" not in self.root:  # workers have working folders of their own
+            object.__setattr__(self, "root", str(Path(self.root).expanduser().resolve()))
+        elif self.root.startswith("s3://"):
+            object.__setattr__(self, "root", s3.with_endpoint(self.root))
+
+    @cached_property
+    def _located(self) -> tuple[fs.FileSystem, str]:
+        if "://" in self.root:
+            return s3.open_root(self.root)
+        return fs.LocalFileSystem(), self.root
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "folders": self.folders}  # filesystems are rebuilt where they are used
+
+    def placed(self, folders: dict[str, str]) -> "Workspace":
+        """The same workspace, where these artifacts lie in these folders under the root."""
+        return Workspace(self.root, tuple((dict(self.folders) | folders).items()))
+
+    def folder(self, artifact: str) -> str:
+        """Folder of an artifact's files under the root: where it is built, else where its manifest says."""
+        for name, folder in self.folders:
+            if name == artifact:
+                return folder
+        if artifact not in ARTIFACTS or ARTIFACTS[artifact].is_in_use:
+            return artifact
+        if (self.root, artifact) not in _FOLDERS or self.is_local:
+            self.manifest(artifact)
+        return _FOLDERS.get((self.root, artifact), artifact)
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        return self._located[0]
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def path(self, artifact: str, *parts: str) -> str:
+        """Path of an artifact (or of something in it) on `filesystem`.
+
+        Raises:
+            ArtifactError: a part would leave the artifact's folder.
+        """
+        if any(part in ("", ".", "..") or "/" in part or "\\" in part for part in (artifact, *parts)):
+            raise ArtifactError(f"{artifact}/{'/'.join(parts)}: not a path inside the workspace")
+        folder = artifact if parts == (MANIFEST,) else self.folder(artifact)
+        return "/".join((self._located[1], folder, *parts))
+
+    def path_under_root(self, *parts: str) -> str:
+        """Path of anything under the root, on `filesystem`."""
+        return "/".join((self._located[1], *parts))
+
+    def _store_errors_of(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
+        """The block's failures on S3 become ObjectStoreErrors about this path."""
+        return store_errors_of(self.filesystem, self.path(artifact, *parts))
+
+    def manifest(self, artifact: str) -> Manifest | None:
+        """The artifact's manifest, or None where it is not finished.
+
+        Raises:
+            ArtifactError: what lies there is no manifest.
+        """
+        try:
+            found = s3.retry_read(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
+        except FileNotFoundError:
+            _FOLDERS.pop((self.root, artifact), None)
+            return None
+        except (ValueError, TypeError) as error:
+            path, step = self.path(artifact, MANIFEST), ARTIFACTS[artifact].step
+            raise ArtifactError(f"{path}: no manifest ({error}); remove it and run jobs.{step} again") from error
+        _FOLDERS[self.root, artifact] = found.folder or artifact
+        return found
+
+    def require(self, artifact: str) -> Manifest:
+        """The manifest of a finished artifact.
+
+        Raises:
+            ArtifactError: it is not finished; the message names the step to run.
+        """
+        manifest = self.manifest(artifact)
+        if manifest is None:
+            step = ARTIFACTS[artifact].step
+            raise ArtifactError(
+                f"{self.path(artifact)}: no finished artifact there; it is written by jobs.{step}, run that first"
+            )
+        return manifest
+
+    def finish(self, manifest: Manifest) -> None:
+        """Declare an artifact finished; the manifest is written last."""
+        self.write_bytes(manifest.to_json().encode(), manifest.artifact, MANIFEST)
+
+    def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
+        """Remove all folders of an artifact but these."""
+        kept = {self.path(artifact, name) for name in folders}
+        with self._store_errors_of(artifact):
+            found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
+            for info in found:
+                if info.type == fs.FileType.Directory and info.path not in kept:
+                    self.filesystem.delete_dir(info.path)
+
+    def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
+        """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""
+        path = self.path(artifact, *parts)
+        if self.is_local:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+            Path(temporary).write_bytes(data)
+            os.replace(temporary, path)
+            return
+        with store_errors_of(self.filesystem, path):
+            s3.write_whole(self.filesystem, path, data)
+
+    def read_bytes(self, artifact: str, *parts: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            FileNotFoundError: it isn't there.
+        """
+        path = self.path(artifact, *parts)
+        with store_errors_of(self.filesystem, path):
+            return s3.read_whole(self.filesystem, path)
+
+    def write_table(self, table: pa.Table, artifact: str, *parts: str) -> None:
+        """Write one shard, cast to the artifact's schema, whole or not at all.
+
+        Args:
+            table: the rows.
+            artifact: of the flow, or a folder beside its artifacts.
+            parts: folders in it and the shard's name; by default it is the only one.
+
+        Raises:
+            ArtifactError: the table lacks a column of the schema or holds another type.
+        """
+        known = ARTIFACTS.get(artifact)
+        if known is not None and known.schema is not None:
+            try:
+                table = table.select(known.schema.names).cast(known.schema)
+            except (KeyError, ValueError, pa.ArrowException) as error:
+                raise ArtifactError(f"{artifact}: {error}; its columns are {known.schema.names}") from error
+        buffer = pa.BufferOutputStream()
+        # JPEG bytes neither repeat nor shrink: trying both would double what it takes to write and to read them.
+        packed = [field.name for field in table.schema if not pa.types.is_binary(field.type)]
+        compression = {field.name: "snappy" if field.name in packed else "none" for field in table.schema}
+        pq.write_table(
+            table,
+            buffer,
+            row_group_size=known.row_group if known is not None else None,
+            use_dictionary=packed,
+            compression=compression if len(packed) < len(compression) else "snappy",
+        )
+        self.write_bytes(buffer.getvalue(), artifact, *(parts or ("part-00000.parquet",)))
+
+    def read_table(self, artifact: str, columns: Iterable[str] | None = None) -> pa.Table:
+        """All shards of a finished Parquet artifact.
+
+        Raises:
+            ArtifactError: it is not finished, or has no such column.
+        """
+        stored = self.require(artifact).stored
+        names = None if columns is None else list(columns)
+        shards = self.shards(artifact)
+        if not shards:
+            raise ArtifactError(
+                f"{self.path(artifact)}: no shards; written by jobs.{ARTIFACTS[artifact].step}, rerun it"
+            )
+        with ThreadPoolExecutor(8) as pool:
+            tables = list(pool.map(lambda path: self._read_shard(artifact, path, names), shards))
+        rows = sum(table.num_rows for table in tables)
+        if rows != stored.get("rows", rows):
+            step = ARTIFACTS[artifact].step
+            raise ArtifactError(
+                f"{self.path(artifact)}: {rows:,} rows in {len(tables)} files, its manifest says {stored['rows']:,}; "
+                f"files were added or removed by hand: run jobs.{step} with --force true"
+            )
+        return pa.concat_tables(tables, promote_options="default")
+
+    def _read_shard(self, artifact: str, path: str, names: list[str] | None) -> pa.Table:
+        def read() -> pa.Table:
+            with self.filesystem.open_input_file(path) as stream:
+                file = pq.ParquetFile(stream, pre_buffer=True)
+                missing = [name for name in names or () if name not in file.schema_arrow.names]
+                if missing:
+                    step = ARTIFACTS[artifact].step
+                    raise ArtifactError(f"{path}: no column {missing}; written by jobs.{step}, rerun it")
+                table = file.read(columns=names)
+            return table if names is None else table.select(names)
+
+        return read_retrying(self.filesystem, path, read)
+
+    def shards(self, artifact: str) -> list[str]:
+        """Paths of the artifact's Parquet files, sorted."""
+        found = list_files(self.filesystem, self.path(artifact), recursive=True)
+        return sorted(info.path for info in found if info.path.endswith(".parquet"))
+
+    def download(self, artifact: str, folder: Path, *parts: str) -> Path:
+        """Copy an artifact (or a folder in it) to a local folder and return that folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._store_errors_of(artifact, *parts):
+            fs.copy_files(self.path(artifact, *parts), str(folder), source_filesystem=self.filesystem)
+        return folder
+
+    def load(self, load: Callable[[Path], _T], artifact: str, *parts: str) -> _T:
+        """What `load` makes of a local copy of an artifact (or of a folder in it); the copy is removed afterwards."""
+        with tempfile.TemporaryDirectory() as folder:
+            return load(self.download(artifact, Path(folder), *parts))
+
+    def upload(self, folder: Path, artifact: str, *parts: str) -> None:
+        """Copy the files of a local folder into an artifact, each whole or not at all."""
+
+        def one(file: Path) -> None:
+            data = pa.memory_map(str(file)).read_buffer() if file.stat().st_size else b""
+            self.write_bytes(data, artifact, *parts, *file.relative_to(folder).parts)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(one, [file for file in folder.rglob("*") if file.is_file()]))
+
+
+def variant_folder(variant: str, seed: int) -> str:
+    """Folder of a trained variant in the `selector` and `generator` artifacts, e.g. img_text-seed0."""
+    return f"{variant.replace('+', '_')}-seed{seed}"

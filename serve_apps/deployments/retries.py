@@ -1,0 +1,84 @@
+"""Calls of the models' replicas: one retry if the replica is lost, a refusal if the model's queue is full.
+
+Only calls that change nothing go through here, so running one twice does no harm. Serve itself waits for a replica
+while none runs, until the request's deadline cancels the call.
+"""
+
+import contextlib
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
+
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError
+
+from serve_apps.access.deadline import Cancellable, cancelling
+from serve_apps.http.asgi import OverloadedError, RefusedError
+from serve_apps.observability import metrics
+
+logger = logging.getLogger("ray.serve")
+RETRY_AFTER_S = 5
+T = TypeVar("T")
+
+
+async def call(stage: str, start: Callable[[], Cancellable[T]]) -> T:
+    """Returns what a replica answers.
+
+    Args:
+        stage: selector or generator.
+        start: starts the call.
+
+    Raises:
+        OverloadedError: the model's queue is full.
+        RefusedError: 503, the replica was lost, and so was that of the retry.
+    """
+    with _refusing(stage):
+        try:
+            return await cancelling(start())
+        except RayActorError as error:
+            _log_retry(stage, error)
+            return await cancelling(start())
+
+
+async def stream(stage: str, start: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
+    """Yields a text piece by piece. The retry writes it anew, and what was yielded already is left out.
+
+    Args:
+        start: begins to write the text, the same one each time.
+
+    Raises:
+        As `call`.
+    """
+    sent = 0  # characters
+    with _refusing(stage):
+        for is_retry in (False, True):
+            written = 0
+            try:
+                async for piece in start():
+                    written += len(piece)
+                    if written > sent:
+                        yield piece[sent - written :]
+                        sent = written
+                return
+            except RayActorError as error:
+                if is_retry:
+                    raise
+                _log_retry(stage, error)
+
+
+@contextlib.contextmanager
+def _refusing(stage: str) -> Iterator[None]:
+    """Turns Serve's errors into refusals."""
+    try:
+        yield
+    except BackPressureError as error:
+        metrics.REFUSALS.record(stage=stage, reason="full")
+        raise OverloadedError(stage, math.ceil(error.retry_after_s or RETRY_AFTER_S)) from None
+    except RayActorError as error:
+        detail = f"replicas of the {stage} were lost during this request; try again in {RETRY_AFTER_S} s"
+        raise RefusedError(503, detail, {"retry-after": str(RETRY_AFTER_S)}, code="replica_lost") from error
+
+
+def _log_retry(stage: str, error: RayActorError) -> None:
+    logger.warning("a replica of the %s was lost (%s); calling another one", stage, type(error).__name__)

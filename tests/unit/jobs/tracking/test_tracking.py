@@ -1,0 +1,315 @@
+"""MLflow away, slow or failing: a run goes on all the same, and MLflow knows everything of it once in the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mlflow import MlflowClient
+
+from jobs import resend
+from jobs.runner.config import PipelineConfig
+from jobs.tracking import leftovers
+from jobs.tracking import tracker as tracking
+from jobs.tracking.spool import OPS, SPOOLS
+from jobs.tracking.tracker import TrackingConfig
+from showcases.errors import ConfigError
+from showcases.storage.artifacts import Manifest, Workspace
+from tests import faulty_proxy as proxies
+from tests.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.mlflow_server import mlflow_server
+from tests.waiting import wait_until
+from tuning.kinds import GENERATOR_KIND, plan
+from tuning.options import SweepConfig
+from tuning.progress import Progress
+from tuning.runs import STOPPED_TAG, TrialRuns, sweep_run
+from tuning.trial import POINT
+
+LOSSES = [4.0 / (step + 1) for step in range(25)]
+AWAY = {"reset": 1.0}
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from tests.conftest import _free_ports
+
+    [port] = _free_ports(1)
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), port) as uri:
+        yield uri
+
+
+@pytest.fixture
+def proxy(upstream: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """Before the server; spoils nothing until told to."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
+    monkeypatch.setattr(proxies, "STALL_SECONDS", 0.3)
+    with faulty_proxy(upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def config(proxy: FaultyProxy, tmp_path: Path) -> PipelineConfig:
+    return PipelineConfig(root=str(tmp_path / "ws"), tracking=TrackingConfig(proxy.endpoint, tmp_path.name))
+
+
+def train(config: PipelineConfig) -> tuple[int, bool] | None:
+    """What a training step tells MLflow."""
+    model = Path(config.root, "made")
+    model.mkdir(parents=True)
+    (model / "config.json").write_text('{"embedding_space": "tiny"}')
+    with tracking.pipeline_run(config) as parent, tracking.step_run("train", config, {"lr": 0.1}, parent) as tracker:
+        for step, loss in enumerate(LOSSES):
+            tracker.log_metrics({"loss": loss, "f1@3": loss / 10}, step=step)
+        tracker.log_manifest(Manifest("selector", "train", {}, {}, "0", "now", 1.5, {"models": 2}))
+        tags = {"validation_data": "v", tracking.FINGERPRINT: f"of {config.tracking.experiment}"}
+        names = {"monitor": "loss", "larger_is_better": False, "tags": tags}
+        return tracking.register(tracker, config.tracking.experiment, model, {"loss": LOSSES[-1]}, **names)
+
+
+def assert_all_arrived(config: PipelineConfig, upstream: str) -> None:
+    """Once each, as MLflow itself says, asked past the proxy."""
+    client, name = MlflowClient(upstream), config.tracking.experiment
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    run, parent = runs["train"], runs["pipeline ws"]
+    assert run.info.status == parent.info.status == "FINISHED"
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.params == {"lr": "0.1"} and run.data.metrics["seconds"] == 1.5
+    for key, scale in (("loss", 1), ("f1_at_3", 10)):
+        history = sorted(client.get_metric_history(run.info.run_id, key), key=lambda metric: metric.step)
+        assert [(metric.step, metric.value * scale) for metric in history] == [
+            (step, pytest.approx(loss)) for step, loss in enumerate(LOSSES)
+        ]
+    [version] = client.search_model_versions(f"name = '{name}'")
+    assert client.get_registered_model(name).aliases == {"candidate": "1", "champion": "1"}
+    assert version.run_id == run.info.run_id and version.tags["metric.loss"] == repr(LOSSES[-1])
+    kept = [file.path for file in client.list_artifacts(run.info.run_id)]
+    assert kept == ["manifests", "model"]
+    assert not list(Path(config.root, SPOOLS).iterdir())
+
+
+def test_through_a_failing_server_everything_arrives_once(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    proxy.spoil({"500": 0.1, "503": 0.1, "reset": 0.1, "lost": 0.2})
+    train(config)
+    assert proxy.injected.total() >= 4, proxy.injected
+    proxy.spoil({})
+    assert leftovers.send_left(Workspace(config.root))[1] == 0
+    assert_all_arrived(config, upstream)
+
+
+def test_with_the_server_away_the_run_goes_on_and_is_sent_later(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proxy.spoil(AWAY)
+    assert train(config) is None
+    assert f"`python -m jobs.resend --root {config.root}`" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        resend.main(["--root", config.root])
+    assert "0 sent, 2 left" in capsys.readouterr().out
+    proxy.spoil({})
+    resend.main(["--root", config.root])
+    assert "2 sent, 0 left" in capsys.readouterr().out
+    assert_all_arrived(config, upstream)
+    resend.main(["--root", config.root])
+    assert "0 sent, 0 left" in capsys.readouterr().out
+
+
+def test_a_server_that_comes_back_during_the_run_gets_what_was_noted(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    proxy.spoil(AWAY)
+    with tracking.step_run("early", config, {}, None) as tracker:
+        tracker.log_metrics({"loss": 1.0}, step=0)
+        assert tracker.run_id.startswith("pending-")
+        proxy.spoil({})
+    run = MlflowClient(upstream).get_run(tracker.run_id)
+    assert run.data.metrics == {"loss": 1.0} and run.info.status == "FINISHED"
+
+
+def test_the_next_step_sends_what_an_earlier_one_could_not(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    proxy.spoil(AWAY)
+    train(config)
+    proxy.spoil({})
+    with tracking.step_run("next", config, {}, None) as tracker:
+        pass
+    MlflowClient(upstream).delete_run(tracker.run_id)
+    assert_all_arrived(config, upstream)
+
+
+def test_trials_of_a_sweep_go_on_and_are_sent_in_the_end(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    proxy.spoil(AWAY)
+    settled = plan(GENERATOR_KIND, config, SweepConfig(trials=2, epochs=3))
+    last = {"epoch": 2.0, settled.goal.score: 1.5}
+    trial = SimpleNamespace(trial_id="abc_00001", config={POINT: {"tau": 0.2}}, last_result=last)
+    with sweep_run(config, "sweep", {}, None) as parent:
+        runs = TrialRuns(config, parent.run_id, "sweep")
+        told = Progress(settled, runs)
+        told.on_trial_start(0, [], trial)
+        worker = tracking.Tracker(proxy.endpoint, runs.id_of(trial.trial_id), config.root)  # another process in truth
+        worker.log_metrics({"loss": 1.5}, step=2)
+        assert not worker.spool.close(20)
+        told.on_trial_complete(0, [], trial)
+        proxy.spoil({})
+    client = MlflowClient(upstream)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    assert experiment is not None
+    found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    run = found["sweep/trial-01"]
+    assert len(found) == 2 and run.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+    assert run.data.params == {"tau": "0.2"} and run.data.metrics == {"loss": 1.5}
+    assert run.info.status == "FINISHED" and run.data.tags[STOPPED_TAG] == "true"
+    with sweep_run(config, "sweep", {}, parent.run_id) as again:
+        assert client.get_run(again.run_id).info.status == "RUNNING" and again.run_id == parent.run_id
+    assert not list(Path(config.root, SPOOLS).iterdir())
+
+
+def test_a_sweep_begun_without_mlflow_goes_on_with_the_same_runs(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str
+) -> None:
+    """`sweep.json` keeps an id then that MLflow has never given; who goes on with the sweep finds its runs by it."""
+    proxy.spoil(AWAY)
+    with pytest.raises(KeyboardInterrupt), sweep_run(config, "sweep", {}, None) as parent:
+        begun = parent.run_id
+        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
+        trial.log_metrics({"loss": 2.0}, step=1)
+        assert not trial.spool.close(5)  # as if its process had ended: what it noted waits
+        raise KeyboardInterrupt
+    proxy.spoil({})
+    with sweep_run(config, "sweep", {}, begun) as parent:
+        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
+        trial.log_metrics({"loss": 1.5}, step=2)
+        assert trial.spool.close(20)
+    client = MlflowClient(upstream)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert len(client.search_runs([experiment.experiment_id])) == 2 and parent.run_id == runs["sweep"].info.run_id
+    history = client.get_metric_history(runs["sweep/trial-01"].info.run_id, "loss")
+    assert sorted((metric.step, metric.value) for metric in history) == [(1, 2.0), (2, 1.5)]
+    assert runs["sweep"].info.status == "FINISHED" and begun != parent.run_id
+
+
+def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyProxy, upstream: str) -> None:
+    with tracking.step_run("slow", config, {}, None) as tracker:
+        proxy.spoil({"stall": 1.0})
+        for step in range(300):
+            tracker.log_metrics({"loss": float(step)}, step=step)
+        assert proxy.requests.total() <= 2  # the loop ended while the first answers were still awaited
+    assert len(MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")) == 300
+    assert proxy.requests.total() < 20  # many at once, not one by one
+
+
+def kept_losses(config: PipelineConfig) -> list[float]:
+    """What the spools in the workspace have noted."""
+    files = Path(config.root, SPOOLS).glob(f"*/{OPS}")
+    ops = [op for file in files for op in json.loads(file.read_text())["ops"]]
+    return [op["value"] for op in ops if op.get("key") == "loss"]  # on a slow machine there are others
+
+
+def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str, repository: Path
+) -> None:
+    with tracking.step_run("train", config, {}, None) as tracker:
+        proxy.spoil(AWAY)
+        code = f"""
+            from jobs.tracking import spool
+            from jobs.tracking.tracker import Tracker
+            spool.FIRST_PAUSE = 600.0
+            tracker = Tracker({proxy.endpoint!r}, {tracker.run_id!r}, {config.root!r})
+            for step in range(5):
+                tracker.log_metrics({{"loss": float(step)}}, step)
+                tracker.spool.drain(60)  # up to the first attempt, which fails, and there is none after it
+            print("noted", flush=True)
+            input()
+        """
+        worker = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            cwd=repository,
+            env={**os.environ, "PYTHONPATH": f"{repository / 'platform'}:{repository}"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert worker.stdout is not None
+        assert any(line == "noted\n" for line in worker.stdout)
+        wait_until(lambda: kept_losses(config) == [0.0, 1.0, 2.0, 3.0, 4.0])
+        assert leftovers.waiting(Workspace(config.root)) == []  # it is at work on it
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+        proxy.spoil({})
+    assert leftovers.send_left(Workspace(config.root)) == (1, 0)
+    history = MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")
+    assert sorted(metric.value for metric in history) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_what_a_hanging_server_has_not_taken_is_kept_meanwhile(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxies, "STALL_SECONDS", 8.0)
+    with tracking.step_run("train", config, {}, None) as tracker:
+        assert tracker.spool.drain(60)
+        proxy.spoil({"stall": 1.0}, limit=1)
+        for step in range(2):
+            tracker.log_metrics({"loss": float(step)}, step)
+            wait_until(lambda step=step: kept_losses(config) == [float(each) for each in range(step + 1)], 7)
+        assert tracker.spool.failure is None  # the first request still waits for its answer
+    assert len(MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")) == 2
+    assert not list(Path(config.root, SPOOLS).iterdir())
+
+
+def test_what_mlflow_refuses_is_said_and_the_rest_arrives(
+    config: PipelineConfig, upstream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.step_run("train", config, {}, None) as tracker:
+        tracker.log_metrics({"no\nsuch name": 1.0, "loss": 2.0})
+    assert MlflowClient(upstream).get_run(tracker.run_id).data.metrics == {"loss": 2.0}
+    assert "MLflow refuses metric no\nsuch name" in capsys.readouterr().out
+
+
+def test_a_failed_run_says_why(config: PipelineConfig, upstream: str) -> None:
+    with pytest.raises(ZeroDivisionError), tracking.step_run("train", config, {}, None) as tracker:
+        raise ZeroDivisionError("one over none")
+    run = MlflowClient(upstream).get_run(tracker.run_id)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "one over none")
+
+
+def test_a_wrong_uri_is_refused_before_any_work(tmp_path: Path) -> None:
+    config = PipelineConfig(root=str(tmp_path), tracking=TrackingConfig("nosuch://server"))
+    with pytest.raises(ConfigError, match="--tracking.uri nosuch://server"), tracking.pipeline_run(config):
+        raise AssertionError("not reached")
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_beyond_its_bound_metrics_are_dropped_and_counted(
+    config: PipelineConfig, proxy: FaultyProxy, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.tracking import spool
+
+    with tracking.step_run("train", config, {}, None) as tracker:
+        assert tracker.spool.drain(60)
+        proxy.spoil(AWAY)
+        monkeypatch.setattr(spool, "MAX_OPS", 10)
+        for step in range(25):
+            tracker.log_metrics({"loss": float(step)}, step)
+        proxy.spoil({})
+    run = MlflowClient(upstream).get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    dropped = int(json.loads(run.data.tags["showcases.metrics_dropped"]))
+    assert dropped + len(MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")) == 25
+    assert dropped == 15
