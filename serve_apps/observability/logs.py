@@ -40,14 +40,6 @@ def request(request_id: str) -> Iterator[str]:
         _request.set(before)  # not by its token: a stream that is given up is closed in another context
 
 
-class Masking(logging.Filter):
-    """For a handler whose records are not made here, e.g. those that come from another process."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        mask_record(record)
-        return True
-
-
 def mask_record(record: logging.LogRecord) -> None:
     """Mask message and stack trace, in place, and name the request as `http_request_id`."""
     if isinstance(record.args, Mapping):

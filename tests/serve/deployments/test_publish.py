@@ -14,10 +14,10 @@ from jobs.runner.step import StepContext
 from jobs.tracking.tracker import TrackingConfig
 from showcases.catalog import Catalog, NotFoundError, corpus, located
 from showcases.errors import ModelError
-from showcases.gest.photos.images import duplicates
 from showcases.storage.artifacts import Manifest, Workspace
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.storage.schemas import embeddings_schema
+from tests.copies import copies_of
 
 DIM = 4
 
@@ -114,7 +114,7 @@ def rows_by_loop(workspace: Workspace) -> tuple[list[tuple], list[tuple]]:
     """Photos and reviews that belong into the catalog, from all rows at once as plain values."""
     images, sentences = (EmbeddingTable.read(workspace, f"{kind}_embeddings") for kind in ("image", "sentence"))
     vectors = dict(zip(images.ids, images.vectors, strict=True))
-    copies, photos = duplicates(workspace), []
+    copies, photos = copies_of(workspace), []
     for image in workspace.read_table("images").to_pylist():
         for name in (image["photo_id"], *copies.get(image["photo_id"], ())):
             for post in workspace.read_table("photos").to_pylist():

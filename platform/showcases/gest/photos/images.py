@@ -1,6 +1,5 @@
 """Exact duplicates among the photos: who holds the bytes, and how to read them by any of the ids."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -77,16 +76,6 @@ def read_columns(workspace: Workspace, columns: list[str]) -> pa.Table:
     with ThreadPoolExecutor(READERS) as pool:
         tables = list(pool.map(read, workspace.shards("images")))
     return pa.concat_tables([pa.table({name: pa.array([], pa.string()) for name in columns}), *tables])
-
-
-def duplicates(workspace: Workspace) -> dict[str, list[str]]:
-    """For each photo that holds the bytes of others the ids of these."""
-    images = workspace.read_table("images", ["photo_id", "same_as"])
-    copies = images.filter(pc.is_valid(images["same_as"]))
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for name, holder in zip(copies["photo_id"].to_pylist(), copies["same_as"].to_pylist(), strict=True):
-        found[holder].append(name)
-    return dict(found)
 
 
 def read_photos(workspace: Workspace, photo_ids: Iterable[str]) -> dict[str, bytes]:

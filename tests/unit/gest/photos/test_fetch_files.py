@@ -13,10 +13,11 @@ from PIL import Image
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import FetchConfig
 from showcases.gest.photos.fetch import Unit, fetch_unit
-from showcases.gest.photos.images import Holders, drop_rows, duplicates, orphans, read_columns, read_photos
+from showcases.gest.photos.images import Holders, drop_rows, orphans, read_columns, read_photos
 from showcases.gest.photos.sources import Files, Source, Urls, open_source
 from showcases.storage.artifacts import Manifest, Workspace
 from showcases.storage.schemas import IMAGES
+from tests.copies import copies_of
 from tests.photo_server import bomb, photo
 
 
@@ -189,7 +190,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_photos_are_read_by_any_of_the_ids_of_their_bytes(workspace: Workspace) -> None:
     assert read_photos(workspace, ["b", "a", "d", "e", "unknown"]) == {"a": b"A", "b": b"A", "d": b"D"}
-    assert duplicates(workspace) == {"a": ["b", "c"]}
+    assert copies_of(workspace) == {"a": ["b", "c"]}
 
 
 def test_the_first_photo_of_a_content_holds_it_however_often_it_is_asked(workspace: Workspace) -> None:
