@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -16,6 +16,7 @@ from tuning.outcomes import Outcome, whole
 from tuning.search import distribution
 from tuning.spaces import Option, Range
 
+Direction = Literal["minimize", "maximize"]
 FEWEST = 4  # trials; fewer say nothing about importance
 DPI = 130
 INCHES = 3.0  # width of a picture for each option
@@ -68,20 +69,25 @@ def importances(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, float] | N
 
 def study_of(plan: Plan, outcomes: Sequence[Outcome]) -> optuna.Study:
     """The trials that ran to the end as a study on the score."""
-    direction = "maximize" if plan.goal.larger_is_better else "minimize"
-    return _study(plan, whole(outcomes), [direction], lambda outcome: [outcome.figures[plan.goal.score]])
+    return _study(plan, whole(outcomes), [_direction(plan)], lambda outcome: [outcome.figures[plan.goal.score]])
 
 
 def front_study(plan: Plan, outcomes: Sequence[Outcome]) -> optuna.Study:
     """All trials as a study on several metrics."""
-    direction, names = "maximize" if plan.goal.larger_is_better else "minimize", plan.goal.metrics
-    study = _study(plan, outcomes, [direction] * len(names), lambda outcome: [outcome.figures[name] for name in names])
+    names = plan.goal.metrics
+    study = _study(
+        plan, outcomes, [_direction(plan)] * len(names), lambda outcome: [outcome.figures[name] for name in names]
+    )
     study.set_metric_names(list(names))
     return study
 
 
+def _direction(plan: Plan) -> Direction:
+    return "maximize" if plan.goal.larger_is_better else "minimize"
+
+
 def _study(
-    plan: Plan, outcomes: Sequence[Outcome], directions: list[str], values: Callable[[Outcome], list[float]]
+    plan: Plan, outcomes: Sequence[Outcome], directions: list[Direction], values: Callable[[Outcome], list[float]]
 ) -> optuna.Study:
     known = _distributions(plan.options, outcomes)
     with _quiet():
