@@ -19,7 +19,7 @@ import pytest
 from tests.docs.shell import ROOT, RUN_BY, Block, all_blocks, documents
 
 SHELL = {"curl", "export", "source"}  # curl's requests are sent by test_shell_blocks.py
-INLINE = re.compile(r"`(python -m (?:jobs|tuning|serve_apps|benchmarks)\.[a-z_0-9]+(?: [^`]*)?)`")
+INLINE = re.compile(r"`(python -m (?:jobs|tuning|serve_apps|benchmarks)\.[a-z_0-9.]+(?: [^`]*)?)`")
 LEFT_OPEN = re.compile(r"[\[|…]|\b[A-Z]{2,}\b")  # a choice, or a word to be replaced
 INDENTED = re.compile(r"^ {4}(?:python|make|curl|ray|serve|showcases|pip) .*", re.MULTILINE)
 

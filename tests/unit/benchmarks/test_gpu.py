@@ -77,7 +77,7 @@ def test_the_flops_of_a_forward_pass_are_those_that_torch_counts(losses: Any) ->
 
 
 def test_the_flops_of_writing_are_those_that_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("showcases.generator.weights._has_onednn", lambda weight: False)  # torch counts its own alone
+    monkeypatch.setattr("showcases.generator.weights.has_onednn", lambda weight: False)  # torch counts its own alone
     decoder = objective(SIZE, ContrastiveConfig()).generator.decoder.eval()
     encoded = Encoded(torch.randn(2, 5, 32), torch.ones(2, 5, dtype=torch.bool), 5)
     with FlopCounterMode(display=False) as counter:
