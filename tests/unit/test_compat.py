@@ -10,7 +10,16 @@ from torch.nn import functional as F
 
 from showcases import compat
 
-LIGHT = ("storage.artifacts", "clip", "clip.config", "clip.units", "generator", "generator.config", "selector", "catalog")
+LIGHT = (
+    "storage.artifacts",
+    "clip",
+    "clip.config",
+    "clip.units",
+    "generator",
+    "generator.config",
+    "selector",
+    "catalog",
+)
 
 
 def run(code: str) -> str:
