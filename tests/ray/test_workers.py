@@ -24,4 +24,4 @@ def test_worker_has_the_standard_platform_and_our_packages(ray_cluster: str, rep
     assert system == platform.system()
     assert repository not in Path(platform_file).parents
     assert Path(library) == repository / "platform" / "showcases" / "__init__.py"
-    assert Path(job) == repository / "jobs" / "step.py"
+    assert Path(job) == repository / "jobs" / "runner" / "step.py"
