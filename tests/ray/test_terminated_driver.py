@@ -18,8 +18,9 @@ WAITING = """
     import threading
     import ray
     from jobs.runner import cluster
-    from jobs.tracking import tracker as tracking
+    from jobs.tracking import run_ends, tracker as tracking
     from jobs.runner.config import PipelineConfig
+    run_ends.GRACE_SECONDS = 30.0  # a busy machine may need more than the usual seconds to make the run and end it
     config = PipelineConfig(root={root!r}, cluster=cluster.ClusterConfig(address={address!r}))
     with cluster.connected(config.cluster), tracking.step_run("train", config, {{}}, None):
         never = ray.remote(num_cpus=0)(lambda: threading.Event().wait()).remote()
