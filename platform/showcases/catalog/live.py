@@ -17,7 +17,7 @@ from showcases.catalog import filters
 from showcases.catalog.locks import Locks
 from showcases.catalog.presence import Presence
 from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
-from showcases.catalog.tables import connect, find, retry_conflicts, tidy
+from showcases.catalog.tables import connect, find, open_or_create, retry_conflicts, tidy
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -40,7 +40,7 @@ class LiveTables:
 
         database = connect(f"{uri}/{live_folder(space)}", storage_options)
         for name, schema in live_schemas(dim, space).items():
-            table = database.create_table(name, schema=schema, exist_ok=True)
+            table = open_or_create(database, name, schema.empty_table())
             indexed = {column for index in table.list_indices() for column in index.columns}
             if "tenant" not in indexed:
                 table.create_index("tenant", config=Bitmap())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from showcases.catalog.filters import CatalogError, literal
-from showcases.catalog.tables import connect, find, retry_conflicts, tidy
+from showcases.catalog.tables import connect, find, open_or_create, retry_conflicts, tidy
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -118,13 +118,5 @@ def _set(table: "Table", where: str, holder: str, until: float) -> int:
 
 
 def _open(uri: str, storage_options: Mapping[str, str] | None) -> "Table":
-    """The table; made with its rows in one commit, so that of several processes that make it one does."""
-    database = connect(uri, storage_options, live=True)
     rows = {"slot": list(range(SLOTS)), "holder": [""] * SLOTS, "until": [0.0] * SLOTS}
-    if TABLE not in database.list_tables().tables:
-        try:
-            return database.create_table(TABLE, pa.table(rows, schema=SCHEMA))
-        except (ValueError, OSError, RuntimeError) as error:
-            if "exist" not in str(error).lower() and "conflict" not in str(error).lower():
-                raise
-    return database.open_table(TABLE)
+    return open_or_create(connect(uri, storage_options, live=True), TABLE, pa.table(rows, schema=SCHEMA))

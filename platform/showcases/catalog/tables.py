@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FRAGMENTS = 64  # small files of a table; a write that finds more joins them
 OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
 TRIES = 5
+CREATE_S = 20.0  # that another process may take from a table's folder to its first commit
 _T = TypeVar("_T")
 
 
@@ -25,6 +26,31 @@ def connect(uri: str, storage_options: Mapping[str, str] | None, live: bool = Fa
 
     interval = datetime.timedelta(0) if live else None
     return lancedb.connect(uri, storage_options=dict(storage_options or {}), read_consistency_interval=interval)
+
+
+def open_or_create(database: "lancedb.DBConnection", name: str, rows: pa.Table) -> "Table":
+    """The table of that name; made with `rows` in one commit where there is none.
+
+    Of several processes that create it at once one does, and the others open its table. The folder of a table is
+    listed before its first commit, so neither its name in the list nor a failed creation says that it can be opened.
+
+    Raises:
+        ValueError: after CREATE_S, LanceDB's last answer.
+    """
+    deadline = time.monotonic() + CREATE_S
+    while True:
+        try:
+            return database.open_table(name)
+        except ValueError as error:
+            if "not found" not in str(error):
+                raise
+        try:
+            return database.create_table(name, rows)
+        except (ValueError, OSError, RuntimeError) as error:
+            reason = str(error).lower()
+            if ("exist" not in reason and "conflict" not in reason) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def find(table: "Table", where: str, columns: list[str], limit: int | None = None) -> pa.Table:

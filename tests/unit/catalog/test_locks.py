@@ -43,6 +43,14 @@ def test_no_turn_is_lost_on_s3(s3_server, tmp_path: Path) -> None:
     assert counted(uri, options, tmp_path / "number", 2, 4) == 8
 
 
+def test_a_table_that_another_process_has_begun_and_not_committed_is_no_obstacle(tmp_path: Path) -> None:
+    """LanceDB lists a table as soon as its folder is there, and opens it only after its first commit."""
+    (tmp_path / locks.FOLDER / f"{locks.TABLE}.lance" / "data").mkdir(parents=True)
+    for _ in range(2):  # the first one makes the table, the second one finds it
+        with Locks(str(tmp_path)).hold("a") as held:
+            assert held.is_safe()
+
+
 def test_a_name_is_held_once_and_others_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "WAIT_S", 0.2)
     shared = Locks(str(tmp_path))

@@ -178,8 +178,18 @@ def test_a_moved_workspace_whose_database_is_broken_says_so(copied: Path) -> Non
 def test_the_pages_of_a_moved_workspace(moved: Path, free_ports: list[int], repository: Path) -> None:
     """What `make mlflow` runs, in a folder whose name would end a URI's path, or a shell's word."""
     target = subprocess.run(
-        ["make", "-n", "-o", ".venv/.ready", "mlflow", f"ROOT={moved}", f"PORT={free_ports[0]}"],
+        [
+            "make",
+            "-n",
+            "--no-print-directory",
+            "-o",
+            ".venv/.ready",
+            "mlflow",
+            f"ROOT={moved}",
+            f"PORT={free_ports[0]}",
+        ],
         cwd=repository,
+        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},  # of the `make test` around it
         capture_output=True,
         text=True,
         check=True,
