@@ -13,17 +13,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from showcases.generator import ContrastiveConfig, Generator, GeneratorConfig
 from showcases.generator.data import Batch
-from showcases.generator.losses import ContrastiveLosses
+from showcases.generator.losses import PC2LLoss
 from showcases.generator.objective import Objective
 from showcases.generator.tokenizer import learn_tokenizer
 
 WIDTH, DIM = 8, 6
 
 
-def heads(losses: dict[str, str]) -> ContrastiveLosses:
+def heads(losses: dict[str, str]) -> PC2LLoss:
     """The losses on their own, the same weights in every process."""
     torch.manual_seed(0)
-    return ContrastiveLosses(ContrastiveConfig(**losses), WIDTH, True, True)  # type: ignore[arg-type]
+    return PC2LLoss(WIDTH, ContrastiveConfig(**losses), True, True)  # type: ignore[arg-type]
 
 
 def objective(losses: dict[str, str]) -> Objective:

@@ -13,7 +13,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from showcases.selector.config import SelectorConfig
-from showcases.selector.likelihood import log_likelihood
+from showcases.selector.likelihood import set_log_likelihood
 from showcases.selector.model import Selector
 from showcases.training import LoopConfig, fit
 from showcases.training.loop import LossError
@@ -32,7 +32,7 @@ def _train(config: LoopConfig, world_size: int, bad: int | None = None) -> tuple
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         kernel = model(profiles[numbers], images[numbers], mask[numbers])
-        value = -log_likelihood(kernel, chosen[numbers], mask[numbers]).mean()
+        value = -set_log_likelihood(kernel, chosen[numbers], mask[numbers]).mean()
         return value * (float("nan") if bad in numbers else 1.0), {}
 
     def validate(model: nn.Module) -> dict[str, float]:

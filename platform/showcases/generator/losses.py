@@ -7,8 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showcases.arrays import numpy_or_tensors
+from showcases.errors import ConfigError
 from showcases.generator.config import ContrastiveConfig
 from showcases.training.gather import gather_rows
+
+States = Tensor | tuple[Tensor, Tensor]  # (n, N, E), alone or with a mask (n, N)
 
 
 class ProjectionHead(nn.Module):
@@ -42,6 +46,7 @@ def cosine(left: Tensor, right: Tensor) -> Tensor:
     return F.normalize(left, dim=1) @ F.normalize(right, dim=1).T
 
 
+@numpy_or_tensors
 def user_weights(users: Tensor, others: Tensor, alpha: float) -> Tensor:
     """f(i, j) = α^(1 − cos(R̃_i, R̃_j)) (Eq. 10): the farther apart two users are, the more j counts as a negative.
 
@@ -56,31 +61,42 @@ def user_weights(users: Tensor, others: Tensor, alpha: float) -> Tensor:
     return alpha ** (1 - cosine(users, others))
 
 
-def contrastive(
+@numpy_or_tensors
+def contrastive_loss(
     anchors: Tensor,
     texts: Tensor,
-    first: int,
-    tau: float,
+    tau: float = 0.1,
     weights: Tensor | None = None,
     hard: Tensor | None = None,
     has_hard: Tensor | None = None,
+    first: int = 0,
 ) -> Tensor:
     """−log exp(s_ii) / (exp(s_ii) + Σ_{j≠i} f_ij exp(s_ij) + exp(s_i,ent)) for each anchor.
 
     Args:
         anchors: (n, d), H̃^X of this worker's examples.
-        texts: (N, d), H̃^Y of all workers' examples.
-        first: row in `texts` of the first anchor's own text.
-        tau: temperature.
-        weights: (n, N), f of each negative (Eq. 9); none weighs all 1 (Eq. 7).
+        texts: (N, d), H̃^Y of all workers' examples; N = n on one worker.
+        tau: temperature, above 0.
+        weights: (n, N), f of each negative (Eq. 9), see `user_weights`; none weighs all 1 (Eq. 7).
         hard: (n, d), H̃^Y of each example's text with other entities (Eq. 8).
         has_hard: (n,) bool, which examples have one; none: all.
+        first: row in `texts` of the first anchor's own text.
 
     Returns:
-        (n,) nats, >= 0.
+        (n,) nats, at least 0; a tensor or an array like the arguments.
+
+    Raises:
+        ValueError: the shapes do not fit, or tau is not above 0.
 
     Source: Eq. 7 (plain), 8 (with `hard`), 9 (with `weights`).
     """
+    if anchors.ndim != 2 or texts.ndim != 2 or anchors.shape[1] != texts.shape[1] or first + len(anchors) > len(texts):
+        raise ValueError(
+            f"anchors {tuple(anchors.shape)} and texts {tuple(texts.shape)} do not fit: (n, d) and (N, d) are needed, "
+            f"N at least first + n ({first} + {len(anchors)})"
+        )
+    if not tau > 0:
+        raise ValueError(f"tau is {tau}; it must be above 0")
     scores = cosine(anchors, texts) / tau  # (n, N)
     own = torch.arange(len(anchors), device=anchors.device)
     positive = scores[own, first + own]  # (n,)
@@ -96,19 +112,27 @@ def contrastive(
     return torch.logsumexp(scores, dim=1) - positive
 
 
-class ContrastiveLosses(nn.Module):
-    """The image and the text loss of a batch, with negatives from all workers.
+class PC2LLoss(nn.Module):
+    """The image and the text loss of a batch, with negatives from all workers (Eq. 7 to 10).
+
+    L = L_CE + λ1 · image loss + λ2 · text loss (Eq. 11) is for the caller to add up; `objective.Objective` does.
 
     Args:
-        config: which losses.
-        width: E, of the model.
+        config: which losses, τ and α; by default the paper's, CCL and PCL.
+        width: E, of the model's hidden states.
         reads_images: whether there is an H^V; without it there is no image loss.
         reads_reviews: whether there is an H^R; without it there is no text loss.
     """
 
-    def __init__(self, config: ContrastiveConfig, width: int, reads_images: bool, reads_reviews: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        config: ContrastiveConfig | None = None,
+        reads_images: bool = True,
+        reads_reviews: bool = True,
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config = config = config or ContrastiveConfig()
         self.image_head = ProjectionHead(width) if reads_images and config.image_loss != "none" else None
         self.review_head = ProjectionHead(width) if reads_reviews and config.text_loss != "none" else None
         has_any = self.image_head is not None or self.review_head is not None
@@ -119,44 +143,69 @@ class ContrastiveLosses(nn.Module):
         """Whether texts with other entities are needed."""
         return self.image_head is not None and self.config.image_loss == "ccl"
 
+    @numpy_or_tensors
     def forward(
         self,
-        images: tuple[Tensor, Tensor],
-        reviews: tuple[Tensor, Tensor],
-        texts: tuple[Tensor, Tensor],
-        hard: tuple[Tensor, Tensor] | None,
-        has_hard: Tensor,
-        users: Tensor,
-        has_reviews: Tensor,
+        images: States | None,
+        reviews: States | None,
+        texts: States,
+        hard: States | None = None,
+        has_hard: Tensor | None = None,
+        users: Tensor | None = None,
+        has_reviews: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Losses of each of this worker's n examples.
 
+        Hidden states come alone, or with their mask: (states, mask), (n, N) bool, True at real positions.
+
         Args:
-            images: H^V (n, I, E) and its mask.
-            reviews: H^R (n, R, E) and its mask.
-            texts: H^Y (n, T, E), the decoder's last hidden states, and the mask of real tokens.
-            hard: the same of the texts with other entities; needed for ccl.
-            has_hard: (n,) bool, examples whose text has an entity.
-            users: (n, D), R̃: mean feature of the past reviews.
-            has_reviews: (n,) bool; the text loss of an example without a past review is 0.
+            images: H^V (n, I, E).
+            reviews: H^R (n, R, E).
+            texts: H^Y (n, T, E), the decoder's last hidden states.
+            hard: the same of the texts with other entities; for ccl.
+            has_hard: (n,) bool, examples whose text has an entity; by default all have where there is `hard`.
+            users: (n, D), R̃: mean feature of the past reviews; for pcl.
+            has_reviews: (n,) bool; the text loss of an example without a past review is 0. By default those whose
+                reviews' mask has a True.
 
         Returns:
-            (n,) L_CCL or L_CL of the photos and (n,) L_PCL or L_CL of the reviews; zeros where there is none.
+            (n,) L_CCL or L_CL of the photos and (n,) L_PCL or L_CL of the reviews, in nats; zeros where there is none.
+
+        Raises:
+            ConfigError: the configured losses need an argument that is missing.
         """
-        zeros = texts[0].new_zeros(len(users))
+        texts = _with_mask(texts)
+        zeros = texts[0].new_zeros(len(texts[0]))
         if self.text_head is None:
             return zeros, zeros
         own = self.text_head(*texts)  # (n, E)
+        weighted = self.review_head is not None and self.config.text_loss == "pcl"
+        if weighted and users is None:
+            raise ConfigError("text_loss pcl weighs negatives by how far apart users are: give `users`, (n, D)")
+        users = own.new_zeros(len(own), 1) if users is None else users
         gathered, first = gather_rows(torch.cat([own, users], dim=1))
         everyone, all_users = gathered.split([own.shape[1], users.shape[1]], dim=1)  # (N, E), (N, D)
         image_loss, text_loss = zeros, zeros
         if self.image_head is not None:
-            other = self.text_head(*hard) if self.needs_hard and hard is not None else None
-            image_loss = contrastive(
-                self.image_head(*images), everyone, first, self.config.tau, hard=other, has_hard=has_hard
+            if images is None or (self.needs_hard and hard is None):
+                raise ConfigError(f"image_loss {self.config.image_loss} needs `images`, and ccl `hard` as well")
+            other = self.text_head(*_with_mask(hard)) if self.needs_hard and hard is not None else None
+            anchors = self.image_head(*_with_mask(images))
+            image_loss = contrastive_loss(
+                anchors, everyone, self.config.tau, hard=other, has_hard=has_hard, first=first
             )
         if self.review_head is not None:
-            weights = user_weights(users, all_users, self.config.alpha) if self.config.text_loss == "pcl" else None
-            text_loss = contrastive(self.review_head(*reviews), everyone, first, self.config.tau, weights)
-            text_loss = text_loss.where(has_reviews, zeros)
+            if reviews is None:
+                raise ConfigError(f"text_loss {self.config.text_loss} needs `reviews`")
+            reviews = _with_mask(reviews)
+            weights = user_weights(users, all_users, self.config.alpha) if weighted else None
+            text_loss = contrastive_loss(self.review_head(*reviews), everyone, self.config.tau, weights, first=first)
+            text_loss = text_loss.where(reviews[1].any(1) if has_reviews is None else has_reviews, zeros)
         return image_loss, text_loss
+
+
+def _with_mask(states: States) -> tuple[Tensor, Tensor]:
+    """Hidden states (n, N, E) and their mask (n, N), all True where none is given."""
+    if isinstance(states, Tensor):
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+    return states

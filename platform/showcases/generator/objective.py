@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from showcases.generator.config import ContrastiveConfig
 from showcases.generator.data import IGNORED, Batch
-from showcases.generator.losses import ContrastiveLosses
+from showcases.generator.losses import PC2LLoss
 from showcases.generator.mma import Encoded
 from showcases.generator.model import Generator
 from showcases.generator.packed import decode_packed
@@ -26,9 +26,7 @@ class Objective(nn.Module):
     def __init__(self, generator: Generator, config: ContrastiveConfig) -> None:
         super().__init__()
         self.generator, self.config = generator, config
-        self.contrastive = ContrastiveLosses(
-            config, generator.width, "img" in generator.inputs, "text" in generator.inputs
-        )
+        self.contrastive = PC2LLoss(generator.width, config, "img" in generator.inputs, "text" in generator.inputs)
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of this worker's n examples, and its parts for the log.

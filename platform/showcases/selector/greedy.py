@@ -6,8 +6,11 @@ Cholesky rows are updated instead of taking determinants: O(N k^2) a set instead
 import torch
 from torch import Tensor
 
+from showcases.arrays import numpy_or_tensors
 
-def greedy_map(kernel: Tensor, mask: Tensor, k: int, rtol: float | None = None) -> Tensor:
+
+@numpy_or_tensors
+def greedy_map(kernel: Tensor, mask: Tensor | None = None, k: int = 3, rtol: float | None = None) -> Tensor:
     """Greedy maximum of det L_Y over sets of k items.
 
     Stops before k where what is left lies in the span of what is chosen: every longer set has determinant 0. An
@@ -15,16 +18,34 @@ def greedy_map(kernel: Tensor, mask: Tensor, k: int, rtol: float | None = None) 
     kernel, nor of a single item's relevance, can upset.
 
     Args:
-        kernel: (B, N, N), symmetric positive semi-definite.
-        mask: (B, N) bool, True for real candidates.
+        kernel: (..., N, N), symmetric positive semi-definite.
+        mask: (..., N) bool, True for real candidates; by default all are.
         k: items to choose, at least 1; may exceed N.
         rtol: relative tolerance; by default 100 times the machine epsilon of the kernel's type.
 
     Returns:
-        (B, k) long, item numbers in the order of choice, -1 where nothing is left. Ties go to the lowest number.
+        (..., k) long, item numbers in the order of choice, -1 where nothing is left. Ties go to the lowest number. A
+        tensor, on the kernel's device, or an array like the arguments.
+
+    Raises:
+        ValueError: the shapes do not fit, or k is below 1.
 
     Source: Chen et al. 2018, algorithm 1.
     """
+    mask = kernel.new_ones(kernel.shape[:-1], dtype=torch.bool) if mask is None else mask
+    if not (kernel.shape[:-1] == mask.shape and kernel.shape[-1] == kernel.shape[-2]):
+        raise ValueError(
+            f"kernel {tuple(kernel.shape)} and mask {tuple(mask.shape)} do not fit: (..., N, N) and (..., N) are needed"
+        )
+    if k < 1:
+        raise ValueError(f"k is {k}; at least one item must be chosen")
+    size = kernel.shape[-1]
+    chosen = _greedy_map(kernel.reshape(-1, size, size), mask.reshape(-1, size), k, rtol)
+    return chosen.reshape(*mask.shape[:-1], k)
+
+
+def _greedy_map(kernel: Tensor, mask: Tensor, k: int, rtol: float | None) -> Tensor:
+    """(B, k) of kernels (B, N, N)."""
     batch, size, _ = kernel.shape
     result = torch.full((batch, k), -1, dtype=torch.long, device=kernel.device)
     rtol = 100 * torch.finfo(kernel.dtype).eps if rtol is None else rtol

@@ -8,32 +8,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
-JITTER = 1e-5  # relative to each diagonal element; far above float32 rounding, far below any likeness that matters
+from showcases.arrays import numpy_or_tensors
+
+JITTER = 1e-5  # in training; far above float32 rounding, far below any likeness that matters
 
 
-def log_likelihood(kernel: Tensor, chosen: Tensor, mask: Tensor | None = None, jitter: float = JITTER) -> Tensor:
-    """DPP log-likelihood of each chosen set, among all subsets of its candidates.
-
-    The kernel's diagonal is first raised by the relative `jitter`, in both determinants alike: the result is the
-    exact log-likelihood under that kernel, and finite for exact duplicates even where L itself is singular.
+@numpy_or_tensors
+def set_log_likelihood(kernel: Tensor, chosen: Tensor, mask: Tensor | None = None, jitter: float = 0.0) -> Tensor:
+    """DPP log-likelihood of a chosen set among all subsets of its candidates: log det L_Y - log det(L + I).
 
     Args:
-        kernel: (B, N, N), symmetric positive semi-definite; the diagonal above 0 at chosen items.
-        chosen: (B, N) bool; a row without True is the empty set.
-        mask: (B, N) bool, True for real candidates; by default all are.
-        jitter: at least 0.
+        kernel: (..., N, N), symmetric positive semi-definite.
+        chosen: (..., N) bool; without a True it is the empty set.
+        mask: (..., N) bool, True for real candidates; by default all are.
+        jitter: at least 0; by how much each diagonal element is raised first, relative to itself, in both
+            determinants alike. By default the result is exact. Training takes 1e-5, with which float32 stays finite,
+            and has gradients, for sets of exact duplicates; it moves the value of such a set by up to some nats.
 
     Returns:
-        (B,) in nats, at most 0: log det L_Y - log det(L + I).
+        (...) in nats, at most 0; -inf for a set that the DPP can't draw (L_Y is singular), NaN where the kernel is not
+        positive semi-definite. A tensor or an array like the arguments.
+
+    Raises:
+        ValueError: the shapes do not fit, or jitter is below 0.
 
     Source: Kulesza & Taskar 2012, eq. 3; paper section 4.1.
     """
-    if mask is not None:
-        kernel = torch.where(mask[:, :, None] & mask[:, None, :], kernel, 0.0)
-        chosen = chosen & mask
-    kernel = kernel + torch.diag_embed(jitter * kernel.diagonal(dim1=1, dim2=2))
-    identity = torch.eye(kernel.shape[1], dtype=kernel.dtype, device=kernel.device)
-    return log_det(_submatrix(kernel, chosen)) - log_det(kernel + identity)
+    mask = torch.ones_like(chosen) if mask is None else mask
+    if not (kernel.shape[:-1] == chosen.shape == mask.shape and kernel.shape[-1] == kernel.shape[-2]):
+        raise ValueError(
+            f"kernel {tuple(kernel.shape)}, chosen {tuple(chosen.shape)} and mask {tuple(mask.shape)} do not fit: "
+            "(..., N, N), (..., N) and (..., N) are needed"
+        )
+    if jitter < 0:
+        raise ValueError(f"jitter is {jitter}; it must be at least 0")
+    size = kernel.shape[-1]
+    flat, real = kernel.reshape(-1, size, size), mask.reshape(-1, size)
+    flat = torch.where(real[:, :, None] & real[:, None, :], flat, 0.0)
+    flat = flat + torch.diag_embed(jitter * flat.diagonal(dim1=1, dim2=2))
+    identity = torch.eye(size, dtype=flat.dtype, device=flat.device)
+    own = _submatrix(flat, chosen.reshape(-1, size) & real)
+    top = log_det(own) if jitter else _log_det_of_semidefinite(own)
+    return (top - log_det(flat + identity)).reshape(chosen.shape[:-1])
+
+
+def _log_det_of_semidefinite(matrix: Tensor) -> Tensor:
+    """(B,) as `log_det`, -inf where a matrix is singular up to rounding."""
+    value = log_det(matrix)
+    failed = value.isnan()
+    if not bool(failed.any()):
+        return value
+    eigenvalues = torch.linalg.eigvalsh(matrix.detach()[failed].nan_to_num())
+    tolerance = 10 * matrix.shape[1] * torch.finfo(matrix.dtype).eps * eigenvalues[:, -1].clamp_min(0)
+    singular = (eigenvalues[:, 0] >= -tolerance) & matrix.detach()[failed].isfinite().all((1, 2))
+    return value.masked_scatter(failed, torch.where(singular, -torch.inf, torch.nan).to(value.dtype))
 
 
 def log_det(matrix: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from showcases.model_card import Training
 from showcases.selector.card import LOSS
 from showcases.selector.config import MONITOR, Profile, TrainSelectorConfig
 from showcases.selector.data import SelectorBatch, SelectorData, World
-from showcases.selector.likelihood import log_likelihood
+from showcases.selector.likelihood import JITTER, set_log_likelihood
 from showcases.selector.model import Selector
 from showcases.selector.profiles import join_profile
 from showcases.selector.rankers import rank_split, selector_ranker
@@ -206,7 +206,7 @@ class SetLikelihood(nn.Module):
             mask, chosen = batch.mask[rows, :width], batch.chosen[rows, :width]
             images = batch.photos[batch.candidates[rows, :width]]
             kernel = self.selector.kernel(relevance[rows, :width], images, mask)
-            parts.append(log_likelihood(kernel, chosen, mask))
+            parts.append(set_log_likelihood(kernel, chosen, mask, JITTER))
         return torch.cat(parts)[order.argsort()]
 
 

@@ -14,7 +14,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from jobs.runner.config import parse
 from showcases.generator.config import TrainGeneratorConfig
-from showcases.generator.losses import ContrastiveLosses
+from showcases.generator.losses import PC2LLoss
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.generator.train import train_generator_variant
 
@@ -85,5 +85,5 @@ def test_the_papers_generator_is_built_from_weights_in_a_folder_and_trains(make_
 
 def test_the_contrastive_heads_are_two_layers_each():
     paper = parse(["--config", "jobs/configs/paper.yaml"], "test").train_generator
-    heads = ContrastiveLosses(paper.contrastive, E, reads_images=True, reads_reviews=True)
+    heads = PC2LLoss(E, paper.contrastive, reads_images=True, reads_reviews=True)
     assert sum(weights.numel() for weights in heads.parameters()) == 3 * 2 * linear(E, E)

@@ -7,7 +7,7 @@ import torch
 
 from showcases.errors import ConfigError
 from showcases.generator import ContrastiveConfig
-from showcases.generator.losses import ContrastiveLosses, ProjectionHead, contrastive, masked_mean, user_weights
+from showcases.generator.losses import PC2LLoss, ProjectionHead, contrastive_loss, masked_mean, user_weights
 
 N, D, TAU = 5, 7, 0.1
 
@@ -44,13 +44,13 @@ def vectors() -> dict[str, torch.Tensor]:
 
 
 def test_cl_is_equation_7(vectors):
-    ours = contrastive(vectors["anchors"], vectors["texts"], 0, TAU)
+    ours = contrastive_loss(vectors["anchors"], vectors["texts"], TAU)
     torch.testing.assert_close(ours.tolist(), literal(vectors["anchors"], vectors["texts"], TAU))
 
 
 def test_ccl_is_equation_8_and_only_examples_with_entities_have_a_hard_negative(vectors):
     has_hard = torch.tensor([True, False, True, True, False])
-    ours = contrastive(vectors["anchors"], vectors["texts"], 0, TAU, hard=vectors["hard"], has_hard=has_hard)
+    ours = contrastive_loss(vectors["anchors"], vectors["texts"], TAU, hard=vectors["hard"], has_hard=has_hard)
     expected = literal(vectors["anchors"], vectors["texts"], TAU, hard=vectors["hard"], has_hard=has_hard)
     torch.testing.assert_close(ours.tolist(), expected)
     assert torch.isfinite(ours).all()
@@ -61,7 +61,7 @@ def test_pcl_is_equations_9_and_10(vectors):
     f = [[alpha ** (1 - cos(users[i], users[j])) for j in range(N)] for i in range(N)]
     weights = user_weights(users, users, alpha)
     torch.testing.assert_close(weights.tolist(), f)
-    ours = contrastive(vectors["anchors"], vectors["texts"], 0, TAU, weights)
+    ours = contrastive_loss(vectors["anchors"], vectors["texts"], TAU, weights)
     torch.testing.assert_close(ours.tolist(), literal(vectors["anchors"], vectors["texts"], TAU, f))
 
 
@@ -77,8 +77,8 @@ def test_users_of_one_taste_weigh_less_as_negatives_than_far_ones(vectors):
 
 
 def test_an_anchor_of_a_later_worker_finds_its_own_text(vectors):
-    whole = contrastive(vectors["anchors"], vectors["texts"], 0, TAU)
-    part = contrastive(vectors["anchors"][3:], vectors["texts"], 3, TAU)
+    whole = contrastive_loss(vectors["anchors"], vectors["texts"], TAU)
+    part = contrastive_loss(vectors["anchors"][3:], vectors["texts"], TAU, first=3)
     torch.testing.assert_close(part, whole[3:])
 
 
@@ -119,7 +119,7 @@ def states(width: int = 6) -> dict[str, object]:
 @pytest.mark.parametrize("text_loss", ["none", "cl", "pcl"])
 def test_every_variant_of_table_4_is_its_equations(image_loss, text_loss):
     given = states()
-    losses = ContrastiveLosses(ContrastiveConfig(image_loss=image_loss, text_loss=text_loss), 6, True, True)
+    losses = PC2LLoss(6, ContrastiveConfig(image_loss=image_loss, text_loss=text_loss), True, True)
     image, text = (loss.tolist() for loss in losses(**given))
     own = losses.text_head(*given["texts"]) if losses.text_head else None
     if image_loss == "none":
@@ -137,11 +137,11 @@ def test_every_variant_of_table_4_is_its_equations(image_loss, text_loss):
 
 
 def test_a_modality_that_is_not_read_has_no_loss_and_no_head():
-    photos_only = ContrastiveLosses(ContrastiveConfig(), 6, reads_images=True, reads_reviews=False)
+    photos_only = PC2LLoss(6, ContrastiveConfig(), reads_images=True, reads_reviews=False)
     image, text = photos_only(**states())
     assert (image > 0).all() and text.tolist() == [0.0, 0.0, 0.0]
     assert not any("review_head" in name for name, _ in photos_only.named_parameters())
-    reviews_only = ContrastiveLosses(ContrastiveConfig(), 6, reads_images=False, reads_reviews=True)
+    reviews_only = PC2LLoss(6, ContrastiveConfig(), reads_images=False, reads_reviews=True)
     assert not reviews_only.needs_hard
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from showcases.selector.kernel import deep_kernel
-from showcases.selector.likelihood import log_det, log_likelihood
+from showcases.selector.likelihood import JITTER, log_det, set_log_likelihood
 
 
 def _psd(batch: int, size: int, seed: int = 0) -> torch.Tensor:
@@ -26,18 +26,19 @@ def test_equals_determinants_one_by_one() -> None:
     chosen = torch.rand(40, 9, generator=torch.Generator().manual_seed(1)) < 0.4
     chosen[0] = False  # the empty set
     chosen[1] = True  # all of them
-    ours = log_likelihood(kernel, chosen, jitter=0.0)
+    ours = set_log_likelihood(kernel, chosen)
     for row in range(40):
         items = chosen[row].nonzero().flatten().tolist()
         assert ours[row].item() == pytest.approx(_literal(kernel[row], items), abs=1e-10)
 
 
-def test_probabilities_of_all_subsets_sum_to_one() -> None:
+@pytest.mark.parametrize("jitter", [0.0, JITTER])
+def test_probabilities_of_all_subsets_sum_to_one(jitter: float) -> None:
     kernel = _psd(1, 6)
     subsets = torch.tensor(list(itertools.product([False, True], repeat=6)))
-    logs = log_likelihood(kernel.expand(64, 6, 6), subsets)
+    logs = set_log_likelihood(kernel.expand(64, 6, 6), subsets, jitter=jitter)
     assert (logs <= 0).all()
-    assert logs.exp().sum().item() == pytest.approx(1.0, abs=1e-9)  # with the default jitter: it is in both terms
+    assert logs.exp().sum().item() == pytest.approx(1.0, abs=1e-9)  # jitter is in both terms
 
 
 def test_gradient_equals_finite_differences() -> None:
@@ -46,7 +47,7 @@ def test_gradient_equals_finite_differences() -> None:
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], dtype=torch.bool)
 
     def loss(factor: torch.Tensor) -> torch.Tensor:
-        return log_likelihood(factor @ factor.transpose(1, 2), chosen, mask)
+        return set_log_likelihood(factor @ factor.transpose(1, 2), chosen, mask, JITTER)
 
     assert torch.autograd.gradcheck(loss, factor)
 
@@ -62,9 +63,9 @@ def test_padding_changes_neither_loss_nor_gradient() -> None:
         chosen = torch.zeros(1, len(q), dtype=torch.bool)
         chosen[0, items] = True
         kernel = deep_kernel(q[None], g[None], torch.ones_like(chosen), 0.01)
-        log_likelihood(kernel, chosen).sum().backward()
+        set_log_likelihood(kernel, chosen).sum().backward()
         assert q.grad is not None and g.grad is not None
-        alone.append((log_likelihood(kernel.detach(), chosen).item(), q.grad, g.grad))
+        alone.append((set_log_likelihood(kernel.detach(), chosen).item(), q.grad, g.grad))
     q = torch.full((3, 11), 7.0, dtype=torch.float64)
     g = torch.randn(3, 11, 3, generator=generator, dtype=torch.float64)  # padding holds rubbish
     mask, chosen = torch.zeros(3, 11, dtype=torch.bool), torch.zeros(3, 11, dtype=torch.bool)
@@ -73,7 +74,7 @@ def test_padding_changes_neither_loss_nor_gradient() -> None:
         chosen[row, targets[row]] = True
     q.requires_grad_()
     g.requires_grad_()
-    together = log_likelihood(deep_kernel(q, g, mask, 0.01), chosen, mask)
+    together = set_log_likelihood(deep_kernel(q, g, mask, 0.01), chosen, mask)
     together.sum().backward()
     assert q.grad is not None and g.grad is not None
     for row, (size, (value, q_grad, g_grad)) in enumerate(zip(sizes, alone, strict=True)):
@@ -92,7 +93,7 @@ def test_exact_duplicates_stay_finite_in_float32(size: int, delta: float) -> Non
     chosen = torch.zeros(2, size, dtype=torch.bool)
     chosen[:, : min(10, size)] = True
     mask = torch.ones_like(chosen)
-    value = log_likelihood(deep_kernel(relevance, images, mask, delta), chosen, mask)
+    value = set_log_likelihood(deep_kernel(relevance, images, mask, delta), chosen, mask, JITTER)
     value.sum().backward()
     assert relevance.grad is not None
     assert torch.isfinite(value).all() and (value <= 0).all()
@@ -105,8 +106,8 @@ def test_float32_agrees_with_float64_on_near_duplicates() -> None:
     relevance = torch.rand(8, 60, generator=generator) * 3
     mask, chosen = torch.ones(8, 60, dtype=torch.bool), torch.zeros(8, 60, dtype=torch.bool)
     chosen[:, :5] = True
-    single = log_likelihood(deep_kernel(relevance, images, mask, 0.01), chosen)
-    double = log_likelihood(deep_kernel(relevance.double(), images.double(), mask, 0.01), chosen)
+    single = set_log_likelihood(deep_kernel(relevance, images, mask, 0.01), chosen)
+    double = set_log_likelihood(deep_kernel(relevance.double(), images.double(), mask, 0.01), chosen)
     assert torch.allclose(single.double(), double, rtol=1e-3)
 
 
@@ -115,3 +116,25 @@ def test_what_is_not_positive_definite_is_nan_and_not_a_number() -> None:
     value = log_det(matrix)
     assert value[0].item() == 0.0
     assert torch.isnan(value[1])
+
+
+def test_is_exact_by_default_for_a_set_of_duplicates() -> None:
+    """A jitter of 1e-5, which training asks for, moves this one by more than a nat."""
+    images = torch.nn.functional.normalize(torch.ones(1, 12, 8, dtype=torch.float64), dim=-1)
+    kernel = deep_kernel(torch.full((1, 12), 20.0, dtype=torch.float64), images, delta=0.001)
+    chosen = torch.arange(12)[None] < 4
+    assert set_log_likelihood(kernel, chosen).item() == pytest.approx(_literal(kernel[0], [0, 1, 2, 3]), abs=1e-6)
+    assert abs(set_log_likelihood(kernel, chosen, jitter=JITTER).item() - _literal(kernel[0], [0, 1, 2, 3])) > 1
+
+
+def test_a_set_that_cannot_be_drawn_has_probability_zero_and_no_kernel_has_none() -> None:
+    twice = torch.ones(2, 2, dtype=torch.float64)  # two exact duplicates, no delta
+    assert set_log_likelihood(twice, torch.tensor([True, True])).item() == -np.inf
+    assert set_log_likelihood(twice, torch.tensor([True, False])).item() == pytest.approx(-np.log(3))
+    for broken in (torch.tensor([[1.0, 2.0], [2.0, 1.0]]), torch.tensor([[1.0, np.nan], [np.nan, 1.0]])):
+        assert torch.isnan(set_log_likelihood(broken, torch.tensor([True, True])))
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        set_log_likelihood(torch.eye(3), torch.ones(2, dtype=torch.bool))

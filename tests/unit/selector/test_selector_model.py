@@ -16,7 +16,7 @@ from showcases.errors import ConfigError, ModelError
 from showcases.model_card import Training
 from showcases.selector import Selector, SelectorConfig, SelectorPredictor, user_profile
 from showcases.selector.greedy import greedy_map
-from showcases.selector.likelihood import log_likelihood
+from showcases.selector.likelihood import set_log_likelihood
 
 SMALL = SelectorConfig(hidden_dims=(8,), out_dim=4)
 
@@ -53,7 +53,7 @@ def test_padding_is_not_seen_by_anything() -> None:
 
     def gradients(images: torch.Tensor, mask: torch.Tensor, chosen: torch.Tensor) -> list[torch.Tensor]:
         model.zero_grad()
-        log_likelihood(model(profiles, images, mask), chosen, mask).sum().backward()
+        set_log_likelihood(model(profiles, images, mask), chosen, mask).sum().backward()
         return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
     wider = torch.cat([images, torch.randn(3, 5, 6)], dim=1), torch.nn.functional.pad(mask, (0, 5))
