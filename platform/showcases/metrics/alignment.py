@@ -52,16 +52,25 @@ def alignment(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], sco
     return values
 
 
+def clip_align(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairScorer) -> np.ndarray:
+    """CLIP-Align of each example, 0 to 1: `alignment` by the classifier Φ; arguments and result as there."""
+    return alignment(sentences, photos, classifier.score_all)
+
+
+def clip_score(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray]) -> np.ndarray:
+    """CLIP-Score of each example, -1 to 1: `alignment` by cosine; arguments and result as there."""
+    return alignment(sentences, photos, cosines)
+
+
 def alignment_figures(
     sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], classifier: PairScorer
 ) -> dict[str, Figure]:
     """CLIP-Align (0 to 1) and CLIP-Score (-1 to 1), means over the examples that have photos."""
     figures = {}
-    for name, scores, by in (
-        ("CLIP-Align", classifier.score_all, "showcases classifier"),
-        ("CLIP-Score", cosines, "cosine"),
+    for name, values, by in (
+        ("CLIP-Align", clip_align(sentences, photos, classifier), "showcases classifier"),
+        ("CLIP-Score", clip_score(sentences, photos), "cosine"),
     ):
-        values = alignment(sentences, photos, scores)
         figures[name] = mean_figure(
             values, f"{by} in {classifier.embedding_space}", "spaCy sentencizer", "n/a (no photos)"
         )

@@ -149,8 +149,26 @@ class Difference:
     p: float
 
 
-def paired_bootstrap(one: Statistic, other: Statistic, draws: int = DRAWS, seed: int = 0) -> Difference | None:
+class HasStatistic(Protocol):
+    """What carries a statistic with it, as a `Figure` does."""
+
+    @property
+    def statistic(self) -> Statistic | None: ...
+
+
+def paired_bootstrap(
+    one: "Statistic | HasStatistic | np.ndarray",
+    other: "Statistic | HasStatistic | np.ndarray",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference | None:
     """Test whether two systems differ; both are resampled alike.
+
+    Args:
+        one: a metric's statistic or figure, or (n,) values, whose mean is compared (NaN: no value); of n examples.
+        other: the same metric of another system, of the same examples in the same order.
+        draws: samples of the examples.
+        seed: of the samples.
 
     p is the share of draws whose difference lies as far from the draws' mean as the observed one from 0, with one
     added above and below, so that it is never 0. (sacrebleu's `--paired-bs` takes absolute values before their mean,
@@ -159,9 +177,13 @@ def paired_bootstrap(one: Statistic, other: Statistic, draws: int = DRAWS, seed:
     Returns:
         None where fewer than two examples, or where one system has no value.
 
+    Raises:
+        ValueError: not the same metric, or not the same number of examples.
+
     Source: Koehn 2004, "Statistical significance tests for machine translation evaluation"; the shift to no difference
     is Riezler & Maxwell's (2005).
     """
+    one, other = _statistic(one), _statistic(other)
     if (one.n, one.stretch) != (other.n, other.stretch):
         raise ValueError(f"statistics of {one.n} and {other.n} examples, or of unlike metrics: they can't be paired")
     value = whole(one) - whole(other) if one.n > 1 else np.nan
@@ -173,3 +195,13 @@ def paired_bootstrap(one: Statistic, other: Statistic, draws: int = DRAWS, seed:
     low, high = np.quantile(found if one.stretch is None else away + value, INTERVAL)
     p = (np.count_nonzero(np.abs(away) >= abs(value)) + 1) / (len(found) + 1)
     return Difference(float(value), float(low), float(high), float(p))
+
+
+def _statistic(given: "Statistic | HasStatistic | np.ndarray") -> Statistic:
+    if isinstance(given, np.ndarray):
+        counted = ~np.isnan(given)
+        return Sums(np.stack([np.where(counted, given, 0.0), counted], axis=1), ratio)
+    own = getattr(given, "statistic", given)
+    if own is None:
+        raise ValueError("a figure without a statistic can't be resampled")
+    return own

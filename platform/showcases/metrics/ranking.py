@@ -35,7 +35,34 @@ def hits_at_k(chosen: Tensor, relevant: Tensor) -> Tensor:
     return (relevant.gather(1, chosen.clamp_min(0)) & (chosen >= 0)).sum(1)
 
 
-def precision_recall_f1(hits: np.ndarray, relevant: np.ndarray, k: int) -> tuple[float, float, float]:
+def precision_recall_f1(
+    chosen: np.ndarray | Tensor, relevant: np.ndarray | Tensor, k: int | None = None
+) -> tuple[float, float, float]:
+    """Averaged precision and recall at k, and the harmonic mean of these averages.
+
+    Args:
+        chosen: (B, k) or (k,) item numbers, -1 for none, as `selector.greedy_map` returns them.
+        relevant: (B, N) or (N,) bool, at least one True in each row.
+        k: items asked for; by default the width of `chosen`. A set that ends early counts what is missing as misses.
+
+    Returns:
+        Precision, recall and F1, 0 to 1.
+
+    Raises:
+        ValueError: the shapes do not fit, or a row of `relevant` is empty.
+
+    Source: paper section 5.1; Table 3's F1@3 is the harmonic mean of its own Prec@3 and Recall@3 in all four rows.
+    """
+    sets, truth = torch.atleast_2d(torch.as_tensor(chosen)), torch.atleast_2d(torch.as_tensor(relevant))
+    if len(sets) != len(truth) or sets.ndim != 2 or truth.ndim != 2:
+        raise ValueError(f"chosen {tuple(sets.shape)} and relevant {tuple(truth.shape)} do not fit: (B, k), (B, N)")
+    if not truth.any(1).all():
+        raise ValueError("an example without a relevant item has no recall: leave it out")
+    hits = hits_at_k(sets.cpu(), truth.cpu().bool()).numpy()
+    return rates_of_hits(hits, truth.sum(1).cpu().numpy(), sets.shape[1] if k is None else k)
+
+
+def rates_of_hits(hits: np.ndarray, relevant: np.ndarray, k: int) -> tuple[float, float, float]:
     """Averaged precision and recall at k, and the harmonic mean of these averages.
 
     Args:
@@ -71,13 +98,22 @@ def pair_distances(images: Tensor, chosen: Tensor) -> Tensor:
     return torch.stack([distances.sum((1, 2)), pairs.sum((1, 2)).double()], dim=1)
 
 
-def div_at_k(images: Tensor, chosen: Tensor) -> float:
-    """Div@k: mean 1 - cosine over the pairs of the chosen photos; arguments as in `pair_distances`."""
-    return float(ratio(pair_distances(images, chosen).sum(0, keepdim=True).cpu().numpy())[0])
+def div_at_k(images: np.ndarray | Tensor, chosen: np.ndarray | Tensor) -> float:
+    """Div@k: mean 1 - cosine over the pairs of the chosen photos, 0 to 2; NaN where no set has two.
+
+    Args:
+        images: (B, N, D) or (N, D).
+        chosen: (B, k) or (k,) item numbers, -1 for none.
+
+    Source: Appendix B.
+    """
+    photos, sets = torch.as_tensor(images), torch.atleast_2d(torch.as_tensor(chosen))
+    photos = photos[None] if photos.ndim == 2 else photos
+    return float(ratio(pair_distances(photos, sets).sum(0, keepdim=True).cpu().numpy())[0])
 
 
 def hit_statistics(hits: np.ndarray, relevant: np.ndarray, k: int) -> dict[str, Statistic]:
-    """Precision, recall and F1 to be resampled; arguments as for `precision_recall_f1`."""
+    """Precision, recall and F1 to be resampled; arguments as for `rates_of_hits`."""
     ones = np.ones(len(hits))
     precision, recall = hits / k, hits / relevant
     return {

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from showcases.arrays import numpy_or_tensors
 from showcases.errors import ConfigError, ModelError
 from showcases.model_card import Training
 from showcases.selector.card import selector_card
@@ -115,21 +116,37 @@ class Selector(nn.Module):
         logits = torch.einsum("bd,bnd->bn", users, items) + self.bias
         return bounded_exp(logits, self.config.max_log_relevance)
 
+    @numpy_or_tensors
     @torch.no_grad()
     def select(
         self,
         profiles: Tensor,
         images: Tensor,
-        mask: Tensor,
-        k: int,
+        mask: Tensor | None = None,
+        k: int = 3,
         candidates: Tensor | None = None,
         theta: float | Tensor | None = None,
     ) -> Tensor:
-        """The k photos to show by greedy MAP: (B, k) long, candidate numbers, -1 where nothing is left.
+        """The k photos to show, by greedy MAP (paper section 4.1).
 
-        Arguments as in `forward`; theta is by default the config's.
+        Args:
+            profiles: (B, P), or (P,) of one user; see `user_profile`.
+            images: (B, N, D) or (N, D), or (U, D) with `candidates`, as in `forward`.
+            mask: (B, N) bool, True for real photos; by default all are.
+            k: photos, at least 1.
+            candidates: as in `forward`.
+            theta: quality/diversity dial; by default the config's.
+
+        Returns:
+            (B, k), or (k,) of one user, long: numbers of candidates, -1 where nothing is left. A tensor or an array
+            like the arguments.
         """
+        if profiles.ndim == 1:
+            return self.select(profiles[None], images[None], None if mask is None else mask[None], k, None, theta)[0]
         theta = self.config.theta if theta is None else theta
+        if mask is None:
+            shape = images.shape[:2] if candidates is None else candidates.shape
+            mask = torch.ones(shape, dtype=torch.bool, device=images.device)
         return greedy_map(self(profiles, images, mask, candidates, theta), mask, k)
 
     def save_pretrained(self, folder: Path, training: Training | None = None) -> None:

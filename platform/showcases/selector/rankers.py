@@ -16,7 +16,7 @@ from showcases.metrics.ranking import (
     hit_statistics,
     hits_at_k,
     pair_distances,
-    precision_recall_f1,
+    rates_of_hits,
 )
 from showcases.selector.config import Profile
 from showcases.selector.data import Protocol, SelectorBatch, SelectorData
@@ -109,4 +109,4 @@ def rank_split(
     if protocol == "deployment":
         return RankingFigures(None, None, None, diversity, len(data), spread), names
     found = (np.concatenate(hits), np.concatenate(relevant), k)
-    return RankingFigures(*precision_recall_f1(*found), diversity, len(data), spread | hit_statistics(*found)), names
+    return RankingFigures(*rates_of_hits(*found), diversity, len(data), spread | hit_statistics(*found)), names

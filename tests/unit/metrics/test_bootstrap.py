@@ -141,6 +141,8 @@ def test_paired_test_knows_a_difference_from_noise() -> None:
     assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
     back = paired_bootstrap(other, one)
     assert (back.value, back.p) == (-found.value, found.p)
+    assert paired_bootstrap(one.rows[:, 0], other.rows[:, 0]) == found  # values of the examples do as well
+    assert paired_bootstrap(mean_length(HYPOTHESES), mean_length(HYPOTHESES)).value == 0.0  # and figures
     with pytest.raises(ValueError, match="paired"):
         paired_bootstrap(one, mean_of([1.0, 2.0]))
 

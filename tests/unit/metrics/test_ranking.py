@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from showcases.metrics.bootstrap import whole
-from showcases.metrics.ranking import div_at_k, harmonic_mean, hit_statistics, hits_at_k, precision_recall_f1
+from showcases.metrics.ranking import (
+    div_at_k,
+    harmonic_mean,
+    hit_statistics,
+    hits_at_k,
+    precision_recall_f1,
+    rates_of_hits,
+)
 from showcases.selector.data import PhotoPool, SelectorBatch, SelectorData, build_split
 from showcases.selector.rankers import most_popular, popularity, random_ranker, rank_split, top_k
 from showcases.storage.embeddings import EmbeddingTable
@@ -27,14 +34,14 @@ def test_precision_recall_f1_by_hand() -> None:
     relevant = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     hits = hits_at_k(chosen, relevant)
     assert hits.tolist() == [2, 0, 0]
-    precision, recall, f1 = precision_recall_f1(hits.numpy(), relevant.sum(1).numpy(), 3)
+    precision, recall, f1 = rates_of_hits(hits.numpy(), relevant.sum(1).numpy(), 3)
     assert precision == pytest.approx((2 / 3) / 3)
     assert recall == pytest.approx((2 / 3) / 3)
     assert f1 == pytest.approx(2 / 9)  # a mean of the three F1s would be 2/9, too; so another one:
-    precision, recall, f1 = precision_recall_f1(np.array([1, 3]), np.array([1, 6]), 3)
+    precision, recall, f1 = rates_of_hits(np.array([1, 3]), np.array([1, 6]), 3)
     assert (precision, recall) == (pytest.approx(2 / 3), pytest.approx(3 / 4))
     assert f1 == pytest.approx(2 * (2 / 3) * (3 / 4) / (2 / 3 + 3 / 4))
-    assert precision_recall_f1(np.array([0]), np.array([2]), 3) == (0.0, 0.0, 0.0)
+    assert rates_of_hits(np.array([0]), np.array([2]), 3) == (0.0, 0.0, 0.0)
 
 
 def test_minus_one_never_hits() -> None:
@@ -59,10 +66,10 @@ def test_resampled_figures_are_those_of_the_drawn_examples() -> None:
     hits, relevant = np.array([1, 0, 2, 3]), np.array([2, 1, 4, 3])
     drawn = [0, 0, 3, 2]
     found = hit_statistics(hits, relevant, 3)
-    expected = precision_recall_f1(hits[drawn], relevant[drawn], 3)
+    expected = rates_of_hits(hits[drawn], relevant[drawn], 3)
     resampled = [found[name](np.array([[2, 0, 1, 1]]))[0] for name in ("precision", "recall", "f1")]
     assert resampled == pytest.approx(expected)
-    assert whole(found["f1"]) == pytest.approx(precision_recall_f1(hits, relevant, 3)[2])
+    assert whole(found["f1"]) == pytest.approx(rates_of_hits(hits, relevant, 3)[2])
 
 
 def test_top_k() -> None:
@@ -127,3 +134,20 @@ def test_random_is_seeded_and_uniform(data: SelectorData) -> None:
     for item in ranker(batch, 3).flatten().tolist():
         counts[item] += 1
     assert np.abs(counts - 150).max() < 5 * math.sqrt(500 * 0.3 * 0.7)
+
+
+def test_of_chosen_sets_as_arrays_or_tensors_in_a_batch_or_alone() -> None:
+    chosen, relevant = np.array([[4, 0, -1], [1, 2, 3]]), np.zeros((2, 5), bool)
+    relevant[0, [0, 1]] = relevant[1, [1, 2, 3]] = True
+    expected = (1 / 3 + 1) / 2, (1 / 2 + 1) / 2
+    for given in ((chosen, relevant), (torch.tensor(chosen), torch.tensor(relevant))):
+        found = precision_recall_f1(*given)
+        assert found == pytest.approx((*expected, harmonic_mean(*expected)))
+    assert precision_recall_f1(chosen[0], relevant[0]) == pytest.approx((1 / 3, 1 / 2, 0.4))
+    assert precision_recall_f1(chosen[:, :1], relevant, 3)[0] == pytest.approx((0 + 1 / 3) / 2)
+    images = np.eye(5)
+    assert div_at_k(images, chosen[1]) == div_at_k(images[None].repeat(2, 0), chosen) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="without a relevant item"):
+        precision_recall_f1(chosen, np.zeros((2, 5), bool))
+    with pytest.raises(ValueError, match="do not fit"):
+        precision_recall_f1(chosen, relevant[:1])
