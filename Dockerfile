@@ -14,7 +14,7 @@ WORKDIR /home/ray/showcases
 
 # What changes seldom first: the packages are a layer of their own, which new code does not rebuild.
 COPY --chown=ray:users pyproject.toml constraints.txt README.md LICENSE ./
-RUN mkdir platform && pip install --no-cache-dir --constraint constraints.txt ".[ray,redis]"
+RUN mkdir platform && pip install --no-cache-dir --constraint constraints.txt ".[ray,serve,studies,annotation,redis]"
 
 COPY --chown=ray:users platform platform
 COPY --chown=ray:users jobs jobs

@@ -103,5 +103,5 @@ $(READY): pyproject.toml constraints.txt
 	  exit 1; }
 	@echo "installing into $(VENV) (some minutes and gigabytes the first time)"
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,dev]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,serve,studies,annotation,dev]"
 	@touch $@

@@ -40,6 +40,10 @@ class ConfigError(ShowcasesError):
     """A configuration is inconsistent with itself or with the data."""
 
 
+class MissingPackageError(ShowcasesError, ModuleNotFoundError):
+    """An optional dependency is not installed."""
+
+
 class ModelError(ShowcasesError):
     """A model folder is missing, incomplete, or does not fit the embeddings it is used with."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from showcases.catalog.filters import CatalogError
+from showcases.extras import imports_of
 
 if TYPE_CHECKING:
     import lancedb
@@ -22,7 +23,8 @@ _T = TypeVar("_T")
 
 def connect(uri: str, storage_options: Mapping[str, str] | None, live: bool = False) -> "lancedb.DBConnection":
     """A folder of tables; with `live` each read looks whether another process has written since the last one."""
-    import lancedb  # here, because its runtime warns at every fork, and Ray forks when it starts
+    with imports_of("serve", "ray"):
+        import lancedb  # here, because its runtime warns at every fork, and Ray forks when it starts
 
     interval = datetime.timedelta(0) if live else None
     return lancedb.connect(uri, storage_options=dict(storage_options or {}), read_consistency_interval=interval)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.errors import ConfigError
+from showcases.extras import imports_of
 
 Aggregate = Literal["majority", "dawid-skene"]
 EVEN = 1e-9  # a probability this near to one half decides nothing
@@ -95,8 +96,9 @@ def dawid_skene(labelled: Sequence[LabelledPair]) -> tuple[list[int | None], dic
     Source: Dawid & Skene 1979, "Maximum likelihood estimation of observer error-rates using the EM algorithm", as
         crowd-kit computes it, from the majority's shares on.
     """
-    import pandas as pd
-    from crowdkit.aggregation import DawidSkene
+    with imports_of("annotation"):
+        import pandas as pd
+        from crowdkit.aggregation import DawidSkene
 
     rows = [
         (number, who, vote)

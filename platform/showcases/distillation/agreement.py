@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from showcases.distillation.labelstudio import LabelledPair
+from showcases.extras import imports_of
 
 Votes = Sequence[int]  # 0 or 1, of one pair
 
@@ -90,7 +91,8 @@ def krippendorff_alpha(units: Sequence[Votes]) -> float | None:
     counts = _counts(votes for votes in units if len(votes) >= 2)
     if not counts.sum(axis=0).all():
         return None
-    from krippendorff import alpha  # here: few that read labels ask for it
+    with imports_of("annotation"):
+        from krippendorff import alpha  # here: few that read labels ask for it
 
     return float(alpha(value_counts=counts, level_of_measurement="nominal"))
 
@@ -110,7 +112,8 @@ def fleiss_kappa(units: Sequence[Votes]) -> tuple[float | None, int, int]:
     counts = _counts(votes for votes in units if len(votes) == raters)
     if not counts.sum(axis=0).all():
         return None, len(counts), raters
-    from statsmodels.stats.inter_rater import fleiss_kappa as kappa
+    with imports_of("annotation"):
+        from statsmodels.stats.inter_rater import fleiss_kappa as kappa
 
     return float(kappa(counts)), len(counts), raters
 

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-import spacy
-from spacy.lang.en.stop_words import STOP_WORDS
-from spacy.language import Language
-from spacy.matcher import PhraseMatcher
-from spacy.tokens import Doc, Token
-from spacy.util import filter_spans
-
 from showcases.errors import ConfigError
+from showcases.extras import imports_of
+
+with imports_of("ray"):
+    import spacy
+    from spacy.lang.en.stop_words import STOP_WORDS
+    from spacy.language import Language
+    from spacy.matcher import PhraseMatcher
+    from spacy.tokens import Doc, Token
+    from spacy.util import filter_spans
 
 POSSESSIVES = frozenset(("my", "your", "his", "her", "its", "our", "their"))
 DETERMINERS = POSSESSIVES | frozenset(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from showcases.errors import ConfigError
+from showcases.extras import imports_of
 from showcases.metrics.text import Figure, mean_figure
 
 NO_MODEL = Figure(None, 0, "", note="n/a (no model)")
@@ -33,7 +34,8 @@ class BertScorer:
         from showcases.compat import import_torchvision
 
         import_torchvision()
-        import bert_score  # here: they take seconds to import, and most evaluations name no model
+        with imports_of("studies"):
+            import bert_score  # here: they take seconds to import, and most evaluations name no model
         import transformers
 
         try:

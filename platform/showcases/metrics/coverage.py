@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from showcases.errors import ConfigError
+from showcases.extras import imports_of
 from showcases.generator.citations import cite
 from showcases.metrics.alignment import PairScorer
 from showcases.metrics.bootstrap import Kinds
@@ -51,7 +52,8 @@ def runs(text: str, longest: int) -> set[str]:
 
 @lru_cache(maxsize=1)
 def _words() -> "Language":
-    import spacy  # here: takes seconds to import
+    with imports_of("studies", "ray"):
+        import spacy  # here: takes seconds to import
 
     return spacy.blank("en")
 
@@ -91,7 +93,8 @@ class TaggedWords:
     """
 
     def __init__(self, spacy_model: str) -> None:
-        import spacy
+        with imports_of("studies", "ray"):
+            import spacy
 
         try:
             self.pipeline = spacy.load(spacy_model)

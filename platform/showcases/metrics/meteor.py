@@ -4,6 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +27,7 @@ class MeteorScorer:
         self._meteor: Any = None
 
     def __enter__(self) -> "MeteorScorer":
-        if shutil.which("java"):
+        if not self._missing():
             from pycocoevalcap.meteor.meteor import Meteor
 
             self._meteor = Meteor()
@@ -44,7 +45,7 @@ class MeteorScorer:
     def __call__(self, hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
         """Corpus METEOR, 0 to 1 (statistics are summed over the corpus, as its command line does)."""
         if self._meteor is None:
-            return Figure(None, len(hypotheses), "pycocoevalcap", note="n/a (no Java)")
+            return Figure(None, len(hypotheses), "pycocoevalcap", note=f"n/a ({self._missing()})")
         pairs = zip(hypotheses, references, strict=True)
         lines = [self._meteor._stat(_one_line(text), [_one_line(other)]) for text, other in pairs]
         rows = np.array([[float(number) for number in line.split()] for line in lines]).reshape(-1, STATISTICS)
@@ -52,6 +53,13 @@ class MeteorScorer:
         value = float(self._of_sums(rows.sum(0, keepdims=True))[0]) if len(rows) else 0.0
         library = f"METEOR 1.5 of pycocoevalcap {version('pycocoevalcap')}"
         return Figure(value, len(rows), library, "METEOR's own (-norm)", statistic=Sums(rows, self._of_sums))
+
+    @staticmethod
+    def _missing() -> str:
+        """What METEOR can't run without here; empty where it can."""
+        if not find_spec("pycocoevalcap"):
+            return "pip install 'showcases[studies]'"
+        return "" if shutil.which("java") else "no Java"
 
     def _of_sums(self, sums: np.ndarray) -> np.ndarray:
         """(B,) METEOR of statistics (B, 23), one segment each; the program's last line, their total, is not wanted."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from showcases.evaluation.human.questions import SCALE
+from showcases.extras import imports_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def ordinal_alpha(ratings: np.ndarray) -> float | None:
 
     Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; by the library `krippendorff`.
     """
-    import krippendorff  # here: it is only needed where there are answers
+    with imports_of("annotation"):
+        import krippendorff  # here: it is only needed where there are answers
 
     if not (np.count_nonzero(~np.isnan(ratings), axis=1) > 1).any():
         return None

@@ -9,6 +9,7 @@ import numpy as np
 from showcases.distillation.learning_curve import Curve, Point
 from showcases.evaluation.report.dial import COLOURS, GREY
 from showcases.evaluation.report.tables import Column, Row, Table
+from showcases.extras import imports_of
 from showcases.metrics.text import Figure
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def _figures(point: Point) -> dict[str, list[Figure]]:
 
 def curve_picture(curve: Curve) -> bytes:
     """AUC and F1 over the number of labels with a bar of one standard deviation, as a PNG; what costs none as lines."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # without pyplot, which keeps state for the process
-    from matplotlib.figure import Figure as Canvas
+    with imports_of("studies"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # without pyplot, which keeps state for the process
+        from matplotlib.figure import Figure as Canvas
 
     figure = Canvas(figsize=(9.6, 4.2), dpi=130, layout="constrained")
     canvas = FigureCanvasAgg(figure)

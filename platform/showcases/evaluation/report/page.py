@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from showcases import paper
 from showcases.evaluation.report.drawing import Picture
 from showcases.evaluation.report.gallery import Showcase
 from showcases.evaluation.report.tables import Table
+from showcases.extras import imports_of
+
+with imports_of("studies", "ray"):
+    from jinja2 import Environment, PackageLoader, select_autoescape
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from showcases import paper
+from showcases.extras import imports_of
 from showcases.gest.inspection.duplicates import Duplicates
 from showcases.gest.inspection.histograms import Histogram
 from showcases.gest.inspection.leaks import Leak
+
+with imports_of("studies", "ray"):
+    from jinja2 import Environment, PackageLoader, select_autoescape
 
 DIVERSITIES = ("intra_business", "inter_user", "intra_user")
 BAR = 40  # characters of the longest bar

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from showcases.extras import imports_of
+
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
@@ -19,7 +21,8 @@ UNSPACED_STOP = re.compile(r"(?<=[。！？｡។။])(?![。！？｡។။」�
 
 @lru_cache(maxsize=1)
 def _splitter() -> "Language":
-    import spacy  # here: takes seconds to import, and most that import this module split nothing
+    with imports_of("ray", "studies"):
+        import spacy  # here: takes seconds to import, and most that import this module split nothing
 
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")

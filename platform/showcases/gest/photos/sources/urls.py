@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import pyarrow as pa
-from yarl import URL
 
+from showcases.extras import imports_of
 from showcases.gest.config import HttpConfig
 from showcases.gest.photos.sources.addresses import BlockedError, Guard, GuardedResolver
 from showcases.gest.photos.sources.base import Raw, Take
+
+with imports_of("ray"):
+    import aiohttp
+    from yarl import URL
 
 MAX_REDIRECTS = 5
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
