@@ -128,7 +128,7 @@ def test_what_is_not_there_stops_the_build(repository: Path) -> None:
 
     from docs import site_hook
 
-    with pytest.raises(PluginError, match="no section `Nowhere`; it has Two commands"):
+    with pytest.raises(PluginError, match="no section `Nowhere`; it has Requirements"):
         site_hook.with_readme("<!-- README: Nowhere -->", repository)
     for path in ("platform/showcases/none.py", "platform", "../elsewhere.py"):
         with pytest.raises(PluginError, match="no such file"):

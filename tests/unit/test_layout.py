@@ -61,11 +61,11 @@ def test_service_imports_neither_jobs_nor_tuning(repository: Path) -> None:
         assert not found, f"{path}: imports {found}"
 
 
-def readme_table(repository: Path) -> list[list[str]]:
-    """The rows of README's table of artifacts: [step, reads, writes, form]."""
-    text = (repository / "README.md").read_text()
+def documented_table(repository: Path) -> list[list[str]]:
+    """The rows of the docs' table of artifacts: [step, reads, writes, form]."""
+    text = (repository / "docs" / "pipeline.md").read_text()
     table = re.search(r"^\| step \| reads \| writes \| form \|\n\|[ :|-]+\|\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
-    assert table, "README.md: no table `| step | reads | writes | form |`"
+    assert table, "docs/pipeline.md: no table `| step | reads | writes | form |`"
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.group(1).splitlines()]
 
 
@@ -81,11 +81,11 @@ def test_pipeline_runs_the_flow(repository: Path) -> None:
     from jobs.pipeline import STEPS
 
     assert [(step.name, list(step.writes)) for step in STEPS] == flow_by_step()
-    reads = {named(row[0])[0]: named(row[1]) for row in readme_table(repository)}
+    reads = {named(row[0])[0]: named(row[1]) for row in documented_table(repository)}
     made: set[str] = set()
     for step in STEPS:
         assert set(step.reads) <= made, f"{step.name} reads what no earlier step writes"
-        assert set(reads[step.name]) == set(step.reads), f"README's row of {step.name}"
+        assert set(reads[step.name]) == set(step.reads), f"documented row of {step.name}"
         made |= set(step.writes)
 
 

@@ -1,5 +1,10 @@
 """A slice of `make fuzz`, the same each time."""
 
+import re
+
+import pytest
+
+from benchmarks.faults import fuzz
 from benchmarks.faults.fuzz_photos import MODES, bases, fuzz_photos, photo
 from showcases.photos import to_pixels
 
@@ -17,3 +22,10 @@ def test_what_is_mutated_is_whole_before() -> None:
     assert {name.split()[0] for name in originals} == set(MODES)
     for name, data in originals.items():
         assert to_pixels(data, 16).shape == (16, 16, 3), name
+
+
+def test_the_command_runs_both_halves_and_counts_all(capsys: pytest.CaptureFixture[str]) -> None:
+    fuzz.main(["--photos", "20", "--reviews", "30", "--seed", "3"])
+    halves = capsys.readouterr().out.split("mutated")[1:]
+    counts = [sum(int(row) for row in re.findall(r"^\| (\d+) \|", half, re.MULTILINE)) for half in halves]
+    assert counts == [20, 30]
