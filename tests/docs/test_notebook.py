@@ -11,8 +11,9 @@ NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 def printed(notebook: nbformat.NotebookNode) -> list[str]:
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [output["text"] for output in outputs if output["output_type"] == "stream" and output["name"] == "stdout"]
+    """What each cell prints; it may come in several outputs."""
+    cells = [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"]
+    return ["".join(part["text"] for part in outputs if part.get("name") == "stdout") for outputs in cells]
 
 
 def test_the_notebook_prints_what_is_stored_in_it(

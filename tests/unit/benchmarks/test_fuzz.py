@@ -26,6 +26,11 @@ def test_what_is_mutated_is_whole_before() -> None:
 
 def test_the_command_runs_both_halves_and_counts_all(capsys: pytest.CaptureFixture[str]) -> None:
     fuzz.main(["--photos", "20", "--reviews", "30", "--seed", "3"])
-    halves = capsys.readouterr().out.split("mutated")[1:]
-    counts = [sum(int(row) for row in re.findall(r"^\| (\d+) \|", half, re.MULTILINE)) for half in halves]
-    assert counts == [20, 30]
+    photos, reviews = capsys.readouterr().out.split("mutated")[1:]
+    rows = [
+        {name: int(number) for number, name in re.findall(r"^\| (\d+) \| (.+) \|$", half, re.MULTILINE)}
+        for half in (photos, reviews)
+    ]
+    assert sum(rows[0].values()) == 20
+    ends = [number for name, number in rows[1].items() if name.startswith(("kept", "rejected", "left out"))]
+    assert rows[1]["lines"] == sum(ends) == 30
