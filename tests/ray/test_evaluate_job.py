@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,8 @@ def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:
     expected = min(12, len(rows))
     assert {int(cell["n"]) for cell in table.values() if cell["value"]} == {expected}
     assert table["img+text", "BERTScore"]["note"] == "n/a (no model)"
+    assert (shutil.which("java") is None) == (table["img+text", "METEOR"]["note"] == "n/a (no Java)")
+    assert shutil.which("java") is None or 0 <= float(table["img+text", "METEOR"]["value"]) < 1
     assert ("ground truth", "BLEU-1") not in table or not table["ground truth", "BLEU-1"]["value"]
     assert "sacrebleu" in table["text", "BLEU-1"]["library"] and "13a" in table["text", "BLEU-1"]["tokenizer"]
     assert -1 <= float(table["text", "CLIP-Score"]["value"]) <= 1

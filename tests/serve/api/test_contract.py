@@ -194,6 +194,7 @@ def test_a_used_up_rate_has_the_headers_documented(document: dict[str, Any], tmp
         Draft202012Validator(one["schema"]).validate(value)
 
 
+@pytest.mark.server  # it takes half a minute
 def test_a_short_fuzz_finds_nothing_untold(token_and_api: tuple[str, FastAPI]) -> None:
     """The same few cases every time; `make contract` tries others, for longer, against the running service."""
     token, api = token_and_api
