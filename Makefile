@@ -16,6 +16,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 quoted = '$(subst ','\'',$(1))'
 
+export ALLOWED_SKIPS
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 export RAY_USAGE_STATS_ENABLED := 0
 export MLFLOW_DISABLE_TELEMETRY := true

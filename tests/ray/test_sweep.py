@@ -26,6 +26,7 @@ from showcases.generator import Generator
 from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
 from showcases.storage.schemas import embeddings_schema
 from showcases.tracking_db import database_uri
+from tests.waiting import wait_until
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig
 from tuning.runs import trial_name
@@ -243,8 +244,7 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
     options += ["--search_algorithm", algorithm, "--search", "{mma_layers: [1, 2]}", "--trials", "3", "--epochs", "2"]
 
     def interrupt() -> None:
-        while not ran.exists() or "trial-01" not in ran.read_text():
-            time.sleep(0.1)
+        wait_until(lambda: ran.exists() and "trial-01" in ran.read_text(), 300)
         os.kill(os.getpid(), sent)
 
     thread = threading.Thread(target=interrupt)

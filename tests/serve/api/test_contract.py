@@ -68,6 +68,10 @@ def examples(document: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
 def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     validate(document)
+    route = document["paths"]["/v1/showcases"]["post"]
+    assert route["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ShowcaseRequest")
+    assert route["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Showcase")
+    assert "HTTPValidationError" not in str(route["responses"])
 
 
 def test_every_example_is_of_its_schema(document: dict[str, Any]) -> None:
