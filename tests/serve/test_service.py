@@ -212,18 +212,6 @@ def test_batched_answers_equal_single_ones(client: httpx.Client, reviews: list[d
     assert together == single
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "code"), [({"user_id": "nobody"}, 404, "not_found"), ({"k": 6}, 422, "request_invalid")]
-)
-def test_a_refusal_is_a_problem(client: httpx.Client, visit: dict, change: dict, status: int, code: str) -> None:
-    """Through Serve's proxy as without it; tests/serve/http/test_refusals.py has all of them."""
-    answer = post(client, **{"user_id": visit["user_id"], "business_id": visit["business_id"]} | change)
-    assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert (problem["status"], problem["code"]) == (status, code)
-    assert problem["request_id"] == answer.headers["x-request-id"] and "Traceback" not in answer.text
-
-
 def test_a_request_keeps_the_id_it_came_with(client: httpx.Client) -> None:
     answer = client.get("/v1/photos/none", headers={"X-Request-ID": "mine-42"})
     assert answer.json()["request_id"] == "mine-42" == answer.headers["x-request-id"]
