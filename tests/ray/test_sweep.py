@@ -23,9 +23,9 @@ from ray import tune
 from jobs.runner.config import parse
 from showcases.errors import ArtifactError
 from showcases.generator import Generator
-from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import ARTIFACTS, Workspace
 from showcases.tracking_db import database_uri
+from tests.artifacts import embedding_table, put
 from tests.waiting import wait_until
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig
@@ -41,18 +41,11 @@ PAPER_POINT = {"lambda_image": 0.2, "lambda_text": 0.2, "alpha": math.e, "tau": 
 TINY_MODEL = {"vocab_size": 300, "n_layer": 1, "n_head": 2, "n_embd": 16, "mma_layers": 1, "mma_heads": 2}
 
 
-def finish(workspace: Workspace, artifact: str) -> None:
-    step = ARTIFACTS[artifact].step
-    workspace.finish(Manifest(artifact, step, {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
-
-
 def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], dishes: list[int]) -> None:
     noise = np.random.default_rng(len(artifact)).normal(scale=0.2, size=(len(ids), 8))
     vectors = np.eye(8)[dishes] + noise
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 8)
-    workspace.write_table(pa.table([pa.array(ids), column], schema=embeddings_schema(8, "synthetic")), artifact)
-    finish(workspace, artifact)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    put(workspace, artifact, embedding_table(ids, vectors, "synthetic"), step=ARTIFACTS[artifact].step)
 
 
 @pytest.fixture
@@ -74,8 +67,7 @@ def workspace(tmp_path: Path) -> Workspace:
                 "split": ("train", "train", "val")[user % 3],
             }
         )
-    workspace.write_table(pa.Table.from_pylist(rows, ARTIFACTS["gest_s2"].schema), "gest_s2")
-    finish(workspace, "gest_s2")
+    put(workspace, "gest_s2", pa.Table.from_pylist(rows, ARTIFACTS["gest_s2"].schema), step=ARTIFACTS["gest_s2"].step)
     dishes = [number % 4 for number in range(24)]
     write_embeddings(workspace, "image_embeddings", [f"p{number}" for number in range(24)], dishes)
     write_embeddings(workspace, "sentence_embeddings", [f"{row['review_id']}:0" for row in rows], dishes)
