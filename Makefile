@@ -64,7 +64,7 @@ soak: $(READY) ## slow: two pipelines at once on one workspace and a kill, ten r
 	$(PY) -m pytest -m slow -s tests/ray/test_soak.py
 
 tracking: $(READY) ## slow: MLflow on PostgreSQL and S3, killed in the middle of a run, and serving the models itself
-	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/tracking/test_tracking.py tests/unit/jobs/tracking/test_tracking_servers.py
+	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/tracking/test_tracking.py tests/unit/jobs/tracking/test_tracked_sweeps.py tests/unit/jobs/tracking/test_tracking_servers.py
 
 nodes: $(READY) ## slow, as root: the pipeline on three hosts made of namespaces, while nodes and wires fail; writes nodes.md
 	$(PY) -m pytest -m netns -s tests/cluster

@@ -111,7 +111,7 @@ SERVERS = {"s3_server", "chromium", "upstream"}  # fixtures that start a process
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests on Ray into one group of `--dist loadgroup`, on one cluster; the tests of another file are a group.
+    """Put tests on Ray into one group of `--dist loadgroup`, on one cluster; those of another folder are a group.
 
     What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end.
     Coverage is that of tests/unit: tracing takes a third of the time of what runs under it.
@@ -119,7 +119,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
     for item in items:
         on_ray = item.get_closest_marker("ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if on_ray else str(item.path.relative_to(REPOSITORY))))
+        item.add_marker(pytest.mark.xdist_group("ray" if on_ray else str(item.path.parent.relative_to(REPOSITORY))))
         if item.path.parent.name == "distributed" or SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
         if REPOSITORY / "tests" / "unit" not in item.path.parents:
