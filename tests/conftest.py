@@ -110,6 +110,7 @@ def shared_data() -> Path:
 SERVERS = {"s3_server", "chromium", "upstream"}  # fixtures that start a process
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests on Ray into one group of `--dist loadgroup`, on one cluster; those of another folder are a group.
 

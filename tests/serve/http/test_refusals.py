@@ -111,6 +111,8 @@ def test_a_refusal_is_a_problem_with_its_code_and_fields(world: SimpleNamespace,
     operation = world.api.openapi()["paths"].get(template)
     if operation and method.lower() in operation:
         assert str(status) in operation[method.lower()]["responses"]
+    if code == "not_found":  # the layers before it know nothing of the rate
+        assert answer.headers["x-ratelimit-resource"] == "rate"
 
 
 def test_models_that_are_not_ready_are_a_problem(world: SimpleNamespace) -> None:
