@@ -16,13 +16,14 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 quoted = '$(subst ','\'',$(1))'
 
+export ALLOWED_SKIPS
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 export RAY_USAGE_STATS_ENABLED := 0
 export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test docs test-docs fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test test-fast coverage docs test-docs fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -47,9 +48,14 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]' \
 	  --train_generator.variants '["img+text", "img", "text"]'
 
-test: check ## checks, then every test but the slow ones (those on Ray share one cluster), with the library's coverage
-	$(PY) -m pytest -m "not slow and not ray" -n 2 --cov --cov-report=term --durations=10
-	$(PY) -m pytest -m "ray and not slow" --durations=10
+test: check ## checks, then every test but the slow ones: those on Ray in one process, on one cluster, the others beside it
+	$(PY) -m pytest -m "not slow" -n 2 --dist loadgroup --durations=20
+
+test-fast: $(READY) ## the tests that need neither Ray nor a server, a browser, Java or several processes
+	$(PY) -m pytest -m "not slow and not ray and not server" -n 2 --dist loadgroup
+
+coverage: $(READY) ## what of the library the tests without Ray run
+	$(PY) -m pytest -m "not slow and not ray" -n 2 --dist loadgroup --cov --cov-report=term
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray --ignore tests/ray/test_soak.py
@@ -58,7 +64,7 @@ soak: $(READY) ## slow: two pipelines at once on one workspace and a kill, ten r
 	$(PY) -m pytest -m slow -s tests/ray/test_soak.py
 
 tracking: $(READY) ## slow: MLflow on PostgreSQL and S3, killed in the middle of a run, and serving the models itself
-	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/tracking/test_tracking.py tests/unit/jobs/tracking/test_tracking_servers.py
+	$(PY) -m pytest -m "slow or not slow" -s tests/unit/jobs/tracking/test_tracking.py tests/unit/jobs/tracking/test_tracked_sweeps.py tests/unit/jobs/tracking/test_tracking_servers.py
 
 nodes: $(READY) ## slow, as root: the pipeline on three hosts made of namespaces, while nodes and wires fail; writes nodes.md
 	$(PY) -m pytest -m netns -s tests/cluster

@@ -39,6 +39,7 @@ from serve_apps.args import SERVE_ENV  # noqa: E402
 os.environ.update(SERVE_ENV)  # the service is tested as `serve_apps.run` runs it
 
 from tests.serve.fixtures import service, spans, tiny_workspace  # noqa: E402, F401 - as fixtures
+from tests.skips import SHARED, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401 - as hooks
 
 
 @dataclass(frozen=True)
@@ -101,19 +102,27 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real reviews, photos and models beside the repository; tests that need them skip where they are not."""
-    folder = REPOSITORY.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data at {SHARED}")
+    return SHARED
 
 
+SERVERS = {"s3_server", "chromium", "upstream"}  # fixtures that start a process
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end.
+    """Put tests on Ray into one group of `--dist loadgroup`, on one cluster; those of another folder are a group.
 
+    What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end.
     Coverage is that of tests/unit: tracing takes a third of the time of what runs under it.
     """
     items.sort(key=lambda item: item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
     for item in items:
+        on_ray = item.get_closest_marker("ray") is not None
+        item.add_marker(pytest.mark.xdist_group("ray" if on_ray else str(item.path.parent.relative_to(REPOSITORY))))
+        if item.path.parent.name == "distributed" or SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
         if REPOSITORY / "tests" / "unit" not in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
 

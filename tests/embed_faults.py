@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import IMAGES, REVIEWS
+from tests.artifacts import finish
 from tests.unfinished import under_way
 
 SIZE = 32  # px, of photos and encoder
@@ -101,8 +102,7 @@ def write_inputs(workspace: Workspace, photos: Photos) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.save(model.build(config), config, Path(folder))
         workspace.upload(Path(folder), "clip")
-    for name in ("images", "reviews", "clip"):
-        workspace.finish(Manifest(name, "test", {}, {}, "0", "now", 0.0))
+    finish(workspace, "images", "reviews", "clip")
 
 
 def survive(

@@ -11,6 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
 
 @contextlib.contextmanager
 def mlflow_server(folder: Path, port: int, store: str = "", artifacts: str = "") -> Iterator[str]:
@@ -51,3 +54,13 @@ def _wait(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
                 return
         time.sleep(0.1)
     raise RuntimeError(f"no MLflow at {health}:\n{log.read_text()}")
+
+
+def two_runs(uri: str, experiment_name: str) -> dict[str, Run]:
+    """The runs of an experiment, two of different names, by name."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(experiment_name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 2
+    return {run.info.run_name: run for run in runs}

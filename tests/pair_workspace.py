@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
+from tests.artifacts import embedding_table, finish, put
 
 D, TOPICS = 8, 4
 
@@ -16,17 +16,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def write(workspace: Workspace, artifact: str, table: pa.Table, **rows: int) -> None:
-    workspace.write_table(table, artifact)
-    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "now", 0.0, rows))
-
-
 def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], vectors: np.ndarray) -> None:
-    flat = pa.FixedSizeListArray.from_arrays(pa.array(unit(vectors).ravel()), D)
-    table = pa.table([pa.array(ids), flat], schema=embeddings_schema(D, "toy"))
+    table = embedding_table(ids, unit(vectors), "toy")
     for number, start in enumerate(range(0, len(ids), 50)):
         workspace.write_table(table.slice(start, 50), artifact, f"part-{number}.parquet")
-    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "now", 0.0))
+    finish(workspace, artifact)
 
 
 def pair_workspace(tmp_path: Path) -> Workspace:
@@ -50,10 +44,10 @@ def pair_workspace(tmp_path: Path) -> Workspace:
         for i, name in enumerate(names)
     ]
     columns = ["review_id", "user_id", "business_id", "rating", "text", "sentences", "photo_ids", "split"]
-    write(workspace, "reviews", pa.table({c: [row.get(c) for row in rows] for c in columns}), reviews=90)
+    put(workspace, "reviews", pa.table({c: [row.get(c) for row in rows] for c in columns}), rows={"reviews": 90})
     ids = [p for row in photos for p in row]
     status = ["corrupt" if p == "p0-0" else "ok" for p in ids]
-    write(
+    put(
         workspace,
         "images",
         pa.table(

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,11 @@ from showcases.training import LoopConfig, fit
 from showcases.training.loop import LossError
 
 EXAMPLES = 21  # batches of 8, 8 and 5: the last one gives 3 examples to one rank and 2 to the other
+CONFIGS = [
+    LoopConfig(epochs=5, batch_size=8, lr=1e-3, select="last", clip_norm=clip_norm, accumulate=accumulate)
+    for clip_norm in (0.0, 0.5)
+    for accumulate in (1, 3)
+]
 
 
 def _train(config: LoopConfig, world_size: int, bad: int | None = None) -> tuple[nn.Module, list[float]]:
@@ -54,43 +58,40 @@ def _train(config: LoopConfig, world_size: int, bad: int | None = None) -> tuple
     return model, losses
 
 
-def _rank(rank: int, world_size: int, config: LoopConfig, folder: str) -> None:
+def _rank(rank: int, world_size: int, folder: str) -> None:
+    """All trainings one after the other: to start a process takes longer than they do."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
     try:
-        model, losses = _train(config, world_size)
-        torch.save({"weights": model.state_dict(), "losses": losses}, f"{folder}/rank{rank}.pt")
+        for number, config in enumerate(CONFIGS):
+            model, losses = _train(config, world_size)
+            torch.save({"weights": model.state_dict(), "losses": losses}, f"{folder}/{number}-rank{rank}.pt")
+        try:
+            _train(LoopConfig(epochs=2, batch_size=8, lr=1e-3), world_size, bad=20)
+        except LossError as error:
+            Path(folder, f"rank{rank}.json").write_text(json.dumps([error.epoch, error.step, error.examples]))
     finally:
         dist.destroy_process_group()
 
 
-def _bad_rank(rank: int, world_size: int, config: LoopConfig, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
-    try:
-        _train(config, world_size, bad=20)
-    except LossError as error:
-        Path(folder, f"rank{rank}.json").write_text(json.dumps([error.epoch, error.step, error.examples]))
-    finally:
-        dist.destroy_process_group()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the two ranks came to."""
+    folder = tmp_path_factory.mktemp("ranks")
+    multiprocessing.spawn(_rank, args=(2, str(folder)), nprocs=2)
+    return folder
 
 
-def test_a_loss_that_is_no_number_on_one_rank_stops_both(tmp_path: Path) -> None:
-    config = LoopConfig(epochs=2, batch_size=8, lr=1e-3)
-    multiprocessing.spawn(_bad_rank, args=(2, config, str(tmp_path)), nprocs=2)
-    told = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+def test_a_loss_that_is_no_number_on_one_rank_stops_both(folder: Path) -> None:
+    told = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
     assert told[0][:2] == told[1][:2] and told[0][0] == 0
     assert (20 in told[0][2]) != (20 in told[1][2])
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-@pytest.mark.parametrize("clip_norm", [0.0, 0.5])
-def test_two_processes_end_where_one_does(tmp_path: Path, clip_norm: float, accumulate: int) -> None:
-    config = LoopConfig(epochs=5, batch_size=8, lr=1e-3, clip_norm=clip_norm, select="last")
-    alone, losses = _train(config, 1)
-    config = replace(config, accumulate=accumulate)
-    multiprocessing.spawn(_rank, args=(2, config, str(tmp_path)), nprocs=2)
-    ranks: list[dict[str, Any]] = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+@pytest.mark.parametrize("number", range(len(CONFIGS)))
+def test_two_processes_end_where_one_does(folder: Path, number: int) -> None:
+    alone, losses = _train(replace(CONFIGS[number], accumulate=1), 1)
+    ranks = [torch.load(folder / f"{number}-rank{rank}.pt", weights_only=True) for rank in range(2)]
     torch.manual_seed(0)
     initial = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8), "img+text", 5, 5).state_dict()
     for name, tensor in alone.state_dict().items():

@@ -14,6 +14,8 @@ import pytest
 
 from serve_apps.screenshot import browser, chromium
 
+pytestmark = pytest.mark.server
+
 LOADS = {
     "script": "src",
     "img": "src",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,17 @@ pytestmark = pytest.mark.ray
 def corpus(tiny_corpus: Path) -> CorpusConfig:
     names = ("image_review_all.json", "photos", "labels.json")
     return CorpusConfig(*(str(tiny_corpus / name) for name in names))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_java() -> Iterator[None]:
+    """METEOR's program reads for ten seconds at each start; tests/ray/test_evaluate_job.py starts it."""
+    which = shutil.which
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            shutil, "which", lambda name, *more, **named: None if name == "java" else which(name, *more, **named)
+        )
+        yield
 
 
 @pytest.fixture(scope="module")

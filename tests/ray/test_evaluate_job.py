@@ -5,21 +5,18 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
+from tests.artifacts import embedding_table, finish, put
 
 pytestmark = pytest.mark.ray
 DIM = 32
-
-
-def finish(workspace: Workspace, artifact: str, config=None, rows=None, failures=None, metrics=None) -> None:
-    parts = (config or {}, {}, "0", "2026-01-01", 0.0, rows or {}, failures or {}, metrics or {})
-    workspace.finish(Manifest(artifact, "test", *parts))
 
 
 def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
@@ -44,7 +41,7 @@ def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
         Selector(config, profile, DIM, DIM, space).save_pretrained(
             folder / f"selector/{profile.replace('+', '_')}-seed0"
         )
-    finish(workspace, "selector", {"train_selector": {"variants": ["img+text", "img"], "seeds": [0]}})
+    finish(workspace, "selector", config={"train_selector": {"variants": ["img+text", "img"], "seeds": [0]}})
     small = GeneratorConfig(vocab_size=300, n_layer=1, n_head=2, n_embd=32, mma_layers=1, mma_heads=2, max_tokens=16)
     tokenizer = learn_tokenizer(texts, 320)
     for inputs in ("img+text", "text"):
@@ -55,7 +52,7 @@ def write_models(workspace: Workspace, texts: list[str], space: str) -> None:
         model.save_pretrained(saved)
         (saved / "metrics.json").write_text(json.dumps({"fingerprint": f"made for {inputs}", "metrics": {}}))
     section = {"variants": ["img+text", "text"], "seeds": [0], "model": {"max_reviews": 10, "max_images": 5}}
-    finish(workspace, "generator", {"train_generator": section})
+    finish(workspace, "generator", config={"train_generator": section})
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +67,13 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     from showcases.gest.config import BuildConfig, IngestConfig
     from showcases.gest.reading.official import read_raw
     from showcases.storage.embeddings import EmbeddingTable
-    from showcases.storage.schemas import IMAGES, embeddings_schema
+    from showcases.storage.schemas import IMAGES
 
     torch.manual_seed(0)  # of the encoder, whose vectors the generators' noise depends on
     workspace = Workspace(str(tmp_path_factory.mktemp("evaluate") / "workspace"))
     corpus = read_raw(tiny_corpus / "image_review_all.json", IngestConfig(), seed=0)
-    workspace.write_table(corpus.reviews, "reviews")
-    workspace.write_table(corpus.photos, "photos")
-    finish(workspace, "reviews", rows={"reviews": corpus.reviews.num_rows}, failures=corpus.left_out)
-    finish(workspace, "photos")
+    put(workspace, "reviews", corpus.reviews, rows={"reviews": corpus.reviews.num_rows}, failures=corpus.left_out)
+    put(workspace, "photos", corpus.photos)
     config = small_config(TrainClipConfig(image_size=32, embed_dim=DIM, width=8, text_width=32, text_layers=1))
     save(build(config), config, Path(workspace.root) / "clip")
     finish(workspace, "clip")
@@ -102,10 +97,7 @@ def workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     finish(workspace, "images", failures={"corrupt": sum(e is not None for e in errors)})
 
     def embeddings(artifact: str, ids: list[str], unit: np.ndarray) -> None:
-        column = pa.FixedSizeListArray.from_arrays(pa.array(unit.astype(np.float16).ravel()), DIM)
-        table = pa.table([pa.array(ids), column], schema=embeddings_schema(DIM, encoder.model_id))
-        workspace.write_table(table, artifact)
-        finish(workspace, artifact)
+        put(workspace, artifact, embedding_table(ids, unit, encoder.model_id))
 
     good = [row for row, error in enumerate(errors) if error is None]
     embeddings("image_embeddings", [list(data)[row] for row in good], vectors[good])
@@ -183,6 +175,8 @@ def test_table_2_is_what_the_texts_give(evaluated: Workspace) -> None:
     expected = min(12, len(rows))
     assert {int(cell["n"]) for cell in table.values() if cell["value"]} == {expected}
     assert table["img+text", "BERTScore"]["note"] == "n/a (no model)"
+    assert (shutil.which("java") is None) == (table["img+text", "METEOR"]["note"] == "n/a (no Java)")
+    assert shutil.which("java") is None or 0 <= float(table["img+text", "METEOR"]["value"]) < 1
     assert ("ground truth", "BLEU-1") not in table or not table["ground truth", "BLEU-1"]["value"]
     assert "sacrebleu" in table["text", "BLEU-1"]["library"] and "13a" in table["text", "BLEU-1"]["tokenizer"]
     assert -1 <= float(table["text", "CLIP-Score"]["value"]) <= 1

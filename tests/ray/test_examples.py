@@ -15,16 +15,12 @@ from jobs.tracking.tracker import Tracker
 from jobs.training.examples import BUFFER, SHARD, Prepared, prepare_generator, prepare_selector, stream
 from showcases.generator import TrainGeneratorConfig
 from showcases.generator.examples import prepared_rows
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
+from tests.artifacts import embedding_table, put
 
 pytestmark = pytest.mark.ray
 ROWS = SHARD + 200  # two shards
 DISHES, WORDS = ("ramen", "burger", "salad", "pizza", "soup"), ("great", "cold", "fine")
-
-
-def finish(workspace: Workspace, artifact: str) -> None:
-    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "2026-01-01", 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +41,8 @@ def context(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> StepC
         for n in range(ROWS * 10 // 9)
     ]
     for artifact in ("gest_s1", "gest_s2"):
-        workspace.write_table(pa.Table.from_pylist(rows), artifact)
-        finish(workspace, artifact)
-    schema = embeddings_schema(4, "space")
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(36, np.float16)), 4)
-    table = pa.table([pa.array([f"p{n}" for n in range(9)]), vectors], schema=schema)
-    workspace.write_table(table, "image_embeddings")
-    finish(workspace, "image_embeddings")
+        put(workspace, artifact, pa.Table.from_pylist(rows))
+    put(workspace, "image_embeddings", embedding_table([f"p{n}" for n in range(9)], np.ones((9, 4)), "space"))
     return StepContext(workspace, PipelineConfig(root=workspace.root), Tracker("", ""), {}, {})
 
 

@@ -10,8 +10,9 @@ from jobs.runner.config import CorpusConfig, PipelineConfig
 from jobs.runner.execute import execute
 from showcases.errors import CorpusError, ShowcasesError
 from showcases.gest.config import FetchConfig
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import PHOTOS
+from tests.artifacts import put
 from tests.photo_server import photo
 
 pytestmark = pytest.mark.ray
@@ -22,8 +23,7 @@ def workspace(tmp_path: Path, ray_cluster: str) -> Workspace:
     """80 photos are wanted."""
     workspace = Workspace(str(tmp_path / "workspace"))
     rows = [{"photo_id": f"photo{i:02}", "url": None} for i in range(80)]
-    workspace.write_table(pa.Table.from_pylist(rows, schema=PHOTOS), "photos")
-    workspace.finish(Manifest("photos", "test", {}, {}, "0", "now", 0.0))
+    put(workspace, "photos", pa.Table.from_pylist(rows, schema=PHOTOS))
     return workspace
 
 

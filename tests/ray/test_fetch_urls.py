@@ -20,8 +20,9 @@ from jobs.runner.config import CorpusConfig, PipelineConfig
 from jobs.runner.execute import execute
 from showcases.gest.config import FetchConfig, HttpConfig
 from showcases.gest.photos.images import read_columns, read_photos
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import PHOTOS
+from tests.artifacts import put
 from tests.photo_server import PhotoServer, photo, photo_server
 from tests.unfinished import under_way
 from tests.waiting import wait_until
@@ -57,8 +58,7 @@ def server() -> Iterator[PhotoServer]:
 
 def write_photos(workspace: Workspace, urls: dict[str, str | None]) -> None:
     rows = [{"photo_id": name, "url": url} for name, url in urls.items()]
-    workspace.write_table(pa.Table.from_pylist(rows, schema=PHOTOS), "photos")
-    workspace.finish(Manifest("photos", "test", {}, {}, "0", "now", 0.0))
+    put(workspace, "photos", pa.Table.from_pylist(rows, schema=PHOTOS))
 
 
 def test_each_of_2000_photos_is_accounted_for_and_failures_alone_are_retried(

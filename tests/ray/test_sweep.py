@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -23,9 +24,10 @@ from ray import tune
 from jobs.runner.config import parse
 from showcases.errors import ArtifactError
 from showcases.generator import Generator
-from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import ARTIFACTS, Workspace
 from showcases.tracking_db import database_uri
+from tests.artifacts import embedding_table, put
+from tests.waiting import wait_until
 from tuning.kinds import GENERATOR_KIND
 from tuning.options import SweepConfig
 from tuning.runs import trial_name
@@ -40,18 +42,11 @@ PAPER_POINT = {"lambda_image": 0.2, "lambda_text": 0.2, "alpha": math.e, "tau": 
 TINY_MODEL = {"vocab_size": 300, "n_layer": 1, "n_head": 2, "n_embd": 16, "mma_layers": 1, "mma_heads": 2}
 
 
-def finish(workspace: Workspace, artifact: str) -> None:
-    step = ARTIFACTS[artifact].step
-    workspace.finish(Manifest(artifact, step, {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
-
-
 def write_embeddings(workspace: Workspace, artifact: str, ids: list[str], dishes: list[int]) -> None:
     noise = np.random.default_rng(len(artifact)).normal(scale=0.2, size=(len(ids), 8))
     vectors = np.eye(8)[dishes] + noise
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 8)
-    workspace.write_table(pa.table([pa.array(ids), column], schema=embeddings_schema(8, "synthetic")), artifact)
-    finish(workspace, artifact)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    put(workspace, artifact, embedding_table(ids, vectors, "synthetic"), step=ARTIFACTS[artifact].step)
 
 
 @pytest.fixture
@@ -73,8 +68,7 @@ def workspace(tmp_path: Path) -> Workspace:
                 "split": ("train", "train", "val")[user % 3],
             }
         )
-    workspace.write_table(pa.Table.from_pylist(rows, ARTIFACTS["gest_s2"].schema), "gest_s2")
-    finish(workspace, "gest_s2")
+    put(workspace, "gest_s2", pa.Table.from_pylist(rows, ARTIFACTS["gest_s2"].schema), step=ARTIFACTS["gest_s2"].step)
     dishes = [number % 4 for number in range(24)]
     write_embeddings(workspace, "image_embeddings", [f"p{number}" for number in range(24)], dishes)
     write_embeddings(workspace, "sentence_embeddings", [f"{row['review_id']}:0" for row in rows], dishes)
@@ -149,8 +143,6 @@ def test_trials_end_and_the_best_is_a_config(
 @pytest.mark.timeout(580)
 def test_a_population_hands_on_weights(ray_cluster: str, workspace: Workspace, config_file: Path) -> None:
     """More trials than fit side by side; all places in the cluster come free again."""
-    import ray
-
     options = ["--scheduler", "pbt", "--trials", "3", "--epochs", "3", "--max_concurrent", "1", "--name", "pbt"]
     main(["--config", str(config_file), "--root", workspace.root, *options])
     table = sweep_table(workspace, "pbt")
@@ -172,14 +164,12 @@ def test_a_killed_sweep_goes_on(repository: Path, workspace: Workspace, config_f
     """SIGKILL of the driver once two trials have finished: neither is trained again, and the rest is done."""
     command = [sys.executable, "-m", "tuning.sweep_generator", "--config", str(config_file), "--root", workspace.root]
     command += ["--trials", "5", "--epochs", "3", "--scheduler", "asha", "--max_concurrent", "1", "--resume", "true"]
-    path = os.pathsep.join((str(repository / "platform"), str(repository)))
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(repository / "platform"), str(repository)))}
     log = tmp_path / "log"
     with log.open("wb") as output:
         killed = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        while log.read_text().count(" at lambda_image") < 2:
-            assert killed.poll() is None, log.read_text()
-            time.sleep(0.2)
+        wait_until(lambda: killed.poll() is not None or log.read_text().count(" at lambda_image") >= 2, 500)
+        assert killed.poll() is None, log.read_text()
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     _, _, before = runs_of(workspace, "default")
@@ -243,8 +233,7 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
     options += ["--search_algorithm", algorithm, "--search", "{mma_layers: [1, 2]}", "--trials", "3", "--epochs", "2"]
 
     def interrupt() -> None:
-        while not ran.exists() or "trial-01" not in ran.read_text():
-            time.sleep(0.1)
+        wait_until(lambda: ran.exists() and "trial-01" in ran.read_text(), 300)
         os.kill(os.getpid(), sent)
 
     thread = threading.Thread(target=interrupt)
@@ -253,9 +242,7 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
         main(options)
     thread.join()
     assert stopped.value.code == (143 if sent == signal.SIGTERM else 130)
-    said = (
-        "ending; what is finished is kept" if sent == signal.SIGTERM else "(2 of 3 trials were still to end): what has"
-    )
+    said = "what is finished is kept" if sent == signal.SIGTERM else "(2 of 3 trials were still to end)"
     assert said in capfd.readouterr().err
     _, parent, trials = runs_of(workspace, "default")
     statuses = {name.rpartition("/")[2]: run.info.status for name, run in trials.items()}
@@ -285,12 +272,12 @@ def test_an_interrupted_training_goes_on(
         begun = subprocess.Popen(
             command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-        while "  paper: " not in log.read_text() or len(runs_of(workspace, "default")[2]) < 2:
-            assert begun.poll() is None, log.read_text()
-            time.sleep(0.2)
+        wait_until(lambda: begun.poll() is not None or "  paper: " in log.read_text(), 300)
+        wait_until(lambda: begun.poll() is not None or len(runs_of(workspace, "default")[2]) == 2, 60)
+        assert begun.poll() is None, log.read_text()
         os.killpg(begun.pid, signal.SIGINT)
         assert begun.wait(timeout=60) == 130, log.read_text()
-    assert "interrupted (2 of 3 trials were still to end): what has ended is kept" in log.read_text()
+    assert "interrupted (2 of 3 trials were still to end)" in log.read_text()
     assert not list((Path(workspace.root) / "_sweeps").rglob("outcomes.json"))
     _, parent, before = runs_of(workspace, "default")
     statuses = {name: run.info.status for name, run in before.items()}

@@ -119,22 +119,6 @@ def test_preference_is_by_words_then_tone() -> None:
     assert preferred(every, "own")[-2:] == [lacking, silent]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"theta": 11}, "theta"),
-        ({"candidates": ["a"]}, "either business_id or candidates; both came"),
-        ({"business_id": None}, "neither came"),
-        ({"include": ["soup"], "exclude": ["Soup"]}, "exclude: include has these words too: soup"),
-        ({"tone": "brief"}, "give n of at least 2"),
-        ({"n": 6}, "n: "),
-    ],
-)
-def test_contradictions_are_refused(client: httpx.Client, place: str, person: str, change: dict, message: str) -> None:
-    answer = client.post("/v1/showcases", json={"user_id": person, "business_id": place} | change)
-    assert answer.status_code == 422 and message in answer.json()["detail"]
-
-
 def events(answer: httpx.Response) -> Iterator[tuple[str, dict]]:
     name = ""
     for line in answer.iter_lines():

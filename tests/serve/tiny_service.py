@@ -22,8 +22,9 @@ from showcases.gest.photos.fetch import fetch_unit
 from showcases.gest.photos.sources import Files
 from showcases.gest.reading.official import read_raw
 from showcases.selector import Selector, SelectorConfig
-from showcases.storage.artifacts import Manifest, Workspace, variant_folder
+from showcases.storage.artifacts import Workspace, variant_folder
 from showcases.storage.embeddings import EmbeddingTable
+from tests.artifacts import finish, put
 
 DIM = 16
 SAID = "The soup was lovely. We would go again!"  # what the tiny generator says of everything
@@ -48,12 +49,11 @@ def make_workspace(root: Path, corpus: Path) -> Workspace:
     unit = fetch_unit(source, photos, max_side=256, max_pixels=10**7)
     images = unit.table([name for _, name in unit.contents])
     for name, table in (("reviews", rows.reviews), ("photos", rows.photos), ("images", images)):
-        workspace.write_table(table, name)
-        _finish(workspace, name)
+        put(workspace, name, table)
     encoder = _encoder(workspace)
     _embed(workspace, rows.reviews, images)
     _classifier(workspace, encoder.model_id).save_pretrained(root / "classifier")
-    _finish(workspace, "classifier")
+    finish(workspace, "classifier")
     register_pair(config, encoder.model_id, rows.reviews["text"].to_pylist())
     execute(publish.STEP, workspace, config)
     return workspace
@@ -104,7 +104,7 @@ def _encoder(workspace: Workspace) -> ClipEncoder:
     config = clip_model.small_config(small)
     folder = Path(workspace.path("clip"))
     clip_model.save(clip_model.build(config), config, folder)
-    _finish(workspace, "clip")
+    finish(workspace, "clip")
     return ClipEncoder.from_pretrained(folder)
 
 
@@ -133,13 +133,6 @@ def _embed(workspace: Workspace, reviews: pa.Table, images: pa.Table) -> None:
     }
     good = images.filter(pa.compute.equal(images["status"], "ok"))
     photos = {"id": np.array(good["photo_id"].to_pylist()), "bytes": np.array(good["bytes"].to_pylist(), dtype=object)}
-    workspace.write_table(embed(photos), "image_embeddings")
-    workspace.write_table(
-        embed({"id": np.array(list(said)), "text": np.array(list(said.values()))}), "sentence_embeddings"
-    )
-    _finish(workspace, "image_embeddings")
-    _finish(workspace, "sentence_embeddings")
-
-
-def _finish(workspace: Workspace, name: str) -> None:
-    workspace.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
+    put(workspace, "image_embeddings", embed(photos))
+    texts = {"id": np.array(list(said)), "text": np.array(list(said.values()))}
+    put(workspace, "sentence_embeddings", embed(texts))

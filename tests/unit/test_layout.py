@@ -55,12 +55,6 @@ def test_library_imports_nothing_above_it(repository: Path) -> None:
     assert set(done.stdout.split()) == names - {"showcases"}
 
 
-def test_service_imports_neither_jobs_nor_tuning(repository: Path) -> None:
-    for path in (repository / "serve_apps").rglob("*.py"):
-        found = re.findall(r"^\s*(?:from|import) +((?:jobs|tuning)\b.*)$", path.read_text(), flags=re.MULTILINE)
-        assert not found, f"{path}: imports {found}"
-
-
 def documented_table(repository: Path) -> list[list[str]]:
     """The rows of the docs' table of artifacts: [step, reads, writes, form]."""
     text = (repository / "docs" / "pipeline.md").read_text()

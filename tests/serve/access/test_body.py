@@ -5,7 +5,6 @@ import io
 import json
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -19,6 +18,7 @@ from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.images import require_image
 from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
+from tests.waiting import wait_until
 
 SMALL = Limits(json_bytes=1000, json_depth=4, json_items=20, text_bytes=100, body_s=0.3)
 JSON = {"content-type": "application/json"}
@@ -130,8 +130,7 @@ def port(api: FastAPI) -> Iterator[int]:
     server = uvicorn.Server(uvicorn.Config(api, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join(timeout=20)
@@ -153,8 +152,7 @@ def test_a_client_that_goes_away_has_its_work_called_off(api: FastAPI, port: int
     url, api.state.cancelled = f"http://127.0.0.1:{port}", False
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{url}/v1/sleeps", timeout=0.5)
-    while not api.state.cancelled:  # it would sleep for 60 s, pytest's own limit ends a service that lets it
-        time.sleep(0.01)
+    wait_until(lambda: api.state.cancelled, 30)  # it would sleep for 60 s
     assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
 
 

@@ -11,6 +11,7 @@ from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.deadline import Deadline, asked_seconds, cancelling
 from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
+from tests.waiting import other_tasks_end
 
 
 def scope(prefer: str = "") -> dict[str, Any]:
@@ -69,7 +70,7 @@ def test_a_client_that_has_gone_cancels_the_work() -> None:
 
     async def run() -> None:
         await Deadline(app, 30)(scope(), receive, send)
-        await asyncio.sleep(0.01)
+        await other_tasks_end()
 
     asyncio.run(run())
     assert events == ["cancelled"]
@@ -118,7 +119,7 @@ def test_a_thread_that_can_not_be_interrupted_holds_up_no_answer() -> None:
             await Deadline(app, 0.05)(scope(), never, send)
         assert refused.value.status == 504 and not release.is_set()
         release.set()
-        await asyncio.sleep(0.05)
+        await other_tasks_end()
         assert sent == []  # what comes too late is not mixed into the next answer
 
     asyncio.run(run())
@@ -126,8 +127,10 @@ def test_a_thread_that_can_not_be_interrupted_holds_up_no_answer() -> None:
 
 def test_a_server_that_cancels_the_request_cancels_the_work_first() -> None:
     events: list[str] = []
+    begun = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -135,7 +138,7 @@ def test_a_server_that_cancels_the_request_cancels_the_work_first() -> None:
 
     async def run() -> None:
         call = asyncio.create_task(Deadline(app, 30)(scope(), never, nowhere))
-        await asyncio.sleep(0.01)
+        await begun.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

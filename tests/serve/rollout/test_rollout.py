@@ -14,6 +14,7 @@ from serve_apps.rollout.canary import Window, takes_candidate, verdict
 from serve_apps.rollout.champions import Champions, align_of
 from serve_apps.rollout.models import Bundle, ModelRef, RegistryAwayError
 from serve_apps.rollout.registry import Found
+from tests.waiting import other_tasks_end
 
 CONFIG = RolloutConfig(candidate_share=0.2, candidate_least=50, window=200)
 
@@ -171,7 +172,7 @@ def test_a_candidate_that_fails_goes_back_by_itself_and_says_so(told: Told) -> N
         for one in answered:
             champions.tell(one, failed=one != champions.champion)
         assert {champions.answering(user) for user in users} == {bundle("1")}
-        await asyncio.sleep(0.1)  # the tag is written beside
+        await other_tasks_end()  # the tag is written beside
         await champions.follow()  # the alias still names it
         assert champions.candidate is None
         aliases.candidate = "3"

@@ -16,9 +16,9 @@ from showcases.baselines.train import Splits, read_world, train_baseline
 from showcases.generator import GeneratorConfig, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
 from showcases.generator.train import train_generator_variant
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
 from showcases.training import LoopConfig
+from tests.artifacts import embedding_table, put
 
 from .conftest import DIM, SMALLEST
 
@@ -39,17 +39,14 @@ def workspace(tmp_path: Path) -> Workspace:
             {"review_id": review, "user_id": f"u{n}", "business_id": f"b{n % 3}", "explanation": text}
             | {"photo_ids": [f"p{n}"], "history_review_ids": [f"u{n}_old"], "split": "train" if n < TRAIN else "val"}
         )
-    made.write_table(pa.Table.from_pylist(rows), "gest_s2")
+    put(made, "gest_s2", pa.Table.from_pylist(rows))
     sentences = [f"{row['review_id']}:0" for row in rows] + [f"u{n}_old:0" for n in range(len(rows))]
     for artifact, names in (
         ("image_embeddings", [f"p{n}" for n in range(len(rows))]),
         ("sentence_embeddings", sentences),
     ):
         vectors = rng.normal(size=(len(names), DIM)) / DIM**0.5
-        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
-        made.write_table(pa.table([pa.array(names), column], schema=embeddings_schema(DIM, "space")), artifact)
-    for artifact in ("gest_s2", "image_embeddings", "sentence_embeddings"):
-        made.finish(Manifest(artifact, "test", {}, {}, "0", "2024-01-01T00:00:00", 0.0))
+        put(made, artifact, embedding_table(names, vectors, "space"))
     return made
 
 

@@ -34,6 +34,7 @@ def counted(uri: str, options: dict[str, str], file: Path, processes: int, turns
     return int(file.read_text())
 
 
+@pytest.mark.server
 def test_no_turn_is_lost(tmp_path: Path) -> None:
     assert counted(str(tmp_path / "store"), {}, tmp_path / "number", 3, 12) == 36
 

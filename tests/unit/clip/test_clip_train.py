@@ -13,9 +13,10 @@ from showcases.clip import ClipEncoder
 from showcases.clip.config import TrainClipConfig
 from showcases.clip.train import ClipPairs, train_clip
 from showcases.errors import ConfigError
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import IMAGES, PHOTOS, REVIEWS
 from showcases.training import LoopConfig
+from tests.artifacts import put
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
 
@@ -44,8 +45,7 @@ def workspace(tmp_path: Path) -> Workspace:
                        "status": "ok" if good else "expired", "error": None})  # fmt: skip
     result = Workspace(str(tmp_path))
     for name, rows, schema in (("reviews", reviews, REVIEWS), ("photos", photos, PHOTOS), ("images", images, IMAGES)):
-        result.write_table(pa.Table.from_pylist(rows, schema=schema), name)
-        result.finish(Manifest(name, "test", {}, {}, "0", "now", 0.0))
+        put(result, name, pa.Table.from_pylist(rows, schema=schema))
     return result
 
 

@@ -122,9 +122,7 @@ def test_of_one_annotators_answers_the_last_counts_wherever_it_stands(tmp_path: 
         [pair], dropped = read_exports(files)
         assert dict(zip(pair.annotators, pair.votes, strict=True)) == {"user 1": 1, "user 2": 1}
         assert dropped["answers_repeated"] == 2
-    second.write_text(
-        json.dumps([exported(annotations=[answer(1, "no match")])])
-    )  # without a time the file's place does
+    second.write_text(json.dumps([exported(annotations=[answer(1, "no match")])]))  # without a time the place decides
     assert [read_exports(files)[0][0].votes for files in ([first, second], [second, first])] == [(0,), (1,)]
 
 
@@ -185,9 +183,8 @@ def test_null_results_values_and_choices_are_no_answer(tmp_path: Path, annotatio
 
 
 def test_a_cancelled_answer_may_hold_any_choice(tmp_path: Path) -> None:
-    cancelled = [
-        result(choices(chosen)) | {"was_cancelled": True} for chosen in (["skip"], ["match", "no match"], None)
-    ]
+    held = (["skip"], ["match", "no match"], None)
+    cancelled = [result(choices(chosen)) | {"was_cancelled": True} for chosen in held]
     assert votes(tmp_path, *cancelled, answer(2, "match")) == ([1], {"answers_cancelled": 3})
 
 
@@ -231,14 +228,8 @@ def test_a_person_is_one_by_id_by_email_and_by_object(tmp_path: Path) -> None:
         (b"", r"empty.*as JSON"),
         (b"\xff\xfe\xfd", "not a Label Studio|UTF-16"),
         (b"id,image,choice\n1,2,match\n", "not as CSV"),
-        (
-            json.dumps([exported(sentence="half \ud83d")]).encode(),
-            "task 0: data.sentence holds half of a surr",
-        ),
-        (
-            json.dumps([exported(review_id=7)]).encode(),
-            "task 0: data.review_id is a number; tasks come from",
-        ),
+        (json.dumps([exported(sentence="half \ud83d")]).encode(), "task 0: data.sentence holds half of a surr"),
+        (json.dumps([exported(review_id=7)]).encode(), "task 0: data.review_id is a number"),
         (json.dumps([exported(photo={}, image="http://[x")]).encode(), "names the photo"),
     ],
 )

@@ -13,7 +13,8 @@ from showcases.distillation.scoring import find_pairs
 from showcases.distillation.shuffle import Shuffle
 from showcases.errors import ArtifactError
 from showcases.storage.artifacts import Workspace
-from showcases.storage.schemas import ALIGNMENTS, embeddings_schema
+from showcases.storage.schemas import ALIGNMENTS
+from tests.artifacts import embedding_table
 
 D = 6
 Review = tuple[str, list[str] | None]  # review id, photo ids
@@ -22,8 +23,7 @@ Review = tuple[str, list[str] | None]  # review id, photo ids
 def vectors(ids: list[str], seed: int) -> pa.Table:
     unit = np.random.default_rng(seed).normal(size=(len(ids), D))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    flat = pa.FixedSizeListArray.from_arrays(pa.array(unit.astype(np.float16).ravel(), pa.float16()), D)
-    return pa.table([pa.array(ids, pa.string()), flat], schema=embeddings_schema(D, "toy"))
+    return embedding_table(ids, unit, "toy")
 
 
 def table_of(reviews: list[Review]) -> pa.Table:

@@ -11,8 +11,8 @@ import torch
 from showcases.compat import import_torchvision
 from showcases.generator import GeneratorConfig
 from showcases.generator.tokenizer import learn_tokenizer
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import Workspace
+from tests.artifacts import embedding_table, put
 
 import_torchvision()  # before a test imports GPT-2
 
@@ -49,23 +49,13 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 def write_embeddings(workspace: Workspace, artifact: str, vectors: dict[str, np.ndarray], space: str = SPACE) -> None:
     """Write an embeddings artifact."""
-    dim = len(next(iter(vectors.values())))
-    schema = embeddings_schema(dim, space)
-    flat = np.concatenate([vector.astype(np.float16) for vector in vectors.values()])
-    column = pa.FixedSizeListArray.from_arrays(pa.array(flat), dim)
-    workspace.write_table(pa.table([pa.array(list(vectors)), column], schema=schema), artifact)
-    finish(workspace, artifact)
-
-
-def finish(workspace: Workspace, artifact: str) -> None:
-    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "2024-01-01T00:00:00", 0.0))
+    put(workspace, artifact, embedding_table(list(vectors), np.stack(list(vectors.values())), space))
 
 
 def write_rows(workspace: Workspace, rows: Sequence[GestRow]) -> None:
     """Write gest_s2; a row may leave out what it does not care about."""
     plain = {"user_id": "u", "business_id": "b", "history_review_ids": [], "split": "train"}
-    workspace.write_table(pa.Table.from_pylist([plain | row for row in rows]), "gest_s2")
-    finish(workspace, "gest_s2")
+    put(workspace, "gest_s2", pa.Table.from_pylist([plain | row for row in rows]))
 
 
 @pytest.fixture

@@ -213,12 +213,9 @@ def test_a_wide_beam_finds_the_best_short_text_that_a_search_of_all_finds(small,
     with torch.no_grad():
         model.decoder.transformer.wte.weight.mul_(30)
         model.decoder.transformer.wte.weight[tokenizer.eos_token_id] = 0.0
-    batch = {
-        "images": torch.randn(1, 1, IMAGE_DIM),
-        "image_mask": torch.ones(1, 1, dtype=torch.bool),
-        "reviews": torch.randn(1, 1, TEXT_DIM),
-        "review_mask": torch.ones(1, 1, dtype=torch.bool),
-    }
+    seen = torch.ones(1, 1, dtype=torch.bool)
+    batch = {"images": torch.randn(1, 1, IMAGE_DIM), "reviews": torch.randn(1, 1, TEXT_DIM)}
+    batch |= {"image_mask": seen, "review_mask": seen}
     words = range(1, len(tokenizer))
     first = torch.tensor([[tokenizer.eos_token_id]])
     start = model(**batch, tokens=first)[0, 0].log_softmax(-1)
@@ -269,12 +266,8 @@ class TestPredictor:
         padded = rows | {"images": np.concatenate([rows["images"], np.full((4, 2, IMAGE_DIM), np.nan)], axis=1)}
         assert predictor(padded)["text"].tolist() == together.tolist()
         for row in range(4):
-            alone = {
-                "images": rows["images"][row : row + 1, : rows["n_images"][row]],
-                "n_images": rows["n_images"][row : row + 1],
-                "reviews": rows["reviews"][row : row + 1, : rows["n_reviews"][row]],
-                "n_reviews": rows["n_reviews"][row : row + 1],
-            }
+            alone = {name: value[row : row + 1] for name, value in rows.items()}
+            alone |= {name: alone[name][:, : rows[f"n_{name}"][row]] for name in ("images", "reviews")}
             assert predictor(alone)["text"].tolist() == [together[row]]
 
     def test_beams_can_be_chosen(self, folder, rows, generator):

@@ -51,6 +51,7 @@ def test_bleu_is_that_of_sacrebleus_command_line(pairs, folder: Path) -> None:
     assert bleu(*pairs, 1).value == pytest.approx(precision * penalty / 100, abs=1e-3)  # printed as 12.3/… and 0.988
 
 
+@pytest.mark.server
 @pytest.mark.skipif(shutil.which("java") is None, reason="METEOR is a Java program")
 def test_meteor_is_that_of_the_jars_command_line(pairs, folder: Path) -> None:
     import pycocoevalcap.meteor

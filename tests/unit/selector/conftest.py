@@ -6,25 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import PHOTOS, embeddings_schema
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import PHOTOS
+from tests.artifacts import embedding_table, put
 
 USERS, BUSINESSES, TOPICS, DIM, REVIEWS_PER_USER = 150, 24, 6, 16, 4
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def _finish(workspace: Workspace, artifact: str, table: pa.Table) -> None:
-    workspace.write_table(table, artifact)
-    workspace.finish(Manifest(artifact, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
-
-
-def _embeddings(ids: list[str], vectors: np.ndarray) -> pa.Table:
-    flat = pa.array(vectors.astype(np.float16).ravel())
-    column = pa.FixedSizeListArray.from_arrays(flat, DIM)
-    return pa.table([pa.array(ids), column], schema=embeddings_schema(DIM, "tastes"))
 
 
 def write_tastes(workspace: Workspace, seed: int = 0) -> None:
@@ -57,10 +47,10 @@ def write_tastes(workspace: Workspace, seed: int = 0) -> None:
         kind: _unit(topics[of] + 0.15 * rng.normal(size=(len(of), DIM)) * (1 if kind == "photo" else 2))
         for kind, of in topic_of.items()
     }
-    _finish(workspace, "photos", pa.Table.from_pylist(photos, schema=PHOTOS))
-    _finish(workspace, "gest_s1", pa.Table.from_pylist(examples))
-    _finish(workspace, "image_embeddings", _embeddings([row["photo_id"] for row in photos], vectors["photo"]))
-    _finish(workspace, "sentence_embeddings", _embeddings(sentences, vectors["sentence"]))
+    put(workspace, "photos", pa.Table.from_pylist(photos, schema=PHOTOS))
+    put(workspace, "gest_s1", pa.Table.from_pylist(examples))
+    put(workspace, "image_embeddings", embedding_table([row["photo_id"] for row in photos], vectors["photo"], "tastes"))
+    put(workspace, "sentence_embeddings", embedding_table(sentences, vectors["sentence"], "tastes"))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ import pytest
 from showcases.errors import ModelError
 from showcases.selector import user_profile
 from showcases.selector.data import PhotoPool, SelectorData, build_split, read_splits
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingTable, review_features
+from tests.artifacts import put
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,6 @@ def test_embeddings_of_two_spaces_are_refused(taste_workspace: Workspace, tmp_pa
         table = taste_workspace.read_table(name)
         if name == "sentence_embeddings":
             table = table.replace_schema_metadata({"model_id": "another"})
-        other.write_table(table, name)
-        other.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
+        put(other, name, table)
     with pytest.raises(ModelError, match="another"):
         read_splits(other, ("train",))

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from showcases.errors import ArtifactError
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable, review_features
-from showcases.storage.schemas import embeddings_schema
+from tests.artifacts import embedding_table, finish
 
 
 def unit_rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -16,13 +16,7 @@ def unit_rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
 
 
 def arrow(ids: list[str], vectors: np.ndarray, model_id: str = "small@abc") -> pa.Table:
-    dim = vectors.shape[1]
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
-    return pa.table([pa.array(ids), column], schema=embeddings_schema(dim, model_id))
-
-
-def finish(workspace: Workspace) -> None:
-    workspace.finish(Manifest("image_embeddings", "embed", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
+    return embedding_table(ids, vectors, model_id)
 
 
 def test_shards_of_a_workspace_become_one_matrix(tmp_path) -> None:
@@ -31,7 +25,7 @@ def test_shards_of_a_workspace_become_one_matrix(tmp_path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.write_table(arrow(ids[:3], vectors[:3]), "image_embeddings", "part-00000.parquet")
     workspace.write_table(arrow(ids[3:], vectors[3:]), "image_embeddings", "part-00001.parquet")
-    finish(workspace)
+    finish(workspace, "image_embeddings")
     table = EmbeddingTable.read(workspace, "image_embeddings")
     assert list(table.ids) == ids
     assert table.vectors.dtype == np.float16
@@ -98,7 +92,7 @@ def test_shards_stream_what_the_table_holds_and_only_what_is_asked(tmp_path) -> 
         workspace.write_table(arrow(ids[part], vectors[part]), "image_embeddings", f"part-{number}.parquet")
     with pytest.raises(ArtifactError, match=r"jobs\.embed"):
         EmbeddingShards(workspace, "image_embeddings")
-    finish(workspace)
+    finish(workspace, "image_embeddings")
     shards = EmbeddingShards(workspace, "image_embeddings")
     assert (len(shards), shards.dim, shards.model_id) == (7, 5, "small@abc")
     assert shards.all_ids().to_pylist() == ids

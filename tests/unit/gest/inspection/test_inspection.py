@@ -15,8 +15,8 @@ from showcases.errors import ArtifactError
 from showcases.gest.inspection.histograms import binned
 from showcases.gest.inspection.inspection import Inspection
 from showcases.gest.inspection.look import inspect_workspace
-from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
-from showcases.storage.schemas import embeddings_schema
+from showcases.storage.artifacts import ARTIFACTS, Workspace
+from tests import artifacts
 
 Rows = dict[str, list[dict[str, Any]]]  # by artifact
 TEXTS = {
@@ -54,9 +54,7 @@ def image(photo_id: str, content: str | None, same_as: str | None = None) -> dic
 
 
 def finish(workspace: Workspace, name: str, table: pa.Table, step: str | None = None) -> None:
-    workspace.write_table(table, name)
-    made_by = step or ARTIFACTS[name].step
-    workspace.finish(Manifest(name, made_by, {}, {}, "0", "2024-01-01T00:00:00+00:00", 0.0))
+    artifacts.put(workspace, name, table, step=step or ARTIFACTS[name].step)
 
 
 def write(folder: Path, rows: Rows, step: str | None = None) -> Workspace:
@@ -240,15 +238,15 @@ def test_an_imported_s2_has_no_raw_corpus(tmp_path: Path) -> None:
 
 def test_figure_3_is_taken_from_the_manifest_or_computed(tmp_path: Path) -> None:
     workspace = write(tmp_path, clean())
-    vectors = np.eye(6, dtype=np.float16)  # every pair has a distance of 1
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 6)
-    ids = pa.array([f"p{number}" for number in range(6)])
-    finish(workspace, "image_embeddings", pa.Table.from_arrays([ids, column], schema=embeddings_schema(6, "m")))
+    table = artifacts.embedding_table(
+        [f"p{number}" for number in range(6)], np.eye(6), "m"
+    )  # every pair has a distance of 1
+    finish(workspace, "image_embeddings", table)
     computed = inspect_workspace(workspace).figure_3
     assert {name: figures["intra_business"] for name, figures in computed.items()} == {"raw": 1, "s1": 1, "s2": 1}
     figures = {"intra_business": 0.1, "inter_user": 0.2, "intra_user": 0.3}
     metrics = {name: {**figures, "images": 5} for name in ("raw", "s1", "s2")}
-    workspace.finish(Manifest("gest_s1", "build_gest", {}, {}, "0", "2024", 0.0, metrics=metrics))
+    artifacts.finish(workspace, "gest_s1", step="build_gest", metrics=metrics)
     assert inspect_workspace(workspace).figure_3 == dict.fromkeys(metrics, figures)
 
 

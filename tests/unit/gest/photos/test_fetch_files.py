@@ -15,8 +15,9 @@ from showcases.gest.config import FetchConfig
 from showcases.gest.photos.fetch import Unit, fetch_unit
 from showcases.gest.photos.images import Holders, drop_rows, orphans, read_columns, read_photos
 from showcases.gest.photos.sources import Files, Source, Urls, open_source
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import IMAGES
+from tests.artifacts import finish
 from tests.copies import copies_of
 from tests.photo_server import bomb, photo
 
@@ -184,7 +185,7 @@ def workspace(tmp_path: Path) -> Workspace:
     )
     for number, rows in enumerate(shards):
         workspace.write_table(pa.Table.from_pylist(rows, schema=IMAGES), "images", f"part-{number}.parquet")
-    workspace.finish(Manifest("images", "test", {}, {}, "0", "now", 0.0))
+    finish(workspace, "images")
     return workspace
 
 

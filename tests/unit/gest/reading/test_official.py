@@ -162,15 +162,6 @@ def test_users_and_businesses_with_underscores_are_no_second_copies(tmp_path: Pa
     assert corpus.reviews["review_id"].to_pylist() == ["a%5Fb_c", "a_b_c"] and corpus.left_out == {}
 
 
-@pytest.mark.parametrize(
-    ("rating", "found"),
-    [(float("nan"), "NaN"), (float("inf"), "Infinity"), (float("-inf"), "-Infinity"), (10**400, "10 digits"), (7, "7")],
-)
-def test_a_rating_that_is_none_is_named(tmp_path: Path, rating: float, found: str) -> None:
-    corpus = read(tmp_path, row(), row(user_id="u2", rating=rating))
-    assert found in corpus.rejects["detail"].to_pylist()[0].split("found ")[1]
-
-
 def test_google_local_2021_is_read_as_it_is(tmp_path: Path) -> None:
     url = "https://lh5.googleusercontent.com/p/AF1QipN-_x=w150-h150-k-no-p"
     theirs = {"user_id": 1, "gmap_id": "0x80dd:0xfc3", "name": None, "time": 1, "rating": 5, "text": TEXT, "resp": None}

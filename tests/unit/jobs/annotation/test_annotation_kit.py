@@ -15,6 +15,7 @@ from jobs.tracking import tracker as tracking
 from showcases.distillation import PairClassifier
 from showcases.distillation.learning_curve import take_reviews
 from showcases.storage.artifacts import Manifest, Workspace
+from tests.artifacts import finish
 from tests.pair_workspace import D, pair_workspace
 
 
@@ -42,7 +43,7 @@ def home(untracked: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = pair_workspace(folder)
     PairClassifier(D, embedding_space="toy").save_pretrained(folder / "phi")
     workspace.upload(folder / "phi", "classifier")
-    workspace.finish(Manifest("classifier", "test", {}, {}, "0", "now", 0.0))
+    finish(workspace, "classifier")
     annotate.main(["import", "--root", workspace.root, "--labels", str(folder / "labels.json")])
     return folder
 

@@ -12,6 +12,8 @@ import yaml
 from jobs.cli.commands import COMMANDS, SHELLS
 from jobs.cli.completion import script
 
+pytestmark = pytest.mark.server
+
 COMPLETED = ("train_clip", "train_selector", "train_generator", "keys", "submit")  # steps; all would take minutes
 SCRIPT = Path(sys.executable).parent / "showcases"
 ASK = """

@@ -19,6 +19,8 @@ from jobs.tracking import run_ends
 from jobs.tracking import tracker as tracking
 from jobs.tracking.tracker import TrackingConfig
 
+pytestmark = pytest.mark.server
+
 AT_WORK = """
     import threading, sys
     from jobs.tracking import run_ends

@@ -6,58 +6,26 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
 from jobs import resend
 from jobs.runner.config import PipelineConfig
-from jobs.tracking import leftovers
+from jobs.tracking import leftovers, spool
 from jobs.tracking import tracker as tracking
 from jobs.tracking.spool import OPS, SPOOLS
 from jobs.tracking.tracker import TrackingConfig
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Manifest, Workspace
 from tests import faulty_proxy as proxies
-from tests.faulty_proxy import FaultyProxy, faulty_proxy
-from tests.mlflow_server import mlflow_server
+from tests.faulty_proxy import FaultyProxy
+from tests.mlflow_server import two_runs
 from tests.waiting import wait_until
-from tuning.kinds import GENERATOR_KIND, plan
-from tuning.options import SweepConfig
-from tuning.progress import Progress
-from tuning.runs import STOPPED_TAG, TrialRuns, sweep_run
-from tuning.trial import POINT
 
-LOSSES = [4.0 / (step + 1) for step in range(25)]
 AWAY = {"reset": 1.0}
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from tests.conftest import _free_ports
-
-    [port] = _free_ports(1)
-    with mlflow_server(tmp_path_factory.mktemp("mlflow"), port) as uri:
-        yield uri
-
-
-@pytest.fixture
-def proxy(upstream: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    """Before the server; spoils nothing until told to."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
-    monkeypatch.setattr(proxies, "STALL_SECONDS", 0.3)
-    with faulty_proxy(upstream) as running:
-        yield running
-
-
-@pytest.fixture
-def config(proxy: FaultyProxy, tmp_path: Path) -> PipelineConfig:
-    return PipelineConfig(root=str(tmp_path / "ws"), tracking=TrackingConfig(proxy.endpoint, tmp_path.name))
+LOSSES = [4.0 / (step + 1) for step in range(25)]
 
 
 def train(config: PipelineConfig) -> tuple[int, bool] | None:
@@ -77,10 +45,7 @@ def train(config: PipelineConfig) -> tuple[int, bool] | None:
 def assert_all_arrived(config: PipelineConfig, upstream: str) -> None:
     """Once each, as MLflow itself says, asked past the proxy."""
     client, name = MlflowClient(upstream), config.tracking.experiment
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert len(client.search_runs([experiment.experiment_id])) == 2
+    runs = two_runs(upstream, config.tracking.experiment)
     run, parent = runs["train"], runs["pipeline ws"]
     assert run.info.status == parent.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -117,13 +82,11 @@ def test_with_the_server_away_the_run_goes_on_and_is_sent_later(
     assert f"`python -m jobs.resend --root {config.root}`" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         resend.main(["--root", config.root])
-    assert "0 sent, 2 left" in capsys.readouterr().out
     proxy.spoil({})
-    resend.main(["--root", config.root])
-    assert "2 sent, 0 left" in capsys.readouterr().out
+    for sent in (2, 0):
+        resend.main(["--root", config.root])
+        assert f"{sent} sent, 0 left" in capsys.readouterr().out
     assert_all_arrived(config, upstream)
-    resend.main(["--root", config.root])
-    assert "0 sent, 0 left" in capsys.readouterr().out
 
 
 def test_a_server_that_comes_back_during_the_run_gets_what_was_noted(
@@ -148,61 +111,6 @@ def test_the_next_step_sends_what_an_earlier_one_could_not(
         pass
     MlflowClient(upstream).delete_run(tracker.run_id)
     assert_all_arrived(config, upstream)
-
-
-def test_trials_of_a_sweep_go_on_and_are_sent_in_the_end(
-    config: PipelineConfig, proxy: FaultyProxy, upstream: str
-) -> None:
-    proxy.spoil(AWAY)
-    settled = plan(GENERATOR_KIND, config, SweepConfig(trials=2, epochs=3))
-    last = {"epoch": 2.0, settled.goal.score: 1.5}
-    trial = SimpleNamespace(trial_id="abc_00001", config={POINT: {"tau": 0.2}}, last_result=last)
-    with sweep_run(config, "sweep", {}, None) as parent:
-        runs = TrialRuns(config, parent.run_id, "sweep")
-        told = Progress(settled, runs)
-        told.on_trial_start(0, [], trial)
-        worker = tracking.Tracker(proxy.endpoint, runs.id_of(trial.trial_id), config.root)  # another process in truth
-        worker.log_metrics({"loss": 1.5}, step=2)
-        assert not worker.spool.close(20)
-        told.on_trial_complete(0, [], trial)
-        proxy.spoil({})
-    client = MlflowClient(upstream)
-    experiment = client.get_experiment_by_name(config.tracking.experiment)
-    assert experiment is not None
-    found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    run = found["sweep/trial-01"]
-    assert len(found) == 2 and run.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
-    assert run.data.params == {"tau": "0.2"} and run.data.metrics == {"loss": 1.5}
-    assert run.info.status == "FINISHED" and run.data.tags[STOPPED_TAG] == "true"
-    with sweep_run(config, "sweep", {}, parent.run_id) as again:
-        assert client.get_run(again.run_id).info.status == "RUNNING" and again.run_id == parent.run_id
-    assert not list(Path(config.root, SPOOLS).iterdir())
-
-
-def test_a_sweep_begun_without_mlflow_goes_on_with_the_same_runs(
-    config: PipelineConfig, proxy: FaultyProxy, upstream: str
-) -> None:
-    """`sweep.json` keeps an id then that MLflow has never given; who goes on with the sweep finds its runs by it."""
-    proxy.spoil(AWAY)
-    with pytest.raises(KeyboardInterrupt), sweep_run(config, "sweep", {}, None) as parent:
-        begun = parent.run_id
-        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
-        trial.log_metrics({"loss": 2.0}, step=1)
-        assert not trial.spool.close(5)  # as if its process had ended: what it noted waits
-        raise KeyboardInterrupt
-    proxy.spoil({})
-    with sweep_run(config, "sweep", {}, begun) as parent:
-        trial = TrialRuns(config, begun, "sweep").begin("abc_00001", 1)
-        trial.log_metrics({"loss": 1.5}, step=2)
-        assert trial.spool.close(20)
-    client = MlflowClient(upstream)
-    experiment = client.get_experiment_by_name(config.tracking.experiment)
-    assert experiment is not None
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert len(client.search_runs([experiment.experiment_id])) == 2 and parent.run_id == runs["sweep"].info.run_id
-    history = client.get_metric_history(runs["sweep/trial-01"].info.run_id, "loss")
-    assert sorted((metric.step, metric.value) for metric in history) == [(1, 2.0), (2, 1.5)]
-    assert runs["sweep"].info.status == "FINISHED" and begun != parent.run_id
 
 
 def test_a_slow_server_holds_up_no_loop(config: PipelineConfig, proxy: FaultyProxy, upstream: str) -> None:
@@ -299,8 +207,6 @@ def test_a_wrong_uri_is_refused_before_any_work(tmp_path: Path) -> None:
 def test_beyond_its_bound_metrics_are_dropped_and_counted(
     config: PipelineConfig, proxy: FaultyProxy, upstream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs.tracking import spool
-
     with tracking.step_run("train", config, {}, None) as tracker:
         assert tracker.spool.drain(60)
         proxy.spoil(AWAY)

@@ -30,6 +30,8 @@ from showcases.storage.artifacts import Manifest, Workspace
 from tests.mlflow_server import mlflow_server
 from tests.postgres import postgres
 
+pytestmark = pytest.mark.server
+
 DIM = 8
 
 

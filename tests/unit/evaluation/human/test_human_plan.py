@@ -15,7 +15,7 @@ from showcases.evaluation.human.key import read_key
 from showcases.evaluation.human.plan import plan
 from showcases.evaluation.human.questions import NAMES
 from showcases.evaluation.human.tasks import task_files
-from tests.unit.evaluation.human_fixtures import MODELS, make_photos, make_subjects
+from tests.unit.evaluation.human.human_fixtures import MODELS, make_photos, make_subjects
 
 SHAPES = [(20, 2, 3, 3), (17, 2, 4, 3), (23, 3, 7, 2), (5, 2, 6, 3), (31, 4, 5, 1), (1, 2, 5, 3), (8, 2, 1, 1)]
 

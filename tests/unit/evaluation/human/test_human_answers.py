@@ -23,7 +23,7 @@ from showcases.evaluation.human.questions import NAMES
 from showcases.evaluation.human.ratings import ordinal_alpha, sign_test
 from showcases.evaluation.human.table import table_6, verdicts
 from showcases.evaluation.human.texts import read_texts, subjects_of, to_lines
-from tests.unit.evaluation.human_fixtures import MODELS, careful, export_file, make_subjects
+from tests.unit.evaluation.human.human_fixtures import MODELS, careful, export_file, make_subjects
 
 
 @pytest.fixture

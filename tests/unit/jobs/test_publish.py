@@ -14,9 +14,10 @@ from jobs.runner.step import StepContext
 from jobs.tracking.tracker import TrackingConfig
 from showcases.catalog import Catalog, NotFoundError, corpus, located
 from showcases.errors import ModelError
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable, review_features
 from showcases.storage.schemas import embeddings_schema
+from tests.artifacts import finish
 from tests.copies import copies_of
 
 DIM = 4
@@ -66,8 +67,7 @@ def workspace_at(root: Path, sentence_model: str = "tiny#1") -> Workspace:
     ):
         rows = [{"id": key, "vector": vector} for key, vector in vectors.items()]
         workspace.write_table(pa.Table.from_pylist(rows, schema=embeddings_schema(DIM, model)), name)
-    for name in ("reviews", "photos", "images", "image_embeddings", "sentence_embeddings"):
-        workspace.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
+    finish(workspace, "reviews", "photos", "images", "image_embeddings", "sentence_embeddings")
     return workspace
 
 
@@ -183,7 +183,7 @@ def scattered_workspace(root: Path) -> Workspace:
         for part in range(3):
             rows = table.slice(part * len(table) // 3, (part + 1) * len(table) // 3 - part * len(table) // 3)
             workspace.write_table(rows, name, f"part-{part:05d}.parquet")
-        workspace.finish(Manifest(name, "test", {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
+        finish(workspace, name)
     return workspace
 
 

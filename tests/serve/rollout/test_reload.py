@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from serve_apps.args import ShowcaseArgs
 from serve_apps.rollout.canary import takes_candidate
 from showcases.storage.artifacts import Workspace
 from tests.serve.tiny_service import SAID, register_pair
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ray
 OTHER = "The rice was fine. Nobody came!"  # what the second generator says of everything
@@ -128,7 +130,7 @@ def load(service: str, wish: dict, workers: int, rate: float | None = None) -> I
         [each.result() for each in running]
 
 
-def switch(registry: Registry, times: int) -> tuple[list[tuple[str, float]], list[float]]:
+def switch(registry: Registry, answers: list[Answer], times: int) -> tuple[list[tuple[str, float]], list[float]]:
     """Move the alias to and fro; (version, when moved) and when the service first said so."""
     moved, seen = [(registry.versions[0], 0.0)], [0.0]
     for number in range(1, times + 1):
@@ -137,8 +139,13 @@ def switch(registry: Registry, times: int) -> tuple[list[tuple[str, float]], lis
         registry.name("champion", version)
         registry.wait_for(version)
         seen.append(time.monotonic())
-        time.sleep(0.3)  # some answers of this one, too
+        wait_until(partial(came, answers, version, len(answers)))
     return moved, seen
+
+
+def came(answers: list[Answer], version: str, since: int) -> bool:
+    """Whether an answer of this version is among those after the first `since`."""
+    return any(answer.status == 200 and answer.version == version for answer in answers[since:])
 
 
 def was_champion(answer: Answer, moved: list[tuple[str, float]], seen: list[float]) -> bool:
@@ -152,7 +159,7 @@ def switches_under_load(registry: Registry, service: str, wish: dict, times: int
     registry.name("champion", registry.versions[0])
     registry.wait_for(registry.versions[0])
     with load(service, wish, workers=3, rate=rate) as answers:
-        moved, seen = switch(registry, times)
+        moved, seen = switch(registry, answers, times)
     assert [answer for answer in answers if answer.status != 200] == []
     assert [answer for answer in answers if not was_champion(answer, moved, seen)] == []
     return answers
