@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from benchmarks.faults.service_processes import parts
+from benchmarks.processes import parts
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
