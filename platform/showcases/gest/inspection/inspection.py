@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from showcases import paper
 from showcases.gest.inspection.duplicates import Duplicates
 from showcases.gest.inspection.histograms import Histogram
 from showcases.gest.inspection.leaks import Leak
+from showcases.pages import page
 
 DIVERSITIES = ("intra_business", "inter_user", "intra_user")
 BAR = 40  # characters of the longest bar
@@ -95,13 +94,7 @@ class Inspection:
 
     def to_html(self) -> str:
         """One self-contained page; every text is escaped."""
-        environment = Environment(
-            loader=PackageLoader("showcases.gest.inspection", "templates"),
-            autoescape=select_autoescape(("html.j2",), default=True),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        return environment.get_template("inspection.html.j2").render(found=self)
+        return page("inspection", found=self)
 
     def files(self) -> dict[str, bytes]:
         """All forms by file name."""
