@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.storage.artifacts import Manifest, Workspace
-from showcases.storage.schemas import ANNOTATIONS, PHOTOS, REVIEWS, embeddings_schema
+from benchmarks.harness import finish, unit_vectors, write_vectors
+from showcases.gest.building.ragged import lists, spans
+from showcases.storage.artifacts import Workspace
+from showcases.storage.schemas import ANNOTATIONS, PHOTOS, REVIEWS
 
 ROWS = 8192  # of a shard of vectors
 
@@ -39,8 +41,8 @@ def write_workspace(root: str, sizes: MadeUp) -> dict[str, int]:
         "business_id": _named("b", business),
         "rating": pa.nulls(n, pa.float32()),
         "text": words.take(pa.array(rng.integers(0, 97, n))),
-        "sentences": pa.ListArray.from_arrays(pa.array(np.r_[0, np.cumsum(said)], pa.int32()), texts),
-        "photo_ids": pa.ListArray.from_arrays(pa.array(np.r_[0, np.cumsum(shown)], pa.int32()), photos),
+        "sentences": lists(texts, said),
+        "photo_ids": lists(photos, shown),
         "split": pa.array(["train"]).take(pa.array(np.zeros(n, int))),
     }
     reviews = pa.table(columns, schema=REVIEWS)
@@ -80,19 +82,16 @@ def _annotations(
 
 
 def _write_vectors(workspace: Workspace, artifact: str, ids: pa.Array, sizes: MadeUp) -> None:
-    schema = embeddings_schema(sizes.dim, "made-up")
     for number, start in enumerate(range(0, len(ids), ROWS)):
         part = ids[start : start + ROWS]
         vectors = np.random.default_rng([sizes.seed, number]).standard_normal((len(part), sizes.dim), np.float32) + 1
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), sizes.dim)
-        workspace.write_table(pa.table([part, flat], schema=schema), artifact, f"part-{number:05d}.parquet")
-    workspace.finish(Manifest(artifact, "made up", {}, {}, "0", "now", 0.0, {"vectors": len(ids)}))
+        write_vectors(workspace, artifact, f"part-{number:05d}.parquet", part, unit_vectors(vectors))
+    finish(workspace, artifact, vectors=len(ids))
 
 
 def _write(workspace: Workspace, artifact: str, table: pa.Table, metrics: dict | None = None, **rows: int) -> None:
     workspace.write_table(table, artifact)
-    workspace.finish(Manifest(artifact, "made up", {}, {}, "0", "now", 0.0, rows, metrics=metrics or {}))
+    finish(workspace, artifact, metrics=metrics, **rows)
 
 
 def _named(prefix: str, numbers: np.ndarray) -> pa.Array:
@@ -105,4 +104,4 @@ def _joined(left: pa.Array, right: pa.Array, between: str) -> pa.Array:
 
 def _nth(lengths: np.ndarray) -> np.ndarray:
     """0, 1, 2, … within each run of these lengths."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return spans(np.zeros_like(lengths), lengths)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.access.config import AccessConfig
 from serve_apps.observability.config import OperationsConfig
+from showcases.generator.config import Precision
 from showcases.storage.artifacts import Workspace
 from showcases.tracking_db import database_uri
 
@@ -53,19 +54,16 @@ class ShowcaseArgs(BaseModel):
     selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
     generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
     alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
-    catalog_keep_bytes: Annotated[int, Field(ge=0, description="Rows looked up lately, kept by each process.")] = Field(
-        default_factory=lambda: int(_application()["args"].get("catalog_keep_bytes", 0))
+    # What follows is by default as config.yaml has it.
+    precision: Precision = Field(default_factory=lambda: _configured("precision"), validate_default=True)
+    catalog_keep_bytes: int = Field(
+        default_factory=lambda: _configured("catalog_keep_bytes"),
+        ge=0,
+        description="LRU cache of catalog rows, in each process.",
     )
-    access: Annotated[AccessConfig, Field(description="Keys and limits; by default those of config.yaml.")] = Field(
-        default_factory=lambda: AccessConfig(**_application()["args"].get("access", {}))
-    )
-    rollout: Annotated[RolloutConfig, Field(description="How versions change; by default as config.yaml has it.")] = (
-        Field(default_factory=lambda: RolloutConfig(**_application()["args"].get("rollout", {})))
-    )
-
-    operations: Annotated[OperationsConfig, Field(description="Logs and traces; by default as config.yaml has it.")] = (
-        Field(default_factory=lambda: OperationsConfig(**_application()["args"].get("operations", {})))
-    )
+    access: AccessConfig = Field(default_factory=lambda: AccessConfig(**_configured("access")))
+    rollout: RolloutConfig = Field(default_factory=lambda: RolloutConfig(**_configured("rollout")))
+    operations: OperationsConfig = Field(default_factory=lambda: OperationsConfig(**_configured("operations")))
 
     @property
     def workspace(self) -> Workspace:
@@ -97,6 +95,11 @@ def runtime_env() -> dict[str, Any]:
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
     }
+
+
+def _configured(name: str) -> Any:
+    """An argument of `build_app` as `config.yaml` has it."""
+    return _application()["args"][name]
 
 
 def _application() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Private names of Ray that have no public counterpart in 2.60, each with a test in tests/serve/observability."""
+"""Private names of Ray that have no public counterpart in 2.60, each with a test in tests/serve."""
 
 from typing import Any
 

@@ -10,8 +10,7 @@ import httpx
 
 from benchmarks.attacks.attack import Row, Target
 from benchmarks.attacks.raw_http import connected, exchange
-from benchmarks.faults.service_processes import parts
-from benchmarks.speed.memory import MIB, resident
+from benchmarks.processes import MIB, parts, resident
 
 PATIENCE_S = 20
 HELD = 400  # connections

@@ -6,7 +6,6 @@ WRITES to the workspace: keys, which are revoked in the end. Verdicts: `held` (r
 would be), `proxy` (Ray Serve's HTTP proxy lets it through, what stands before the service must not), `BAD`.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ import httpx
 from benchmarks.attacks import connections, images, keys, requests
 from benchmarks.attacks.attack import Row, Target
 from benchmarks.faults.contract import key
-from benchmarks.speed.serve import started
+from benchmarks.harness import DEMO, parse
+from benchmarks.service import started
 
 GROUPS: tuple[Callable[[Target], list[Row]], ...] = (
     requests.paths,
@@ -37,9 +37,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="workspace", help="of `make demo`")
-    options = parser.parse_args(argv)
+    options = parse(__doc__, argv, root=("workspace", DEMO))
     with tempfile.TemporaryDirectory() as folder, key(options.root) as token:
         log = Path(folder) / "log"
         service = started("serve_apps.run", options.root, "--keys", options.root, log=log)

@@ -7,7 +7,6 @@ positive_data_acceptance, since some rules cannot be said in JSON Schema (an id 
 word is both included and excluded), so that the service refuses, with 422, bodies that fit the schema.
 """
 
-import argparse
 import contextlib
 import io
 import subprocess
@@ -16,7 +15,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.speed.serve import started
+from benchmarks.harness import DEMO, parse
+from benchmarks.service import started
 from serve_apps import keys
 from serve_apps.access.tokens import key_id_of
 
@@ -53,10 +53,7 @@ def fuzz(url: str, seconds: float, token: str | None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="workspace", help="of `make demo`")
-    parser.add_argument("--seconds", type=float, default=600, help="of both together")
-    options = parser.parse_args(argv)
+    options = parse(__doc__, argv, root=("workspace", DEMO), seconds=(600.0, "of both together"))
     with started("serve_apps.run", options.root) as (url, _):
         found = [fuzz(url, options.seconds / 2, None)]
     with key(options.root) as token, started("serve_apps.run", options.root, "--keys", options.root) as (url, _):

@@ -5,32 +5,24 @@
 Prints what became of them, and ends with 1 where something else than the library's own errors came of one.
 """
 
-import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from benchmarks.faults.fuzz_photos import fuzz_photos
 from benchmarks.faults.fuzz_reviews import fuzz_reviews
+from benchmarks.harness import parse
 
-HALVES: dict[str, Callable[[int, int], Mapping[str, int]]] = {"photos": fuzz_photos, "reviews": fuzz_reviews}
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="mutated photos and review lines through the library")
-    for half in HALVES:
-        parser.add_argument(f"--{half}", type=int, default=20_000, help=f"mutated {half}; 0 for none")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same bytes")
-    args = parser.parse_args(arguments)
-    for half, fuzz in HALVES.items():
-        count = getattr(args, half)
-        if not count:
-            continue
-        print(f"{count:,} mutated {half}, seed {args.seed}", flush=True)
-        started = time.monotonic()
-        outcomes = fuzz(count, args.seed)
-        print(f"{time.monotonic() - started:.0f} s\n\n| {half} | outcome |\n| ---: | --- |")
+def main(argv: Sequence[str] | None = None) -> None:
+    counts = {half: (20_000, f"mutated {half}; 0 for none") for half in ("photos", "reviews")}
+    options = parse(__doc__, argv, **counts, seed=(0, "the same seed makes the same bytes"))
+    for half, fuzz in (("photos", fuzz_photos), ("reviews", fuzz_reviews)):
+        started, count = time.monotonic(), getattr(options, half)
+        if outcomes := fuzz(count, options.seed) if count else {}:
+            print(f"\n{count:,} mutated {half}, seed {options.seed}, {time.monotonic() - started:.0f} s\n")
+            print(f"| {half} | outcome |\n| ---: | --- |")
         for name, number in outcomes.items():
-            print(f"| {number:,} | {name} |")
+            print(f"| {number:,} | {name} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """Mutated review lines, files of them and label exports through the library: no error but its own, no line lost.
 
-    python -m benchmarks.faults.fuzz_reviews [--count 20000] [--seed 0]
-
 A line is a good review (GEST-raw's form or Google Local 2021's) with one to three mutations of its fields, its JSON or
 its bytes. Lines go through `read_raw` a file at a time, plain or gzip, cut into blocks; each is then a review, a
 reject, blank, or left out by a rule of the paper.
 """
 
-import argparse
 import copy
 import gzip
 import json
@@ -217,20 +214,3 @@ def _check_tables(corpus: Corpus, data: bytes, found: Counter[str]) -> None:
     photos = corpus.photos["photo_id"].to_pylist()
     shown = [name for names in corpus.reviews["photo_ids"].to_pylist() for name in names]
     assert len(set(photos)) == len(photos) and sorted(photos) == sorted(shown)
-
-
-def main() -> None:
-    options = argparse.ArgumentParser(
-        prog="python -m benchmarks.faults.fuzz_reviews", description=__doc__.split("\n")[0]
-    )
-    options.add_argument("--count", type=int, default=20_000, help="lines (default: 20000)")
-    options.add_argument("--seed", type=int, default=0, help="default: 0")
-    given = options.parse_args()
-    found = fuzz_reviews(given.count, given.seed)
-    print(f"| seed {given.seed} | lines |\n| --- | ---: |")
-    for name, number in sorted(found.items(), key=lambda item: (item[0] != "lines", -item[1])):
-        print(f"| {name} | {number:,} |")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,21 +8,16 @@ proxy are broken.
 """
 
 import argparse
-import asyncio
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx
-
 from benchmarks.faults.open_loop import BROKEN, Answer, open_load, statuses
-from benchmarks.faults.service_processes import parts
-from benchmarks.line import print_line
-from benchmarks.speed.serve import load, started, visits
-from benchmarks.verdicts import Verdicts
+from benchmarks.harness import DEMO, Verdicts, parse, print_line
+from benchmarks.processes import parts
+from benchmarks.service import is_ready, load, started, visits
 
 PARTS = ("selector", "generator", "gateway")
 CLIENTS = 32
@@ -56,16 +51,10 @@ def kill_one(pid: int, part: str, url: str) -> Kill:
     os.kill(killed, signal.SIGKILL)
     while time.monotonic() < at + BACK_S:
         now = {one for one, name in parts(pid).items() if name == part} - {killed}
-        if len(now) >= len(before) and _ready(url):
+        if len(now) >= len(before) and is_ready(url):
             return Kill(part, at, time.monotonic())
         time.sleep(0.1)
     return Kill(part, at, None)
-
-
-def _ready(url: str) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
-    return False
 
 
 def touched(kills: Sequence[Kill], answers: Sequence[Answer]) -> list[tuple[Kill, list[Answer]]]:
@@ -95,29 +84,30 @@ def failures(answers: Sequence[Answer]) -> list[Answer]:
 def run(url: str, pid: int, options: argparse.Namespace) -> tuple[list[Kill], list[Answer], float]:
     """The kills, all answers, and the capacity in showcases/s."""
     asked = visits(url, options.seed)
-    asyncio.run(load(url, asked, CLIENTS, 3))  # warms up
-    capacity = asyncio.run(load(url, asked, CLIENTS, options.measure)).rate
+    capacity = load(url, asked, CLIENTS, options.measure, warm_up=3).rate
     order = [*PARTS, *(("proxy",) if options.proxy else ())]
     print(f"capacity {capacity:.1f} showcases/s; now half of it while {', '.join(order)} are killed", flush=True)
     kills: list[Kill] = []
-    with open_load(url, capacity / 2, options.every * (len(order) + 1), options.seed) as running:
+    with open_load(url, capacity / 2, options.every * (len(order) + 1), options.seed) as answers:
         time.sleep(options.every)
         for part in order:
             kills.append(kill_one(pid, part, url))
             print(f"{part} killed: {kills[-1].recovery}", flush=True)
             time.sleep(max(0.0, kills[-1].at + options.every - time.monotonic()))
-    return kills, running.answers, capacity
+    return kills, answers, capacity
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="workspace", help="of `make demo`")
-    parser.add_argument("--replicas", type=int, help="of each deployment; by default as config.yaml has it")
-    parser.add_argument("--every", type=float, default=30, help="seconds between two kills")
-    parser.add_argument("--measure", type=float, default=20, help="seconds in which capacity is measured")
-    parser.add_argument("--proxy", action="store_true", help="kill Serve's HTTP proxy too, at the end")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
+    options = parse(
+        __doc__,
+        argv,
+        root=("workspace", DEMO),
+        replicas=(int, "of each deployment; by default as config.yaml has it"),
+        every=(30.0, "seconds between two kills"),
+        measure=(20.0, "seconds in which capacity is measured"),
+        proxy=(False, "kill Serve's HTTP proxy too, at the end"),
+        seed=(0, None),
+    )
     module, more = "serve_apps.run", ()
     if options.replicas:
         module, more = "benchmarks.faults.replicated_service", ("--replicas", str(options.replicas))

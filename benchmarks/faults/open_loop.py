@@ -6,7 +6,6 @@ A client that asks again when it was answered goes easy on a slow service; real 
 a Poisson process. Every answer is one line of JSON on standard output; the tools that use it read those (`open_load`).
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -22,7 +21,8 @@ from typing import Any
 
 import aiohttp  # not httpx: its pool costs more with each connection, and the client shares the service's cores
 
-from benchmarks.speed.serve import Visit, visits
+from benchmarks.harness import parse
+from benchmarks.service import Visit, body_of, visits
 
 PATIENCE_S = 120  # of the client itself: far beyond any deadline of the service
 CONNECTIONS = 1000
@@ -55,34 +55,27 @@ class Answer:
         return self.done - self.sent
 
 
-class Running:
-    """An open loop in a process of its own, between `open_load` and its end."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-
-
 @contextlib.contextmanager
-def open_load(url: str, rate: float, seconds: float, seed: int = 0) -> Iterator[Running]:
-    """Load while the block runs and until `seconds` are over; the answers are there after the block.
+def open_load(url: str, rate: float, seconds: float, seed: int = 0) -> Iterator[list[Answer]]:
+    """Load while the block runs and until `seconds` are over; the list has the answers after the block.
 
     Raises:
         RuntimeError: the client's process failed.
     """
     command = [sys.executable, "-m", "benchmarks.faults.open_loop", "--url", url]
     numbers = ["--rate", str(rate), "--seconds", str(seconds), "--seed", str(seed)]
-    running = Running()
+    answers: list[Answer] = []
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([*command, *numbers], stdout=output)
         try:
-            yield running
+            yield answers
             if process.wait(seconds + 2 * PATIENCE_S):
                 raise RuntimeError(f"the client of the open loop ended with {process.returncode}")
         finally:
             process.kill()
             process.wait()
         output.seek(0)
-        running.answers = [Answer(**json.loads(line)) for line in output]
+        answers += [Answer(**json.loads(line)) for line in output]
 
 
 def statuses(answers: Sequence[Answer]) -> str:
@@ -95,9 +88,8 @@ def statuses(answers: Sequence[Answer]) -> str:
 async def ask(session: aiohttp.ClientSession, url: str, visit: Visit) -> Answer:
     """One showcase."""
     sent = time.monotonic()
-    body = {"user_id": visit[0], "business_id": visit[1], "k": 3}
     try:
-        async with session.post(f"{url}/v1/showcases", json=body) as answer:
+        async with session.post(f"{url}/v1/showcases", json=body_of(visit)) as answer:
             text = await answer.text()
             found = json.loads(text) if "json" in answer.content_type else {"detail": text[:200]}
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -124,14 +116,9 @@ async def arrive(url: str, asked: Sequence[Visit], rate: float, seconds: float, 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--rate", type=float, required=True, help="requests/s, in the mean")
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
-    rng = random.Random(options.seed)
-    asked = visits(options.url, options.seed)
+    flags = {"url": ((str,), None), "rate": ((float,), "requests/s, in the mean")}
+    options = parse(__doc__, argv, **flags, seconds=(30.0, None), seed=(0, None))
+    rng, asked = random.Random(options.seed), visits(options.url, options.seed)
     for answer in asyncio.run(arrive(options.url, asked, options.rate, options.seconds, rng)):
         print(json.dumps(asdict(answer)))
 

@@ -7,18 +7,14 @@ as many whether answered or not. Holds where every answer is 200 (whole, or phot
 Retry-After, by its deadline; where no process grows; and where one client is answered as fast afterwards as before.
 """
 
-import argparse
-import asyncio
-import math
 import statistics
 import time
 from collections.abc import Sequence
 
 from benchmarks.faults.open_loop import Answer, open_load, statuses
-from benchmarks.faults.service_processes import Sampler
-from benchmarks.line import print_line
-from benchmarks.speed.serve import load, started, visits
-from benchmarks.verdicts import Verdicts
+from benchmarks.harness import DEMO, Verdicts, parse, print_line
+from benchmarks.processes import sampled
+from benchmarks.service import load, quantile, started, visits
 from serve_apps.args import ShowcaseArgs
 
 CLIENTS = 32
@@ -32,12 +28,6 @@ def proper(answer: Answer, deadline_s: float) -> bool:
     """Whether that is how an overloaded service may answer."""
     told = (answer.retry_after or "").isdigit()
     return (answer.status == 200 or (answer.status in (429, 503) and told)) and answer.took <= deadline_s + GRACE_S
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least such a share does not pass; NaN of nothing."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before: float, after: float) -> Verdicts:
@@ -63,34 +53,33 @@ def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="workspace", help="of `make demo`")
-    parser.add_argument(
-        "--seconds", type=float, default=300, help="of overload: the memory of a minute or two tells nothing"
+    options = parse(
+        __doc__,
+        argv,
+        root=("workspace", DEMO),
+        seconds=(300.0, "of overload: the memory of a minute or two tells nothing"),
+        times=(3.0, "of the measured capacity"),
+        measure=(20.0, "seconds of each other measurement"),
+        seed=(0, None),
     )
-    parser.add_argument("--times", type=float, default=3, help="of the measured capacity")
-    parser.add_argument("--measure", type=float, default=20, help="seconds of each other measurement")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
     with started("serve_apps.run", options.root) as (url, pid):
         asked = visits(url, options.seed)
-        asyncio.run(load(url, asked, CLIENTS, 3))  # warms up
-        before = asyncio.run(load(url, asked, 1, options.measure))
-        capacity = asyncio.run(load(url, asked, CLIENTS, options.measure))
+        before = load(url, asked, 1, options.measure, warm_up=3)
+        capacity = load(url, asked, CLIENTS, options.measure)
         rate = options.times * capacity.rate
-        print(f"capacity: {capacity.told()}; now {rate:.1f} requests/s for {options.seconds:g} s", flush=True)
-        with Sampler(pid) as samples, open_load(url, rate, options.seconds, options.seed) as running:
+        print(f"capacity: {capacity}; now {rate:.1f} requests/s for {options.seconds:g} s", flush=True)
+        with sampled(pid) as samples, open_load(url, rate, options.seconds, options.seed) as answers:
             pass
         time.sleep(SETTLE_S)
-        after = asyncio.run(load(url, asked, 1, options.measure))
-    verdicts = judge(running.answers, samples.growth(), before.p50, after.p50)
-    whole = [answer for answer in running.answers if answer.status == 200 and not answer.degraded]
+        after = load(url, asked, 1, options.measure)
+    verdicts = judge(answers, samples.growth(), before.p50, after.p50)
+    whole = [answer for answer in answers if answer.status == 200 and not answer.degraded]
     steepest = max(slope for _, slope in samples.growth().values())
     figures = {
         "capacity": capacity.rate,
         "asked": rate,
         "whole": len(whole) / options.seconds,
-        "answers": statuses(running.answers),
+        "answers": statuses(answers),
         "p50_whole_ms": 1000 * statistics.median(answer.took for answer in whole) if whole else None,
         "growth_mib_per_min": steepest,
     }

@@ -7,7 +7,6 @@ alias back where it was in the end.
 """
 
 import argparse
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmarks.faults.open_loop import Answer, open_load, statuses
-from benchmarks.faults.overload import quantile
-from benchmarks.line import print_line
-from benchmarks.speed.serve import load, started, visits
-from benchmarks.verdicts import Verdicts
+from benchmarks.harness import Verdicts, parse, print_line
+from benchmarks.service import load, started, visits
 from jobs.promote import NAME, point, promote
 from jobs.runner.config import PipelineConfig
 from serve_apps.args import ShowcaseArgs
@@ -86,23 +83,24 @@ def print_table(reigns: Sequence[Reign], answers: Sequence[Answer]) -> None:
 def run(options: argparse.Namespace, config: PipelineConfig, versions: list[str]) -> tuple[list[Reign], list[Answer]]:
     with started("serve_apps.run", options.root) as (url, _):
         asked = visits(url, options.seed)
-        asyncio.run(load(url, asked, CLIENTS, 3))  # warms up
-        capacity = asyncio.run(load(url, asked, CLIENTS, options.measure)).rate
+        capacity = load(url, asked, CLIENTS, options.measure, warm_up=3).rate
         span = options.times * (options.pause + ShowcaseArgs().rollout.reload_s + 5)
         print(f"capacity {capacity:.1f} showcases/s; now half of it, and {options.times} switches", flush=True)
-        with open_load(url, capacity / 2, span, options.seed) as running:
+        with open_load(url, capacity / 2, span, options.seed) as answers:
             reigns = switch(url, config, versions, options.times, options.pause)
-        return reigns, running.answers
+        return reigns, answers
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", required=True, help="of `make demo`, or a copy: its registry is written to")
-    parser.add_argument("--times", type=int, default=10, help="switches")
-    parser.add_argument("--pause", type=float, default=2, help="seconds between the end of one and the next")
-    parser.add_argument("--measure", type=float, default=20, help="seconds in which capacity is measured")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
+    options = parse(
+        __doc__,
+        argv,
+        root=((str,), "of `make demo`, or a copy: its registry is written to"),
+        times=(10, "switches"),
+        pause=(2.0, "seconds between the end of one and the next"),
+        measure=(20.0, "seconds in which capacity is measured"),
+        seed=(0, None),
+    )
     config, uri = PipelineConfig(root=options.root), ShowcaseArgs(root=options.root).registry_uri
     client = MlflowClient(uri, uri)
     before = _champion(client)
@@ -119,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     verdicts = Verdicts()
     verdicts.demand(not failed, f"{len(failed)} of {len(answers)} requests failed ({statuses(answers)})")
     verdicts.demand(not strangers, f"{len(strangers)} answers name a bundle that was not champion at the time")
-    slowest = quantile([1000 * answer.took for answer in answers], 1)
+    slowest = max((1000 * answer.took for answer in answers), default=float("nan"))
     print_line("switches", None, len(failed), None, "failed requests", None, switches=options.times, slowest_ms=slowest)
     verdicts.end()
 

@@ -20,22 +20,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.line import cores
+from benchmarks.harness import cores, parse
 from benchmarks.made_up import MadeUp, write_workspace
 from benchmarks.scale.check import simulated_seconds
-from benchmarks.speed.embed import MODEL, photographs
-from showcases.storage.artifacts import Manifest, Workspace
+from benchmarks.speed.embed import photographs, write_clip
+from showcases.storage.artifacts import Workspace
 
 SENTENCES = ("The soup was hot and rich.", "We sat by the window.")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=3000)
-    parser.add_argument("--width", type=int, default=1200, help="px")
-    parser.add_argument("--height", type=int, default=900, help="px")
-    parser.add_argument("--reviews", help="a corpus in the official format, to count sentences and pairs a photo in")
-    options = parser.parse_args(argv)
+    counted_in = "a corpus in the official format, to count sentences and pairs a photo in"
+    sizes = {"photos": (3000, None), "width": (1200, "px"), "height": (900, "px")}
+    options = parse(__doc__, argv, **sizes, reviews=(str, counted_in))
     folder = Path(tempfile.mkdtemp(prefix="scale-rates-"))
     try:
         report(measured(folder, options), options)
@@ -93,20 +90,6 @@ def reviews(photos: int) -> Iterator[dict[str, Any]]:
         pics = [{"id": f"p{n:06}", "url": [f"https://x/p{n:06}"]} for n in range(start, min(start + 2, photos))]
         text = " ".join(SENTENCES)
         yield {"user_id": f"u{start // 6}", "business_id": f"b{start}", "rating": 5, "review_text": text, "pics": pics}
-
-
-def write_clip(workspace: Workspace, folder: Path) -> None:
-    """The paper's architecture with random weights: as fast as with its own."""
-    import torch
-
-    from showcases.clip.config import CONFIG_FILE, ClipConfig
-    from showcases.clip.model import note, open_clip
-
-    torch.manual_seed(0)
-    torch.save(open_clip.create_model(MODEL).state_dict(), folder / "weights.pt")
-    config = note(ClipConfig(MODEL, str(folder / "weights.pt")))
-    workspace.write_bytes(json.dumps(config).encode(), "clip", CONFIG_FILE)
-    workspace.finish(Manifest("clip", "benchmark", {}, {}, "0", "now", 0.0))
 
 
 def counted(workspace: Workspace) -> dict[str, float]:

@@ -5,12 +5,12 @@
 No Ray: a thread of the server's pool runs catalog, selector, generator and classifier for one request at a time each.
 """
 
-import argparse
 from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
 
+from benchmarks.harness import DEMO, parse
 from serve_apps.api.requests import ShowcaseRequest
 from serve_apps.args import ShowcaseArgs
 from serve_apps.deployments.generator import Candidate, Generator, How
@@ -26,10 +26,8 @@ class Pair:
         args = ShowcaseArgs(root=root)
         bundle = resolve(args)
         self.selector, self.generator = Selector(args, bundle.selector), Generator(args, bundle.generator)
-        self.chooses, self.writes = (
-            self.selector.versions.held(bundle.selector),
-            self.generator.versions.held(bundle.generator),
-        )
+        self.chooses = self.selector.versions.held(bundle.selector)
+        self.writes = self.generator.versions.held(bundle.generator)
 
     def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
         """One showcase, by two calls."""
@@ -55,10 +53,7 @@ def bare_app(pair: Pair) -> FastAPI:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="workspace")
-    parser.add_argument("--port", type=int, required=True)
-    options = parser.parse_args(argv)
+    options = parse(__doc__, argv, root=("workspace", DEMO), port=((int,), None))
     uvicorn.run(bare_app(Pair(options.root)), host="127.0.0.1", port=options.port, log_level="warning")
 
 

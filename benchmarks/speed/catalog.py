@@ -6,12 +6,8 @@ Lookups: ours by index against pyarrow.dataset's scan of the same rows in Parque
 in a process of its own, so that its memory is its own.
 """
 
-import argparse
-import multiprocessing
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,12 +17,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from benchmarks.line import print_line
+from benchmarks.harness import alone, each_ms, finish, parse, peak_mib, print_line, unit_vectors, write_vectors
 from showcases.catalog import Catalog, located
 from showcases.catalog.corpus import photo_batches, review_batches
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards
-from showcases.storage.schemas import PHOTOS, embeddings_schema
+from showcases.storage.schemas import PHOTOS
 
 SHARD = 4096  # rows
 PHOTOS_A_BUSINESS, PHOTOS_A_REVIEW, SENTENCES = 67, 3, 3  # GEST: 4.4 million photos, 65 thousand businesses
@@ -57,7 +53,7 @@ def vectors_of(sizes: Sizes, start: int, count: int) -> np.ndarray:
     centres = np.random.default_rng(sizes.seed).standard_normal((TOPICS, sizes.dim), np.float32)
     rng = np.random.default_rng([sizes.seed, start])
     vectors = centres[rng.integers(0, TOPICS, count)] + 0.7 * rng.standard_normal((count, sizes.dim), np.float32)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    return unit_vectors(vectors).astype(np.float16)
 
 
 def strings(prefix: str, numbers: np.ndarray) -> pa.Array:
@@ -76,27 +72,21 @@ def make(folder: str, sizes: Sizes) -> None:
         posted = [names, strings("r", review), strings("u", review // 2), strings("b", business[review])]
         photos = pa.table([*posted, pa.repeat("", len(rows))], schema=PHOTOS)
         workspace.write_table(photos, "photos", part)
-        none = pa.nulls(len(rows), pa.string())
-        sides = {"width": pa.repeat(640, len(rows)), "height": pa.repeat(480, len(rows))}
-        images = {
-            "photo_id": names,
-            "bytes": pa.repeat(b"jpeg", len(rows)),
-            **sides,
-            "status": pa.repeat("ok", len(rows)),
-        }
-        images |= {"error": none, "content_hash": none, "same_as": none}
+        same = {"bytes": b"jpeg", "width": 640, "height": 480, "status": "ok"}
+        images = {"photo_id": names} | {name: pa.repeat(value, len(rows)) for name, value in same.items()}
+        images |= dict.fromkeys(("error", "content_hash", "same_as"), pa.nulls(len(rows), pa.string()))
         workspace.write_table(pa.table(images), "images", part)
         vectors = vectors_of(sizes, start, len(rows))
         other = f"part-{(number * 7919) % 100_003:06d}.parquet"  # the shards of `embed` come in another order
-        _write_vectors(workspace, "image_embeddings", other, names, vectors)
-        flat = photos.drop_columns("url").append_column("vector", _lists(vectors))
+        write_vectors(workspace, "image_embeddings", other, names, vectors)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), sizes.dim)
+        flat = photos.drop_columns("url").append_column("vector", column)
         flat = flat.append_column("bytes", images["bytes"])
         Path(folder, "flat").mkdir(exist_ok=True)
         pq.write_table(flat, f"{folder}/flat/{part}")
     for number, start in enumerate(range(0, sizes.reviews, SHARD)):
         _write_reviews(workspace, sizes, np.arange(start, min(start + SHARD, sizes.reviews)), business, number)
-    for name in ("photos", "images", "image_embeddings", "reviews", "sentence_embeddings"):
-        workspace.finish(Manifest(name, "benchmark", {}, {}, "0", "now", 0.0))
+    finish(workspace, "photos", "images", "image_embeddings", "reviews", "sentence_embeddings")
 
 
 def _write_reviews(workspace: Workspace, sizes: Sizes, rows: np.ndarray, business: np.ndarray, number: int) -> None:
@@ -111,16 +101,7 @@ def _write_reviews(workspace: Workspace, sizes: Sizes, rows: np.ndarray, busines
     workspace.write_table(pa.table({**ids, **more, "split": pa.repeat("train", len(rows))}), "reviews", part)
     said = pa.array([f"r{row:018d}:{place}" for row in rows for place in range(SENTENCES)])
     vectors = vectors_of(sizes, sizes.photos + int(rows[0]), len(said))
-    _write_vectors(workspace, "sentence_embeddings", part, said, vectors)
-
-
-def _write_vectors(workspace: Workspace, artifact: str, part: str, names: pa.Array, vectors: np.ndarray) -> None:
-    schema = embeddings_schema(vectors.shape[1], "benchmark")
-    workspace.write_table(pa.table([names, _lists(vectors)], schema=schema), artifact, part)
-
-
-def _lists(vectors: np.ndarray) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    write_vectors(workspace, "sentence_embeddings", part, said, vectors)
 
 
 def publish(folder: str, sizes: Sizes) -> dict[str, Any]:
@@ -128,17 +109,12 @@ def publish(folder: str, sizes: Sizes) -> dict[str, Any]:
     workspace = Workspace(folder)
     import lancedb  # noqa: F401 - its memory is not the publish's
 
-    before, began = peak(), time.perf_counter()
+    before, began = peak_mib(), time.perf_counter()
     images, sentences = (EmbeddingShards(workspace, f"{kind}_embeddings") for kind in ("image", "sentence"))
     rows = Catalog.write(
         located(workspace)[0], photo_batches(workspace, images), review_batches(workspace, sentences), "benchmark"
     )
-    return {"rows": rows, "seconds": time.perf_counter() - began, "before": before, "peak": peak()}
-
-
-def peak() -> float:
-    """MiB that this process had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rows": rows, "seconds": time.perf_counter() - began, "before": before, "peak": peak_mib()}
 
 
 def lookups(folder: str, sizes: Sizes) -> dict[str, Any]:
@@ -146,7 +122,7 @@ def lookups(folder: str, sizes: Sizes) -> dict[str, Any]:
     catalog, flat = Catalog.open(f"{folder}/catalog"), ds.dataset(f"{folder}/flat")
     places = np.random.default_rng([sizes.seed, 2]).integers(0, sizes.businesses, sizes.lookups)
     asked = [f"b{place:018d}" for place in places]
-    before = peak()
+    before = peak_mib()
 
     def scan(name: str) -> pa.Table:
         return flat.to_table(columns=["photo_id", "vector"], filter=ds.field("business_id") == name)
@@ -154,31 +130,18 @@ def lookups(folder: str, sizes: Sizes) -> dict[str, Any]:
     found = [len(catalog.photos_of_business(name).ids) for name in asked[:5]]  # also warms both up
     if found != [scan(name).num_rows for name in asked[:5]]:
         raise SystemExit("the two sides found different photos")
-    ours = timed(catalog.photos_of_business, asked)
-    after = peak()
-    return {"ours": ours, "rival": timed(scan, asked[: sizes.scans]), "grew": after - before}
-
-
-def timed(work: Callable[[Any], Any], inputs: list[Any]) -> np.ndarray:
-    """(n,) ms."""
-
-    def each() -> Iterator[float]:
-        for value in inputs:
-            began = time.perf_counter()
-            work(value)
-            yield (time.perf_counter() - began) * 1000
-
-    return np.fromiter(each(), float)
+    ours = each_ms(catalog.photos_of_business, asked)
+    after = peak_mib()
+    return {"ours": ours, "rival": each_ms(scan, asked[: sizes.scans]), "grew": after - before}
 
 
 def run(sizes: Sizes, folder: str) -> None:
     """Print the figures and the line."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        pool.apply(make, (folder, sizes))
-        written = pool.apply(publish, (folder, sizes))
-        print(f"publish: {written['rows']}, {written['seconds']:.1f} s, at most {written['peak']:,.0f} MiB", end="")
-        print(f" ({written['before']:,.0f} before it began)", flush=True)
-        looked = pool.apply(lookups, (folder, sizes))
+    alone(make, folder, sizes)
+    written = alone(publish, folder, sizes)
+    print(f"publish: {written['rows']}, {written['seconds']:.1f} s, at most {written['peak']:,.0f} MiB", end="")
+    print(f" ({written['before']:,.0f} before it began)", flush=True)
+    looked = alone(lookups, folder, sizes)
     vectors = (sizes.photos + sizes.reviews * SENTENCES) * sizes.dim * 2 / 2**20
     print(f"the vectors alone are {vectors:,.0f} MiB")
     halves = {"photos of a business, by index": looked["ours"], "the same, a scan by pyarrow.dataset": looked["rival"]}
@@ -191,10 +154,7 @@ def run(sizes: Sizes, folder: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Sizes):
-        parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
-    sizes = Sizes(**vars(parser.parse_args()))
+    sizes = Sizes(**vars(parse(__doc__, **{field.name: (field.default, None) for field in fields(Sizes)})))
     with tempfile.TemporaryDirectory() as folder:
         run(sizes, folder)
 

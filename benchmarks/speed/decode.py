@@ -7,15 +7,13 @@ early. Both must write the same tokens in float32. The first line is that, the s
 our own float32, both at batch 8. Weights are laid out before the clock starts, as for every batch but the first.
 """
 
-import argparse
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from benchmarks.line import cores, print_line
+from benchmarks.harness import cores, each_ms, parse, print_line
 from showcases.compat import import_torchvision
 from showcases.generator.decoding import Decoding, write
 from showcases.generator.mma import Encoded
@@ -59,22 +57,15 @@ def theirs(model: Any, encoded: Encoded, how: Decoding) -> list[list[int]]:
 
 
 def timed(work: Callable[[], Any], times: int) -> tuple[float, Any]:
-    """Seconds of the fastest of some runs, and what came of it."""
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        result = work()
-        taken.append(time.perf_counter() - started)
-    return min(taken), result
+    """Seconds of the fastest of some runs, and what came of the last."""
+    results: list[Any] = []
+    taken = each_ms(lambda _: results.append(work()), range(times))
+    return taken.min() / 1000, results[-1]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--beams", type=int, default=2)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--times", type=int, default=3, help="runs of each, of which the fastest counts")
-    options = parser.parse_args(argv)
+    sizes = {"tokens": (64, None), "beams": (2, None), "batches": ([1, 8, 32], None)}
+    options = parse(__doc__, argv, **sizes, times=(3, "runs of each, of which the fastest counts"))
     torch.set_num_threads(cores())
     how, model, rates = Decoding(options.tokens, options.beams), decoder(), {}
     for batch in options.batches:

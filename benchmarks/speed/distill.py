@@ -12,9 +12,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.line import print_line
+from benchmarks.harness import parse, print_line
 from benchmarks.made_up import MadeUp, write_workspace
-from benchmarks.speed.memory import MIB, Watched, watch
+from benchmarks.processes import MIB, Watched, watch
 
 
 def run_step(name: str, root: str, partition_mib: int) -> None:
@@ -74,12 +74,13 @@ def report(folder: Path, reviews: int, partition_mib: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reviews", type=int, default=MadeUp.reviews, help="of the larger corpus")
-    parser.add_argument("--partition_mib", type=int, default=256, help="of vectors a partition")
-    parser.add_argument("--step", help=argparse.SUPPRESS)
-    parser.add_argument("--root", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parse(
+        __doc__,
+        reviews=(MadeUp.reviews, "of the larger corpus"),
+        partition_mib=(256, "of vectors a partition"),
+        step=(str, argparse.SUPPRESS),
+        root=(str, argparse.SUPPRESS),
+    )
     if arguments.step:
         run_step(arguments.step, arguments.root, arguments.partition_mib)
         return

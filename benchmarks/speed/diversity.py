@@ -6,23 +6,19 @@ Both sides get the same sample of businesses in memory and must agree to 1e-5; o
 from shards as `build_gest` does it. What the quadratic loop would need for the whole is extrapolated, and marked.
 """
 
-import argparse
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.line import print_line
+from benchmarks.harness import alone, finish, parse, peak_mib, print_line, unit_vectors, write_vectors
 from showcases.gest.building.diversity import diversities
-from showcases.storage.artifacts import Manifest, Workspace
+from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable
-from showcases.storage.schemas import embeddings_schema
 
 SHARD = 16_384  # vectors
 AGREE = 1e-5
@@ -35,10 +31,8 @@ class Sizes:
     vectors: int = 1_000_000
     businesses: int = 20_000
     dim: int = 512
-    dtype: str = "float16"
     sample: int = 2000
     spread: float = 1.0
-    order: str = "reviews"
     seed: int = 0
 
 
@@ -63,8 +57,6 @@ def make_corpus(sizes: Sizes) -> Corpus:
     weights = rng.lognormal(sigma=sizes.spread, size=sizes.businesses) if sizes.spread else np.ones(sizes.businesses)
     business = rng.choice(sizes.businesses, len(lengths), p=weights / weights.sum())
     review = np.repeat(np.arange(len(lengths)), lengths)[: sizes.vectors]
-    if sizes.order == "random":
-        review = rng.permutation(review)
     return Corpus(business[review], review)
 
 
@@ -73,22 +65,18 @@ def make_vectors(corpus: Corpus, sizes: Sizes, rows: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng([sizes.seed, int(rows[0]) if len(rows) else 0])
     vectors = rng.standard_normal((len(rows), sizes.dim), np.float32) + 1
     vectors[:, 0] += corpus.business[rows] % 7  # businesses differ
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(sizes.dtype)
+    return unit_vectors(vectors).astype(np.float16)
 
 
 def write_shards(folder: str, corpus: Corpus, sizes: Sizes) -> None:
     """`image_embeddings` in a workspace."""
     workspace = Workspace(folder)
-    schema = embeddings_schema(sizes.dim, "benchmark")
-    if sizes.dtype == "float32":
-        schema = schema.set(1, pa.field("vector", pa.list_(pa.float32(), sizes.dim)))
     for number, start in enumerate(range(0, sizes.vectors, SHARD)):
         rows = np.arange(start, min(start + SHARD, sizes.vectors))
-        flat = pa.array(make_vectors(corpus, sizes, rows).ravel())
         ids = pa.array(rows).cast(pa.string())
-        table = pa.table([ids, pa.FixedSizeListArray.from_arrays(flat, sizes.dim)], schema=schema)
-        workspace.write_table(table, "image_embeddings", f"part-{number:05d}.parquet")
-    workspace.finish(Manifest("image_embeddings", "benchmark", {}, {}, "0", "now", 0.0))
+        vectors = make_vectors(corpus, sizes, rows)
+        write_vectors(workspace, "image_embeddings", f"part-{number:05d}.parquet", ids, vectors)
+    finish(workspace, "image_embeddings")
 
 
 def quadratic(photos: pa.Table, images: EmbeddingTable) -> dict[str, float]:
@@ -115,31 +103,19 @@ def closed_form(photos: pa.Table, images: EmbeddingTable | EmbeddingShards) -> d
     return diversities(photos, images, {"raw": np.ones(photos.num_rows, bool)})["raw"]
 
 
-def whole(folder: str, corpus: Corpus) -> dict[str, float]:
-    """Ours over all shards."""
-    photos = corpus.table(np.arange(len(corpus.review)))
-    return closed_form(photos, EmbeddingShards(Workspace(folder), "image_embeddings"))
-
-
 def measured(work: Callable[[], Any]) -> dict[str, Any]:
     """Result, seconds, and by how many MiB this process grew at most while it worked."""
-    Path("/proc/self/clear_refs").write_text("5")  # the kernel forgets the highest memory so far
-    before, began = resident("VmRSS"), time.perf_counter()
+    before, began = peak_mib(), time.perf_counter()
     result = work()
-    return {"result": result, "seconds": time.perf_counter() - began, "grew": resident("VmHWM") - before}
-
-
-def resident(kind: str) -> float:
-    """MiB of this process by the kernel's count: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
+    return {"result": result, "seconds": time.perf_counter() - began, "grew": peak_mib() - before}
 
 
 def contender(name: str, folder: str, sizes: Sizes) -> dict[str, Any]:
     """One side, alone in its process, so that its memory is its own."""
     corpus = make_corpus(sizes)
     if name == "whole":
-        return measured(lambda: whole(folder, corpus))
+        photos = corpus.table(np.arange(len(corpus.review)))
+        return measured(lambda: closed_form(photos, EmbeddingShards(Workspace(folder), "image_embeddings")))
     side = quadratic if name == "quadratic" else closed_form
     side(*sample(corpus, replace(sizes, sample=5)))  # threads start, libraries load
     photos, images = sample(corpus, sizes)
@@ -163,15 +139,13 @@ def run(sizes: Sizes, folder: str) -> None:
     chosen = np.random.default_rng([sizes.seed, 1]).permutation(sizes.businesses)[: sizes.sample]
     pairs = counts * (counts - 1) / 2
     del corpus
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        ours, rival, everything = (
-            pool.apply(contender, (name, folder, sizes)) for name in ("closed form", "quadratic", "whole")
-        )
+    sides = ("closed form", "quadratic", "whole")
+    ours, rival, everything = (alone(contender, name, folder, sizes) for name in sides)
     for name, value in rival["result"].items():
         if abs(value - ours["result"][name]) > AGREE:
             raise SystemExit(f"{name}: {ours['result'][name]} by the closed form, {value} by all pairs")
     share = pairs[chosen].sum() / pairs.sum()
-    print(f"{sizes.vectors:,} {sizes.dtype} vectors of {sizes.dim} in {sizes.businesses:,} businesses, ", end="")
+    print(f"{sizes.vectors:,} vectors of {sizes.dim} in {sizes.businesses:,} businesses, ", end="")
     print(f"at most {counts.max():,.0f} photos in one; {pairs.sum():,.0f} pairs, ", end="")
     print(f"{pairs[chosen].sum():,.0f} of them in the sample of {sizes.sample:,}")
     print(f"{'':46}{'seconds':>10}{'memory, MiB':>14}")
@@ -188,11 +162,7 @@ def run(sizes: Sizes, folder: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Sizes):
-        choices = {"dtype": ("float16", "float32"), "order": ("reviews", "random")}.get(field.name)
-        parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default, choices=choices)
-    sizes = Sizes(**vars(parser.parse_args()))
+    sizes = Sizes(**vars(parse(__doc__, **{field.name: (field.default, None) for field in fields(Sizes)})))
     with tempfile.TemporaryDirectory() as folder:
         run(sizes, folder)
 

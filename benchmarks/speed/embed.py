@@ -1,6 +1,6 @@
 """embed against a plain loop, the same loop with our decoding and dtype, and clip-retrieval: photos a second.
 
-    python -m benchmarks.speed.embed [--photos 2000] [--width 1200] [--height 900] [--no-clip-retrieval]
+    python -m benchmarks.speed.embed [--photos 2000] [--width 1200] [--height 900] [--no_clip_retrieval]
 
 One machine, the same JPEGs, the same ViT-B/32 with random weights, the same threads and batch. Each contender is timed
 from its start to its vectors on disk, loading its model included; ours is the step jobs.embed on a running Ray cluster:
@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from benchmarks.line import cores, print_line
-from showcases.storage.artifacts import Manifest, Workspace
+from benchmarks.harness import cores, finish, parse, print_line
+from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import IMAGES, REVIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,21 @@ class Timing:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = _parser().parse_args(argv)
+    options = parse(
+        __doc__,
+        argv,
+        photos=(2000, None),
+        width=(1200, "px"),
+        height=(900, "px"),
+        batch=(64, "photos a forward pass, of every contender"),
+        unit=(256, "photos a unit of ours"),
+        threads=(cores(), "of torch, in every contender"),
+        encoders=(1, "actors of ours"),
+        folder=(str, "where photos, weights and vectors are written; default: a temporary folder"),
+        keep=(False, "leave them there"),
+        no_clip_retrieval=(False, "leave (c) out"),
+        clip_retrieval_python=(str, "interpreter of an environment that has clip-retrieval already"),
+    )
     folder = Path(tempfile.mkdtemp(prefix="embed-benchmark-", dir=options.folder))
     try:
         print(f"writing {options.photos} photos of {options.width} x {options.height} to {folder}", flush=True)
@@ -97,11 +111,6 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
 
 def write_inputs(folder: Path, options: argparse.Namespace) -> None:
     """JPEG files for the rivals, the same bytes in a workspace for us, one set of weights for all."""
-    import torch
-
-    from showcases.clip.config import CONFIG_FILE, ClipConfig
-    from showcases.clip.model import note, open_clip
-
     (folder / "photos").mkdir()
     workspace = Workspace(str(folder / "workspace"))
     rows = []
@@ -113,12 +122,22 @@ def write_inputs(folder: Path, options: argparse.Namespace) -> None:
             rows = []
     reviews = [{"review_id": "r0", "sentences": ["The soup was hot."]}]
     workspace.write_table(pa.Table.from_pylist(reviews, schema=REVIEWS), "reviews")
+    write_clip(workspace, folder)
+    finish(workspace, "images", "reviews")
+
+
+def write_clip(workspace: Workspace, folder: Path) -> None:
+    """The paper's architecture with random weights: as fast as with its own."""
+    import torch
+
+    from showcases.clip.config import CONFIG_FILE, ClipConfig
+    from showcases.clip.model import note, open_clip
+
     torch.manual_seed(0)
     torch.save(open_clip.create_model(MODEL).state_dict(), folder / "weights.pt")
-    clip = note(ClipConfig(MODEL, str(folder / "weights.pt")))
-    workspace.write_bytes(json.dumps(clip).encode(), "clip", CONFIG_FILE)
-    for name in ("images", "reviews", "clip"):
-        workspace.finish(Manifest(name, "benchmark", {}, {}, "0", "now", 0.0))
+    config = note(ClipConfig(MODEL, str(folder / "weights.pt")))
+    workspace.write_bytes(json.dumps(config).encode(), "clip", CONFIG_FILE)
+    finish(workspace, "clip")
 
 
 def photographs(options: argparse.Namespace) -> Iterator[bytes]:
@@ -188,7 +207,7 @@ def run_clip_retrieval(folder: Path, options: argparse.Namespace) -> Timing:
         CalledProcessError, RuntimeError: it can't be installed or does not run; the message says why.
     """
     python = Path(options.clip_retrieval_python or make_environment(folder / "clip-retrieval"))
-    command = [str(python), str(ROOT / "benchmarks" / "clip_retrieval_run.py"), str(folder / "photos")]
+    command = [str(python), str(ROOT / "benchmarks" / "speed" / "clip_retrieval_run.py"), str(folder / "photos")]
     command += [str(folder / "theirs"), f"open_clip:{MODEL}/{folder / 'weights.pt'}"]
     command += [str(options.batch), str(options.threads)]
     timing = time_process(command, "done warming up", options)
@@ -247,22 +266,6 @@ def check_vectors(folder: Path) -> None:
         print(f"least cosine of our vectors to those of the {name} loop: {cosine:.4f}")
         if cosine < 0.98:
             raise SystemExit(f"the {name} loop did other work than we did: nothing is compared")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.embed", description=__doc__)
-    parser.add_argument("--photos", type=int, default=2000)
-    parser.add_argument("--width", type=int, default=1200, help="px")
-    parser.add_argument("--height", type=int, default=900, help="px")
-    parser.add_argument("--batch", type=int, default=64, help="photos a forward pass, of every contender")
-    parser.add_argument("--unit", type=int, default=256, help="photos a unit of ours")
-    parser.add_argument("--threads", type=int, default=cores(), help="of torch, in every contender")
-    parser.add_argument("--encoders", type=int, default=1, help="actors of ours")
-    parser.add_argument("--folder", help="where photos, weights and vectors are written; default: a temporary folder")
-    parser.add_argument("--keep", action="store_true", help="leave them there")
-    parser.add_argument("--no-clip-retrieval", action="store_true", help="leave (c) out")
-    parser.add_argument("--clip-retrieval-python", help="interpreter of an environment that has clip-retrieval already")
-    return parser
 
 
 if __name__ == "__main__":

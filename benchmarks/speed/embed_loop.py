@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.harness import parse
 from showcases.compat import import_torchvision
 
 import_torchvision()
@@ -23,7 +24,19 @@ Encode = Callable[[list[bytes]], np.ndarray]  # n JPEGs -> (n, d) unit vectors
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    text, number = (str,), (int,)
+    arguments = parse(
+        __doc__,
+        decode=(text, "plain or tuned"),
+        photos=(text, "folder of *.jpg"),
+        model=(text, "open_clip's name"),
+        weights=(text, "file"),
+        clip=(text, "folder of our `clip` artifact, of the same weights"),
+        dtype=("float32", None),
+        batch=(number, None),
+        threads=(number, None),
+        out=(text, "file of vectors, *.npy"),
+    )
     torch.set_num_threads(arguments.threads)
     encode = plain(arguments) if arguments.decode == "plain" else tuned(arguments)
     files = sorted(Path(arguments.photos).glob("*.jpg"))
@@ -62,20 +75,6 @@ def tuned(arguments: argparse.Namespace) -> Encode:
 def batches(files: list[Path], size: int) -> Iterator[list[bytes]]:
     for start in range(0, len(files), size):
         yield [file.read_bytes() for file in files[start : start + size]]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--decode", choices=("plain", "tuned"), required=True)
-    parser.add_argument("--photos", required=True, help="folder of *.jpg")
-    parser.add_argument("--model", required=True, help="open_clip's name")
-    parser.add_argument("--weights", required=True, help="file")
-    parser.add_argument("--clip", required=True, help="folder of our `clip` artifact, of the same weights")
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--out", required=True, help="file of vectors, *.npy")
-    return parser
 
 
 if __name__ == "__main__":

@@ -7,16 +7,13 @@ Cholesky row an item. Both get the same kernels in float32, and must choose the 
 timed over growing N and k.
 """
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.line import print_line
+from benchmarks.harness import median_seconds, parse, print_line
 from showcases.selector.greedy import greedy_map
 from showcases.selector.kernel import deep_kernel
 
@@ -58,13 +55,7 @@ def fast_map(kernel: np.ndarray, k: int) -> list[int]:
 
 def seconds(work: Callable[[np.ndarray, int], np.ndarray], matrices: np.ndarray, k: int, times: int = 5) -> float:
     """Median of some runs, after one that warms up."""
-    work(matrices[:64], k)
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work(matrices, k)
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+    return median_seconds(lambda _: work(matrices, k), times)
 
 
 def scaling(sets: int, photos: int, k: int) -> dict[str, list[tuple[int, float, float]]]:
@@ -105,12 +96,9 @@ def plot(found: dict[str, list[tuple[int, float, float]]], photos: int, k: int, 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=4096)
-    parser.add_argument("--photos", type=int, default=36, help="of a set")
-    parser.add_argument("--k", type=int, default=3, help="photos chosen")
-    parser.add_argument("--plot", type=Path, help="PNG of the scaling; without it nothing is timed but the line")
-    options = parser.parse_args(argv)
+    plotted = "PNG of the scaling; without it nothing is timed but the line"
+    sizes = {"sets": (4096, None), "photos": (36, "of a set"), "k": (3, "photos chosen")}
+    options = parse(__doc__, argv, **sizes, plot=(Path, plotted))
     matrices = kernels(options.sets, options.photos)
     same = (ours(matrices, options.k) == set_by_set(matrices, options.k)).all(1).mean()
     print(f"{same:.2%} of {options.sets:,} sets have the same {options.k} photos in the same order")

@@ -10,7 +10,6 @@ memory is what is compared: ours is flat, so at small sizes Ray's own processes,
 rival's table, and at large ones they don't. `work` leaves out the start of the process.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -21,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.line import cores, print_line
-from benchmarks.speed.memory import MIB, Watched, watch
+from benchmarks.harness import cores, parse, print_line
+from benchmarks.processes import MIB, Watched, watch
 from showcases.storage.artifacts import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +53,12 @@ class Result:
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = parse(
+        __doc__,
+        reviews=(Path, "rows to repeat, in GEST-raw's form; none takes the generated ones"),
+        size_mb=(1000.0, "of the file, in 10^6 bytes"),
+        folder=(Path, "for the file and what is made of it; none is the system's own"),
+    )
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=arguments.folder) as name:
         folder = Path(name)
         file = folder / "image_review_all.json"
@@ -71,16 +75,6 @@ def main() -> None:
         sys.exit("pandas did not finish: nothing to compare with")
     own, rival = (result.watched.tree_peak / MIB for result in (ours, peers["pandas"]))
     print_line("ingest", rival / own, own, rival, "MiB of memory at the peak, all processes")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--reviews", type=Path, help="rows to repeat, in GEST-raw's form; none takes the generated ones"
-    )
-    parser.add_argument("--size_mb", type=float, default=1000, help="of the file, in 10^6 bytes")
-    parser.add_argument("--folder", type=Path, help="for the file and what is made of it; none is the system's own")
-    return parser.parse_args()
 
 
 def source_rows(reviews: Path | None) -> list[dict[str, Any]]:
@@ -166,7 +160,6 @@ def print_header() -> None:
 def print_result(result: Result) -> None:
     """A line of the table; memory is the peak: of the process, of it and its descendants, of the largest of those."""
     watched = result.watched
-    sizes = [peak / MIB for peak in (watched.own_peak, watched.tree_peak, watched.child_peak)]
     cells = [
         result.name,
         f"{result.rows:,}",
@@ -174,7 +167,7 @@ def print_result(result: Result) -> None:
         f"{watched.seconds:,.1f}",
         f"{result.rate:,.0f}",
     ]
-    cells += [f"{size:,.0f}" for size in sizes]
+    cells += [f"{peak / MIB:,.0f}" for peak in (watched.own_peak, watched.tree_peak, watched.child_peak)]
     print(" | ".join(f"{c:>{max(len(n), 11)}}" for c, n in zip(cells, COLUMNS, strict=True)), flush=True)
 
 

@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from benchmarks.harness import unit_vectors
 from showcases.generator.config import ContrastiveConfig, GeneratorConfig
 from showcases.generator.data import GeneratorData, GestRows
 from showcases.generator.model import Generator
@@ -19,11 +20,7 @@ from showcases.training.loop import new_optimizer
 
 VOCABULARY = 50257  # GPT-2's
 DIM = 512  # of CLIP ViT-B/32's features
-WORDS, SPREAD, TOKENS_A_WORD = (
-    24.3,
-    0.6,
-    1.3,
-)  # GEST-s2's mean length (Table 1); the spread of its log and BPE's: assumed
+WORDS, SPREAD, TOKENS_A_WORD = 24.3, 0.6, 1.3  # GEST-s2's mean length (Table 1); spread of its log and BPE's: assumed
 PAPER = GeneratorConfig(n_layer=12, n_head=12, n_embd=768, dropout=0.1, mma_layers=3, mma_heads=12)
 TINY = replace(PAPER, n_layer=2, n_head=2, n_embd=32, mma_layers=1, mma_heads=2, max_tokens=12)  # to try the code
 
@@ -103,5 +100,4 @@ def stepper(
 
 
 def _vectors(count: int, rng: np.random.Generator) -> np.ndarray:
-    vectors = rng.standard_normal((count, DIM), np.float32) + 1
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit_vectors(rng.standard_normal((count, DIM), np.float32) + 1)

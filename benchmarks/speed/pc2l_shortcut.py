@@ -9,7 +9,6 @@ batch. For each H̃^Y the nearest H̃^V and H̃^R of the batch of 32 are sought.
 nearest would be the text's own either way.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.line import cores
+from benchmarks.harness import cores, parse
 from showcases.generator.config import TrainGeneratorConfig
 from showcases.generator.data import GeneratorData, read_rows
 from showcases.generator.losses import cosine
@@ -71,10 +70,8 @@ def nearest(objective: Objective, data: GeneratorData) -> dict[tuple[str, str], 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", required=True, help="workspace with gest_s2 and embeddings, as `make demo` leaves it")
-    parser.add_argument("--epochs", type=int, default=4)
-    options = parser.parse_args(argv)
+    told = "workspace with gest_s2 and embeddings, as `make demo` leaves it"
+    options = parse(__doc__, argv, root=((str,), told), epochs=(4, None))
     torch.set_num_threads(cores())
     workspace, config = Workspace(options.root), TrainGeneratorConfig()
     objective = train(workspace, replace(config, loop=replace(config.loop, epochs=options.epochs)))

@@ -10,7 +10,6 @@ to expect; at most 1.7 times it is the aim. On a machine that is at other work, 
 one thread.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from benchmarks.line import cores, print_line
+from benchmarks.harness import cores, parse, print_line
 from benchmarks.speed.paper_size import PAPER, TINY, Size, examples, objective, stepper
 from showcases.generator.config import ContrastiveConfig
 from showcases.generator.data import Batch
@@ -54,12 +53,8 @@ def measure(steps: dict[str, Callable[[int], float]], rounds: int) -> tuple[dict
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=cores())
-    parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the code")
-    options = parser.parse_args(argv)
+    sizes = {"batch": (32, None), "rounds": (5, None), "threads": (cores(), None)}
+    options = parse(__doc__, argv, **sizes, tiny=(False, "a tiny model, to try the code"))
     torch.set_num_threads(options.threads)
     size = Size(TINY, 300) if options.tiny else Size(PAPER)
     data = examples((options.rounds + 1) * options.batch, size)

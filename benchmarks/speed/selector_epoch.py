@@ -9,7 +9,6 @@ formula is written, and runs on the first `--loop` examples. Their first losses 
 training in bfloat16 with `run`: examples of one business side by side, whose photos a batch then computes once.
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmarks.line import cores, print_line
+from benchmarks.harness import cores, parse, print_line, unit_vectors
 from showcases.selector.config import SelectorConfig
 from showcases.selector.data import PhotoPool, SelectorData
 from showcases.selector.model import Selector
@@ -35,8 +34,7 @@ def examples(count: int, candidates: int, seed: int = 0) -> SelectorData:
     rng = np.random.default_rng(seed)
     businesses = max(1, count // 20)
     photos = businesses * candidates
-    vectors = rng.standard_normal((photos, DIM), np.float32) + 1
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = unit_vectors(rng.standard_normal((photos, DIM), np.float32) + 1)
     names = np.array([f"p{number}" for number in range(photos)])
     owner = [f"b{number}" for number in np.repeat(np.arange(businesses), candidates)]
     table = pa.table({"photo_id": names, "review_id": names, "user_id": names, "business_id": owner})
@@ -108,12 +106,14 @@ def one(selector: Selector, data: SelectorData, number: int) -> torch.Tensor:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=100_000)
-    parser.add_argument("--candidates", type=int, default=36, help="photos of a business")
-    parser.add_argument("--loop", type=int, default=1000, help="examples of the rival")
-    parser.add_argument("--run", type=int, default=20, help="examples of a business side by side, in the last lines")
-    options = parser.parse_args(argv)
+    options = parse(
+        __doc__,
+        argv,
+        examples=(100_000, None),
+        candidates=(36, "photos of a business"),
+        loop=(1000, "examples of the rival"),
+        run=(20, "examples of a business side by side, in the last lines"),
+    )
     data = examples(options.examples, options.candidates)
     torch.set_num_threads(cores())
     config = LoopConfig(epochs=1, batch_size=BATCH)

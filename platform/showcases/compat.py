@@ -80,3 +80,14 @@ def has_vnni() -> bool:
 def version_of(tensor: Tensor) -> int:
     """Number of the tensor's last change in place, as autograd counts them."""
     return tensor._version
+
+
+def limit_tokens(scorer: Any, most: int) -> None:
+    """Have bert-score's BERTScorer cut texts after so many tokens: it obeys its tokenizer, which may name no limit."""
+    tokenizer = scorer._tokenizer
+    tokenizer.model_max_length = min(tokenizer.model_max_length, most)
+
+
+def meteor_statistics(meteor: Any, text: str, reference: str) -> str:
+    """What pycocoevalcap's Meteor counts for a pair of texts, as METEOR prints it; in public it only gives scores."""
+    return str(meteor._stat(text, [reference]))

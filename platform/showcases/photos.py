@@ -8,10 +8,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from showcases.errors import PhotoError, PhotoTooLargeError
-from showcases.photo_files.bare import Bare, bare
+from showcases.photo_files.bare import Bare, bare, exif_orientation, upright, without_metadata
 from showcases.photo_files.colors import to_rgb, whiten
 from showcases.photo_files.kinds import PHOTO_KINDS, kind_of
-from showcases.photo_files.orientation import exif_orientation, upright
 
 __all__ = ["FORMATS", "MAX_PIXELS", "PhotoError", "PhotoTooLargeError", "TakenPhoto", "measured", "side_by_side",
            "take_in", "to_pixels"]  # fmt: skip
@@ -52,7 +51,7 @@ def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: i
     scale = max_side / shorter if max_side and shorter > max_side else 1.0
     rgb = photo.rgb((round(width * scale), round(height * scale)))
     if photo.is_plain_jpeg and scale == 1:
-        return TakenPhoto(data if _opens(data) else photo.file.data, width, height)
+        return TakenPhoto(photo.file.data, width, height)
     if scale < 1:
         longer_first = rgb.size[0] >= rgb.size[1]
         ratio = max(rgb.size) / min(rgb.size)
@@ -129,16 +128,22 @@ class _Photo:
             found = f"{_of(self.kind)}, which" if self.kind in PHOTO_KINDS else f"not an image: {_of(self.kind)}, which"
             raise PhotoError(f"{found} can't be taken; {', '.join(formats)} can")
         self.file = bare(data, self.kind)
-        self.image = self._open(self.file)
+        try:
+            self.image = self._open(self.file)
+        except PhotoError as error:
+            if self.kind != "JPEG":
+                raise
+            try:
+                self.file = Bare(without_metadata(data))
+            except PhotoError:
+                raise error from None
+            self.image = self._open(self.file)
         if self.image.size[0] * self.image.size[1] > max_pixels:
             raise PhotoTooLargeError(
                 f"{self.image.size[0]} x {self.image.size[1]} px; at most {max_pixels} are decoded"
             )
-        avif = exif_orientation(self.image.info.get("exif", b"")) if self.kind == "AVIF" else None
-        self.orientation = avif or self.file.orientation
-        self.is_plain_jpeg = (
-            self.kind == "JPEG" and self.image.mode == "RGB" and self.orientation == 1 and self.file.is_single
-        )
+        self.orientation = self.file.orientation or self._exif_orientation(data)
+        self.is_plain_jpeg = self.image.format == "JPEG" and self.image.mode == "RGB" and self.orientation == 1
 
     def rgb(self, draft: tuple[int, int] | None = None) -> Image.Image:
         """Decode it: RGB, upright.
@@ -171,6 +176,14 @@ class _Photo:
         except Exception as error:  # as above
             raise PhotoError(f"not an image that can be read: {self._damage(error)}") from error
 
+    def _exif_orientation(self, data: bytes) -> int:
+        if self.file.data is data or self.kind == "AVIF":  # Pillow takes an AVIF's of its boxes
+            return exif_orientation(self.image)
+        try:
+            return exif_orientation(Image.open(io.BytesIO(data), formats=(self.kind,)))
+        except Exception:  # as above
+            return 1
+
     def _low_bytes(self) -> Image.Image:
         """Of 16-bit RGB, of which Pillow gives the upper bytes: the lower ones, by naming the other byte order."""
         image = self._open(self.file)
@@ -183,15 +196,6 @@ class _Photo:
             return f"{_of(self.kind)} that needs more memory than there is"
         cut = any(word in str(error).lower() for word in ("truncat", "not enough", "no more", "ended", "not processed"))
         return f"{_of(self.kind)} that is {'cut off' if cut else 'damaged'}"
-
-
-def _opens(data: bytes) -> bool:
-    """Whether a JPEG that decodes without its metadata opens with it, too: whoever gets it may read it so."""
-    try:
-        Image.open(io.BytesIO(data), formats=("JPEG",))
-    except Exception:  # as above
-        return False
-    return True
 
 
 def _of(kind: str) -> str:

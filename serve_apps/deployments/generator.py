@@ -86,7 +86,7 @@ class Generator:
     def load(self, model: ModelRef) -> GeneratorPredictor:
         """A version that has written once, so that the first request finds it warm."""
         with weights(self.args, model) as folder:
-            predictor = GeneratorPredictor(folder)
+            predictor = GeneratorPredictor(folder, precision=self.args.precision)
         inside = predictor.model
         images = np.full((1, 1, inside.image_dim), inside.image_dim**-0.5, np.float32)
         reviews = np.full((1, 1, inside.text_dim), inside.text_dim**-0.5, np.float32)

@@ -1,14 +1,12 @@
 """Compression of answers (RFC 9110, section 8.4): gzip for text from a size on; never for photos or streams."""
 
-import re
-
 from starlette.middleware.gzip import GZipMiddleware
+from werkzeug.http import parse_accept_header
 
 from serve_apps.http.asgi import App, Receive, Scope, Send, header
 
 LEVEL = 6  # of zlib: half the time of 9, the same size within a few per cent
 HEADER = b"accept-encoding"
-_CODING = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 
 
 class Compress:
@@ -31,15 +29,5 @@ class Compress:
 
 def accepts_gzip(accepted: str) -> bool:
     """Whether an Accept-Encoding header allows gzip: named, or by `*`, with a weight above 0."""
-    weights: dict[str, float] = {}
-    for element in accepted.split(","):
-        if found := _CODING.fullmatch(element):
-            weights[found.group(1).lower().removeprefix("x-")] = _weight(found.group(2))
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
-
-
-def _weight(given: str | None) -> float:
-    try:
-        return 1.0 if given is None else float(given)
-    except ValueError:
-        return 0.0
+    found = parse_accept_header(accepted.lower())
+    return found.quality("x-gzip" if "x-gzip" in found.values() else "gzip") > 0

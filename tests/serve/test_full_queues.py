@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from benchmarks.faults.service_processes import command
-from benchmarks.speed.memory import descendants
+from benchmarks.processes import command, family
 
 pytestmark = pytest.mark.ray
 AT_ONCE = 300  # the Selector's queue and replica hold 128, the Generator's 48
@@ -21,7 +20,7 @@ HELD = 48
 @contextlib.contextmanager
 def stopped_generator() -> Iterator[None]:
     """The Generator's replicas do nothing inside the block, so that its queue fills however fast the machine is."""
-    pids = [pid for pid in descendants(os.getpid()) if "ServeReplica:showcases:Generator" in command(pid)]
+    pids = [pid for pid in family(os.getpid()) if "ServeReplica:showcases:Generator" in command(pid)]
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

@@ -5,8 +5,7 @@ from itertools import product
 import pyarrow as pa
 import pytest
 
-from showcases.distillation.partitions import split_ids
-from showcases.gest.building.matched import explanations
+from showcases.gest.building.matched import explanations, split_ids
 from showcases.gest.reading.past_reviews import readings, resolve
 from showcases.ids import MAX_ID_LENGTH, PHOTO_ID, is_id, review_id, review_of, sentence_id, split_review_id
 

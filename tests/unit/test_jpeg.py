@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from showcases.jpeg import MAX_SCANS, take_to_show, without_metadata
+from showcases.jpeg import take_to_show
+from showcases.photo_files.bare import MAX_SCANS, without_metadata
 from showcases.photos import PhotoError
 
 SECRETS = (b"Maker", b"somewhere", b"after the end", b"http://ns.adobe.com", b"Photoshop")

@@ -33,14 +33,20 @@ def located(workspace: Workspace) -> tuple[str, dict[str, str]]:
     return f"{root.scheme}://{path}", options
 
 
-def files_at(uri: str, options: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
-    """pyarrow's filesystem and path of the same place, for the few files that are no tables; `located` backwards."""
+def root_at(uri: str, options: Mapping[str, str]) -> str:
+    """The same place as pyarrow names it, as a root of `s3.open_root`; `located` backwards."""
     if "://" not in uri:
-        return fs.LocalFileSystem(), uri.rstrip("/")
+        return uri.rstrip("/")
     place = urlsplit(uri)
     key, secret = options.get("access_key_id"), options.get("secret_access_key")
     credentials = f"{quote(key, safe='')}:{quote(secret, safe='')}@" if key and secret else ""
     given = {"endpoint_override": options.get("endpoint"), "region": options.get("region")}
     query = urlencode({name: value for name, value in given.items() if value})
     root = f"{place.scheme}://{credentials}{place.netloc}{place.path}" + (f"?{query}" if query else "")
-    return s3.open_root(s3.with_endpoint(root) if place.scheme == "s3" else root)
+    return s3.with_endpoint(root) if place.scheme == "s3" else root
+
+
+def files_at(uri: str, options: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
+    """pyarrow's filesystem and path of it, for the few files that are no tables."""
+    root = root_at(uri, options)
+    return s3.open_root(root) if "://" in root else (fs.LocalFileSystem(), root)

@@ -1,39 +1,35 @@
-"""Locks that processes on several machines share: rows of a LanceDB table, each taken by a conditional update.
+"""Locks that processes on several machines share: small files beside the catalog, each taken by compare-and-swap.
 
-Of two updates that touch one row LanceDB commits one and evaluates the other's condition again, on a disk and on S3
-alike, so only one of them finds the row free. A holder that dies loses its lock after LEASE_S.
+A holder that dies loses its lock after LEASE_S.
 """
 
-import datetime
 import hashlib
+import json
 import random
 import secrets
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-import pyarrow as pa
+from showcases.catalog.filters import CatalogError
+from showcases.catalog.location import root_at
+from showcases.storage.conditional import Cell, LocalCell, S3Cell
 
-from showcases.catalog.filters import CatalogError, literal
-from showcases.catalog.tables import connect, find, open_or_create, retry_conflicts, tidy
-
-if TYPE_CHECKING:
-    from lancedb.table import Table
-
-FOLDER, TABLE = "locks", "locks"
-SLOTS = 64  # rows; names are hashed to them, so two names may wait for each other
+FOLDER = "locks"
+SLOTS = 64  # files; names are hashed to them, so two names may wait for each other
 LEASE_S = 60.0  # after which another process may take the lock of one that died; far above the skew of two clocks
 WAIT_S = 20.0  # that a writer waits for a lock
 POLL_S = 0.01, 0.25  # first and longest pause between two looks
-OLD = datetime.timedelta(minutes=5)  # states of the table that are older are removed: nobody reads them
-SCHEMA = pa.schema([("slot", pa.int64()), ("holder", pa.string()), ("until", pa.float64())])  # until: Unix time, s
 
 
 class BusyError(CatalogError):
     """Other writers kept the lock for all the time that this one waited."""
+
+
+class _HeldError(Exception):
+    """Another holder's token is in the file."""
 
 
 @dataclass
@@ -41,34 +37,30 @@ class Held:
     """A lock while it is held.
 
     Attributes:
-        token: random, names this holder in the table.
+        token: random, names this holder in the file.
         taken: when, by `time.monotonic`.
     """
 
-    table: "Table"
-    slot: int
+    cell: Cell
     token: str
     taken: float
 
     def is_safe(self) -> bool:
-        """Whether nobody else can have taken the lock since; reads the table only after half of the lease."""
-        if time.monotonic() < self.taken + LEASE_S / 2:
-            return True
-        return find(self.table, f"slot = {self.slot}", ["holder"])["holder"].to_pylist() == [self.token]
+        """Whether nobody else can have taken the lock since; reads the file only after half of the lease."""
+        return time.monotonic() < self.taken + LEASE_S / 2 or _read(self.cell.read())[0] == self.token
 
 
 class Locks:
     """Locks by name under one place; safe to use from several threads and processes.
 
     Args:
-        uri: folder, or s3://bucket/prefix; the table is made there when the first lock is taken.
+        uri: folder, or s3://bucket/prefix.
         storage_options: LanceDB's, for object stores.
     """
 
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
-        self._place = f"{uri.rstrip('/')}/{FOLDER}", storage_options
-        self._opened: Table | None = None
-        self._opening = threading.Lock()
+        self._root = root_at(uri, storage_options or {})
+        self._objects: dict[str, S3Cell] = {}  # each has a connection
 
     @contextmanager
     def hold(self, name: str) -> Iterator[Held]:
@@ -77,46 +69,58 @@ class Locks:
         Raises:
             BusyError: it was not free within WAIT_S.
         """
-        table, slot, token = self._table(), slot_of(name), secrets.token_hex(8)
+        cell, token = self._cell(f"{FOLDER}/{slot_of(name)}.json"), secrets.token_hex(8)
         deadline, pause = time.monotonic() + WAIT_S, POLL_S[0]
-        while not _take(table, slot, token):
+        while not _take(cell, token):
             if time.monotonic() > deadline:
                 raise BusyError(f"other writers kept this one waiting for {WAIT_S:g} s: send it again")
             time.sleep(pause * (0.5 + random.random()))
             pause = min(2 * pause, POLL_S[1])
-        held = Held(table, slot, token, time.monotonic())
         try:
-            yield held
+            yield Held(cell, token, time.monotonic())
         finally:
-            _set(table, f"slot = {slot} AND holder = {literal(token)}", "", 0.0)
-            tidy(table, OLD)
+            _give_back(cell, token)
 
-    def _table(self) -> "Table":
-        with self._opening:
-            if self._opened is None:
-                self._opened = _open(*self._place)
-            return self._opened
+    def _cell(self, key: str) -> Cell:
+        if "://" not in self._root:
+            return LocalCell(Path(self._root, key))  # one for each holder
+        return self._objects.setdefault(key, S3Cell(self._root, key))
 
 
 def slot_of(name: str) -> int:
-    """The row that stands for a lock's name, the same in every process."""
+    """The file that stands for a lock's name, the same in every process."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % SLOTS
 
 
-def _take(table: "Table", slot: int, token: str) -> bool:
+def _take(cell: Cell, token: str) -> bool:
     """Whether the lock was free and is ours now."""
-    free = f"slot = {slot} AND until < {time.time()}"
-    if not find(table, free, ["slot"]).num_rows:  # an update of no row would be a commit, too
-        return False
-    return _set(table, free, token, time.time() + LEASE_S) == 1
+
+    def taken(content: bytes | None) -> bytes:
+        if _read(content)[1] > time.time():
+            raise _HeldError
+        return _written(token, time.time() + LEASE_S)
+
+    with suppress(_HeldError):
+        cell.update(taken)
+        return True
+    return False
 
 
-def _set(table: "Table", where: str, holder: str, until: float) -> int:
-    """Rows that were changed."""
-    changed = retry_conflicts(lambda: table.update(where=where, values={"holder": holder, "until": until}))
-    return int(changed.rows_updated)
+def _give_back(cell: Cell, token: str) -> None:
+    def freed(content: bytes | None) -> bytes:
+        if _read(content)[0] != token:
+            raise _HeldError
+        return _written(token, 0.0)
+
+    with suppress(_HeldError):
+        cell.update(freed)
 
 
-def _open(uri: str, storage_options: Mapping[str, str] | None) -> "Table":
-    rows = {"slot": list(range(SLOTS)), "holder": [""] * SLOTS, "until": [0.0] * SLOTS}
-    return open_or_create(connect(uri, storage_options, live=True), TABLE, pa.table(rows, schema=SCHEMA))
+def _written(holder: str, until: float) -> bytes:
+    return json.dumps({"holder": holder, "until": until}).encode()
+
+
+def _read(content: bytes | None) -> tuple[str, float]:
+    """Who holds the lock, and until when (Unix time, s)."""
+    found = json.loads(content or b'{"holder": "", "until": 0}')
+    return found["holder"], found["until"]

@@ -1,14 +1,15 @@
 """One version of a catalog as a reader holds it, with the side tables that belong to its embedding space."""
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from cachetools import LRUCache, cachedmethod
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError, IdTakenError
-from showcases.catalog.kept import Kept
 from showcases.catalog.live import LiveTables
 from showcases.catalog.own import KEYS, hidden, merged, summed
 from showcases.catalog.schema import EMBEDDING_SPACE
@@ -30,7 +31,8 @@ class Opened:
     live: LiveTables
     space: str
     dim: int
-    kept: Kept
+    cache: "LRUCache[Any, pa.Table]"  # by what was looked up; of at most `maxsize` bytes
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, versions: Versions, version: str, keep_bytes: int = 0) -> "Opened":
@@ -39,12 +41,13 @@ class Opened:
         schema = tables["photos"].schema
         space = (schema.metadata or {})[EMBEDDING_SPACE.encode()].decode()
         live = LiveTables.open(versions.uri, space, versions.storage_options)
-        return cls(version, tables, live, space, schema.field("vector").type.list_size, Kept(keep_bytes))
+        cache: LRUCache[Any, pa.Table] = LRUCache(keep_bytes, lambda table: table.nbytes)
+        return cls(version, tables, live, space, schema.field("vector").type.list_size, cache)
 
     def rows(self, name: str, column: str, values: Sequence[str], columns: list[str], tenant: str | None) -> pa.Table:
         """Photos or reviews whose `column` is one of these ids, at least one."""
         where = filters.among(column, values, column.removesuffix("_id"))
-        published = self.kept.get((name, where, *columns), lambda: find(self.tables[name], where, columns))
+        published = self._found(name, where, *columns)
         if tenant is None or not self.live.presence[f"live_{name}"].has(tenant):
             return published
         return merged(published, self.own(name, tenant, column, values, columns), name)
@@ -64,8 +67,12 @@ class Opened:
         if not photo_ids:
             return set()
         where = filters.among("photo_id", sorted(photo_ids), "photo")
-        found = self.kept.get(("published", where), lambda: find(self.tables["photos"], where, ["photo_id"]))
-        return set(found["photo_id"].to_pylist())
+        return set(self._found("photos", where, "photo_id")["photo_id"].to_pylist())
+
+    @cachedmethod(lambda self: self.cache, lock=lambda self: self.lock)
+    def _found(self, name: str, where: str, *columns: str) -> pa.Table:
+        """Published rows, cached: they never change within a version."""
+        return find(self.tables[name], where, list(columns))
 
     def require_free(self, photo_ids: Sequence[str], business_id: str, tenant: str) -> None:
         """A photo's id names one photo of a tenant; nobody else's ids count.

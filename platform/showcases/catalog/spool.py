@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from showcases.gest.building.ragged import spans
+
 
 class Spool:
     """(n, d) numbers in a temporary file that goes away with it; memory holds the rows asked for.
@@ -52,7 +54,7 @@ class IdIndex:
         first, last = (np.searchsorted(self._first, asked[:, 0], side) for side in ("left", "right"))
         counts = last - first
         places = np.repeat(np.arange(len(asked)), counts)
-        found = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+        found = spans(first, counts)
         same = self._second[found] == asked[places, 1]
         return places[same], self._rows[found[same]]
 

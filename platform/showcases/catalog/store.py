@@ -132,7 +132,7 @@ class Catalog:
         with self._refreshing:
             if self.is_current():
                 return False
-            opened = open_served(self._versions, self._opened.kept.most_bytes)
+            opened = open_served(self._versions, int(self._opened.cache.maxsize))
             if opened.space != self.embedding_space:
                 raise CatalogError(
                     f"{self.uri}: {opened.version} has vectors of {opened.space!r}, not {self.embedding_space!r}: "

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from showcases.catalog.schema import BUSINESSES, USERS
+from showcases.gest.building.ragged import lists, spans
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -128,10 +129,8 @@ def _samples(key: np.ndarray, posted: pa.Table, order: np.ndarray) -> pa.Array:
     kept = np.arange(len(group)) - np.searchsorted(group, group) < SAMPLE_PHOTOS
     ranked, group = ranked[kept], group[kept]
     first, last = (np.searchsorted(group, order, side) for side in ("left", "right"))
-    offsets = np.concatenate([[0], np.cumsum(last - first)])
-    place = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], last - first)
-    ids = posted["photo_id"].take(pa.array(ranked[place])).combine_chunks()
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), ids)
+    ids = posted["photo_id"].take(pa.array(ranked[spans(first, last - first)])).combine_chunks()
+    return lists(ids, last - first)
 
 
 def _firsts(*columns: np.ndarray) -> np.ndarray:

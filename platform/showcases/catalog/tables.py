@@ -87,7 +87,7 @@ def retry_conflicts(work: Callable[[], _T]) -> _T:
     raise AssertionError  # the last try returns or raises
 
 
-def tidy(table: "Table", older_than: datetime.timedelta = OLD) -> None:
+def tidy(table: "Table") -> None:
     """If there are many small files: join them, index what is new, remove old states.
 
     If another writer is at it, leave it to that one.
@@ -96,7 +96,7 @@ def tidy(table: "Table", older_than: datetime.timedelta = OLD) -> None:
     if stats["fragment_stats"]["num_small_fragments"] <= FRAGMENTS:
         return
     try:
-        table.optimize(cleanup_older_than=older_than)
+        table.optimize(cleanup_older_than=OLD)
     except (RuntimeError, OSError, ValueError) as error:
         if not _is_conflict(error):
             raise

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from showcases.distillation.aggregation import Aggregate, Consensus, find_consensus
 from showcases.distillation.agreement import Agreement, measure_agreement
 from showcases.distillation.labelstudio import LabelledPair
-from showcases.distillation.partitions import split_ids
+from showcases.gest.building.matched import split_ids
 from showcases.gest.building.ragged import flatten, owners
 from showcases.ids import sentence_id
 from showcases.storage.schemas import ANNOTATIONS

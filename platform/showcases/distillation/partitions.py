@@ -1,13 +1,15 @@
 """Which partition a row belongs to: a review, its sentences and its photos always meet in the same one."""
 
-import hashlib
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from showcases.gest.building.digests import digest_ids
+from showcases.gest.building.matched import split_ids
+from showcases.gest.building.ragged import spans
 
 
 def of_reviews(review_ids: pa.Array | pa.ChunkedArray, partitions: int) -> np.ndarray:
@@ -18,13 +20,6 @@ def of_reviews(review_ids: pa.Array | pa.ChunkedArray, partitions: int) -> np.nd
 def of_sentences(sentence_ids: pa.Array | pa.ChunkedArray, partitions: int) -> np.ndarray:
     """(n,) partition of each sentence: its review's, which its id names."""
     return of_reviews(split_ids(sentence_ids)[0], partitions)
-
-
-def split_ids(sentence_ids: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Review id (n,) and number in the review (n,) of sentence ids `<review_id>:<number>`."""
-    whole = sentence_ids.combine_chunks() if isinstance(sentence_ids, pa.ChunkedArray) else sentence_ids
-    parts = pc.split_pattern(whole, ":", max_splits=1, reverse=True)
-    return pc.list_element(parts, 0), pc.list_element(parts, 1).cast(pa.int64()).to_numpy(zero_copy_only=False)
 
 
 @dataclass(frozen=True)
@@ -45,21 +40,14 @@ class PhotoIndex:
     def build(cls, photo_ids: Iterable[str], partitions: np.ndarray) -> "PhotoIndex":
         """From photos (n,) and the partition of the review that shows each."""
         pairs = np.empty(len(partitions), [("hash", np.uint64), ("partition", np.int32)])
-        pairs["hash"], pairs["partition"] = hash_ids(photo_ids), partitions
+        pairs["hash"], pairs["partition"] = digest_ids(photo_ids), partitions
         distinct = np.unique(pairs)
         return cls(np.ascontiguousarray(distinct["hash"]), np.ascontiguousarray(distinct["partition"]))
 
     def find(self, photo_ids: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
         """For ids (n,) the (row, partition) pairs (m,), (m,): one a photo, none where no review shows it."""
-        wanted = hash_ids(photo_ids)
+        wanted = digest_ids(photo_ids)
         first, last = (np.searchsorted(self.hashes, wanted, side) for side in ("left", "right"))
         counts = last - first
         rows = np.repeat(np.arange(len(wanted)), counts)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self.partitions[first[rows] + nth].astype(np.int64)
-
-
-def hash_ids(ids: Iterable[str]) -> np.ndarray:
-    """(n,) uint64, the same in every process."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
-    return np.frombuffer(digests, np.uint64)
+        return rows, self.partitions[spans(first, counts)].astype(np.int64)

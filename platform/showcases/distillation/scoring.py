@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from showcases.distillation.classifier import PairClassifier
-from showcases.distillation.partitions import split_ids
+from showcases.gest.building.matched import split_ids
+from showcases.gest.building.ragged import flatten, owners, places, spans
 from showcases.storage.embeddings import matrix, require_one_space
 from showcases.storage.schemas import ALIGNMENTS
 
@@ -40,15 +40,14 @@ def find_pairs(reviews: pa.Table, sentence_ids: pa.ChunkedArray, photo_ids: pa.C
     counts = np.bincount(shown, minlength=reviews.num_rows)
     starts = np.cumsum(counts) - counts
     repeats = counts[said]  # photos that each sentence meets
-    nth = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    review = np.repeat(said, repeats)
-    return PairRows(review, np.repeat(sentences, repeats), photos[starts[review] + nth])
+    met = photos[spans(starts[said], repeats)]
+    return PairRows(np.repeat(said, repeats), np.repeat(sentences, repeats), met)
 
 
 def _sentences(review_ids: pa.ChunkedArray, sentence_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Row of its review (m,), sorted, and row in `sentence_ids` (m,) of the sentences whose review is there."""
     names, number = split_ids(sentence_ids)
-    review = _rows(names, review_ids)
+    review = places(names, review_ids)
     order = np.lexsort((number, review))
     order = order[review[order] >= 0]
     return review[order], order
@@ -56,19 +55,12 @@ def _sentences(review_ids: pa.ChunkedArray, sentence_ids: pa.ChunkedArray) -> tu
 
 def _photos(reviews: pa.Table, photo_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Row of its review (n,), sorted, and row in `photo_ids` (n,) of the reviews' photos, each once a review."""
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(reviews["photo_ids"]), 0)).astype(np.int64)
-    review = np.repeat(np.arange(reviews.num_rows), lengths)
-    photo = _rows(pc.list_flatten(reviews["photo_ids"]), photo_ids)
+    shown, lengths = flatten(reviews["photo_ids"])
+    review, photo = owners(lengths), places(shown, photo_ids)
     distinct = np.unique(review * (len(photo_ids) + 1) + photo, return_index=True)[1]
     first = np.sort(distinct)  # as the review lists them
     first = first[photo[first] >= 0]
     return review[first], photo[first]
-
-
-def _rows(names: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
-    """(n,) where each name stands, -1 where it does not."""
-    found = pc.index_in(names, value_set=among).cast(pa.int64())
-    return np.asarray(found.fill_null(-1))
 
 
 class PairScorer:

@@ -8,6 +8,7 @@ from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Inputs = Literal["img+text", "img", "text"]
+Precision = Literal["float32", "bfloat16", "int8"]  # of the decoder's weights and sums while it writes
 MONITOR = "val_nats_per_word"  # of the weights that are kept; smaller is better
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from showcases.errors import ConfigError
+from showcases.generator.config import Precision
 from showcases.generator.mma import Encoded
 from showcases.generator.rules import Rules, Tokens
-from showcases.generator.weights import Precision, decoder_maps
+from showcases.generator.weights import decoder_maps
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel

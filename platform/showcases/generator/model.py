@@ -14,13 +14,12 @@ from transformers import PreTrainedTokenizerFast
 
 from showcases.errors import ModelError
 from showcases.generator.card import generator_card
-from showcases.generator.config import GeneratorConfig, Inputs
+from showcases.generator.config import GeneratorConfig, Inputs, Precision
 from showcases.generator.decoder import new_decoder, pretrained_decoder, rebuilt_decoder
 from showcases.generator.decoding import Banned, Decoding, stream, write
 from showcases.generator.mma import Encoded, MultiModalEncoder
 from showcases.generator.tokenizer import decode as decode_text
 from showcases.generator.tokenizer import load_tokenizer
-from showcases.generator.weights import Precision
 from showcases.model_card import Training
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from showcases.errors import ModelError
+from showcases.generator.config import Precision
 from showcases.generator.decoding import Banned, Decoding
 from showcases.generator.model import Generator
 from showcases.generator.rules import banned_tokens
-from showcases.generator.weights import Precision
 
 
 class GeneratorPredictor:

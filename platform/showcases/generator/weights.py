@@ -7,7 +7,7 @@ a layout of its own at twice the speed of torch's matrix product; bfloat16 halve
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,11 +16,11 @@ from torch.nn import functional as F
 
 from showcases.compat import has_onednn, has_vnni, onednn_layout, onednn_linear, version_of
 from showcases.errors import ConfigError
+from showcases.generator.config import Precision
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
 
-Precision = Literal["float32", "bfloat16", "int8"]
 Map = Callable[[Tensor], Tensor]  # (..., width of the input) -> (..., width of the output)
 
 ROWS = 16  # what the layout is made for; others read it as well

@@ -31,7 +31,7 @@ class BertScorer:
     def __init__(
         self, model: str, layer: int | None = None, device: torch.device | str = "cpu", batch_size: int = 32
     ) -> None:
-        from showcases.compat import import_torchvision
+        from showcases.compat import import_torchvision, limit_tokens
 
         import_torchvision()
         with imports_of("studies"):
@@ -46,8 +46,7 @@ class BertScorer:
             self.scorer = bert_score.BERTScorer(model, self.layer, batch_size=batch_size, device=str(device))
         except (OSError, ValueError) as error:
             raise ConfigError(f"bertscore_model {model!r}: no folder or hub model that loads ({error})") from error
-        tokenizer = self.scorer._tokenizer
-        tokenizer.model_max_length = min(tokenizer.model_max_length, LONGEST)
+        limit_tokens(self.scorer, LONGEST)
         self.name = model
 
     def __call__(self, hypotheses: Sequence[str], references: Sequence[str]) -> Figure:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from showcases.compat import meteor_statistics
 from showcases.metrics.bootstrap import Sums
 from showcases.metrics.text import Figure, bleu, nist, own_figures
 
@@ -47,7 +48,7 @@ class MeteorScorer:
         if self._meteor is None:
             return Figure(None, len(hypotheses), "pycocoevalcap", note=f"n/a ({self._missing()})")
         pairs = zip(hypotheses, references, strict=True)
-        lines = [self._meteor._stat(_one_line(text), [_one_line(other)]) for text, other in pairs]
+        lines = [meteor_statistics(self._meteor, _one_line(text), _one_line(other)) for text, other in pairs]
         rows = np.array([[float(number) for number in line.split()] for line in lines]).reshape(-1, STATISTICS)
         rows[(rows[:, CHUNKS] == 1) & (rows[:, MATCHED] == rows[:, LENGTHS]).all(1), CHUNKS] = 0
         value = float(self._of_sums(rows.sum(0, keepdims=True))[0]) if len(rows) else 0.0

@@ -1,9 +1,8 @@
 """A photo's file without what pixels don't need, so that broken metadata can't cost the photo.
 
-Pillow reads some of the metadata when it opens or loads a file and raises where it is broken: EXIF with odd types or
-denominators of 0, text chunks with a wrong checksum, a JPEG's table of further pictures, a TIFF's resolution. Here
-the file is taken apart just far enough to leave these out; pixels, palettes and all that they depend on stay as they
-are, and what is wrong with them is still found. Only the orientation is read.
+Pillow fails on a PNG whose text has a wrong checksum, on a TIFF's odd resolution, on a JPEG's short segments. Here such
+a file is taken apart just far enough to leave metadata out; pixels, palettes and all that they depend on stay as they
+are, and what is wrong with them is still found.
 """
 
 import re
@@ -11,20 +10,33 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from showcases.errors import PhotoError
-from showcases.photo_files.orientation import TAG, exif_orientation, profile_orientation, value_of, xmp_orientation
+from PIL import Image
 
-_JPEG_KEPT = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}  # they say how colors are stored; start, bytes at least
-_JPEG_BARE = (0x01, *range(0xD0, 0xDB))  # markers without a length, and SCAN: what follows is left alone
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+from showcases.errors import PhotoError
+
+TAG = 0x0112  # of the orientation
+MAX_SCANS = 20  # libjpeg's progressive files have 10; each more has all pixels gone over again, for a few bytes
+START, END, SCAN = b"\xff\xd8", 0xD9, 0xDA
+# In a scan 0xFF stands before 0 or a restart marker; before anything else it ends the scan.
+_NEXT = re.compile(rb"(?<!\xff)\xff++([^\x00\xd0-\xd7\xff])")
+# By marker: how those application segments start that tell about colours, and how many bytes they have
+_JPEG_KEPT = {0xE0: (b"JFIF\0", 14, 14), 0xE2: (b"ICC_PROFILE\0", 14, 65533), 0xEE: (b"Adobe", 12, 12)}
+_AVIF_EXIF = re.compile(rb"(infe(?:\x02...|\x03.....)....)Exif", re.DOTALL)
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")
 # TIFF: size, samples, compression, strips, tiles, palette, predictor, alpha, sample format, JPEG and YCbCr tables
 _TIFF_KEPT = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339),
     *(347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 50674),
 }
-_AVIF_EXIF = re.compile(rb"(infe(?:\x02...|\x03.....)....)Exif", re.DOTALL)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -32,66 +44,90 @@ class Bare:
     """A file as it is given to Pillow.
 
     Attributes:
-        data: the file without metadata.
-        orientation: 1 to 8, as in EXIF.
-        is_single: whether it holds one picture and no further one behind it.
+        data: the file, of a PNG or TIFF without metadata.
+        orientation: of a TIFF, or of a PNG's own EXIF.
         color_key: of a PNG with 16-bit RGB: the color that is transparent.
     """
 
     data: bytes
-    orientation: int = 1
-    is_single: bool = True
+    orientation: int | None = None
     color_key: tuple[int, int, int] | None = None
 
 
 def bare(data: bytes, kind: str) -> Bare:
-    """Take the metadata out of a photo's file.
-
-    Args:
-        kind: one of PHOTO_KINDS.
+    """Take the metadata out of a PNG, TIFF or AVIF; other kinds are left alone.
 
     Raises:
         PhotoError: the checksum of a PNG's pixels, palette or header is wrong.
     """
-    match kind:
-        case "JPEG":
-            return _jpeg(data)
-        case "PNG":
-            return _png(data)
-        case "TIFF":
-            return _tiff(data)
-        case "WEBP":
-            return _webp(data)
-        case "AVIF":
-            return Bare(_AVIF_EXIF.sub(rb"\1free", data))  # Pillow reads the orientation of its boxes
-    return Bare(data)
+    return {"PNG": _png, "TIFF": _tiff, "AVIF": _avif}.get(kind, Bare)(data)
 
 
-def _jpeg(data: bytes) -> Bare:
-    kept, place, single = [data[:2]], 2, True
-    exif = xmp = None
-    while data[place : place + 1] == b"\xff" and place + 4 <= len(data):
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        end = place + 2 + length
-        if marker in _JPEG_BARE or marker == 0xFF or length < 2 or end > len(data):
-            break  # pixels, or nothing that can be taken apart
-        content = data[place + 4 : end]
-        if marker == 0xE1 and content.startswith(b"Exif\0"):
-            exif = exif or exif_orientation(content[6:])
-        elif marker == 0xE1 and content.startswith(_XMP):
-            xmp = xmp or xmp_orientation(content)
-        single = single and not (marker == 0xE2 and content.startswith(b"MPF\0"))
-        start, least = _JPEG_KEPT.get(marker, (b"", 0))
-        is_metadata = marker == 0xFE or 0xE0 <= marker <= 0xEF
-        if not is_metadata or (start and content.startswith(start) and len(content) >= least):
-            kept.append(data[place:end])
-        place = end
-    return Bare(b"".join([*kept, data[place:]]), exif or xmp or 1, single)
+def exif_orientation(source: Image.Image | bytes) -> int:
+    """1 to 8 by an image's EXIF or XMP, or by an EXIF block; 1 where they say nothing or are broken."""
+    try:
+        if isinstance(source, bytes):
+            exif = Image.Exif()
+            exif.load(source)
+        else:
+            exif = Image.Image.getexif(source)  # a PNG's own getexif decodes it
+        found = exif.get(TAG)
+    except Exception:  # Pillow raises whatever it stumbles over
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The image turned as an EXIF orientation (1 to 8) says."""
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def without_metadata(data: bytes) -> bytes:
+    """A JPEG without EXIF, XMP, IPTC, comments, thumbnails, and whatever comes after its end; nothing is decoded.
+
+    Raises:
+        PhotoError: its segments are broken or cut off, or it has more than MAX_SCANS scans.
+    """
+    kept, place, scans = [START], len(START), 0
+    while True:
+        found = _NEXT.search(data, place)
+        if found is None:
+            raise PhotoError("the JPEG is cut off")
+        if scans:
+            kept.append(data[place : found.start()])
+        elif found.start() != place:
+            raise PhotoError("the JPEG's segments are broken")
+        marker = found.group(1)[0]
+        if marker == END:
+            return b"".join([*kept, b"\xff\xd9"])
+        scans += marker == SCAN
+        if scans > MAX_SCANS:
+            raise PhotoError(f"the JPEG has more than {MAX_SCANS} scans")
+        content = _content(data, found.end())
+        place = found.end() + 2 + len(content)
+        if not _tells(marker, content):
+            kept.append(b"\xff" + data[found.end() - 1 : place])
+
+
+def _content(data: bytes, place: int) -> bytes:
+    """Of the segment whose length stands at `place`."""
+    length = int.from_bytes(data[place : place + 2], "big")
+    if length < 2 or place + length > len(data):
+        raise PhotoError("the JPEG is cut off")
+    return data[place + 2 : place + length]
+
+
+def _tells(marker: int, content: bytes) -> bool:
+    """Whether a segment is a comment, or an application's, of whom only those that tell about colours stay."""
+    if marker in _JPEG_KEPT:
+        start, least, most = _JPEG_KEPT[marker]
+        return not (content.startswith(start) and least <= len(content) <= most)
+    return marker == 0xFE or 0xE0 <= marker <= 0xEF
 
 
 def _png(data: bytes) -> Bare:
-    kept, place, key = [data[:8]], 8, None
-    exif = other = None
+    kept, place, key, orientation = [data[:8]], 8, None, None
     while place + 8 <= len(data):
         length, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         content, end = data[place + 8 : place + 8 + length], place + 12 + length
@@ -103,21 +139,12 @@ def _png(data: bytes) -> Bare:
         elif name == b"tRNS":
             changed, key = _transparency(content, data[24:26])
             kept.append(changed)
-        elif name == b"eXIf":
-            exif = exif or exif_orientation(content)
-        elif name in (b"tEXt", b"zTXt", b"iTXt"):
-            other = other or _png_text(name, content)
+        elif name == b"eXIf":  # wherever it stands; Pillow finds only one before the pixels
+            orientation = exif_orientation(content)
         if name == b"IEND":
             break
         place = end
-    return Bare(b"".join(kept), exif or other or 1, color_key=key)
-
-
-def _png_text(name: bytes, content: bytes) -> int | None:
-    keyword, _, value = content.partition(b"\0")
-    if keyword in _PROFILES and name != b"iTXt":
-        return profile_orientation(value[1:] if name == b"zTXt" else value, compressed=name == b"zTXt")
-    return xmp_orientation(content) if keyword == b"XML:com.adobe.xmp" else None
+    return Bare(b"".join(kept), orientation, key)
 
 
 def _transparency(content: bytes, form: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
@@ -139,6 +166,10 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def _avif(data: bytes) -> Bare:
+    return Bare(_AVIF_EXIF.sub(rb"\1free", data))  # Pillow reads the orientation of its boxes
+
+
 def _tiff(data: bytes) -> Bare:
     """With the first directory alone, and in it only the tags that pixels need."""
     order = "<" if data[:2] == b"II" else ">"
@@ -157,20 +188,9 @@ def _tiff(data: bytes) -> Bare:
             break
         tag, kind = struct.unpack_from(order + "HH", entry)
         if tag == TAG:
-            orientation = value_of(entry, width - struct.calcsize(pointer), kind, order) or 1
+            form = {1: "B", 3: "H", 4: "I"}.get(kind, "x")  # a SHORT by the standard, others by some writers
+            orientation = next(iter(struct.unpack_from(order + form, entry, width - struct.calcsize(pointer))), 1)
         elif tag in _TIFF_KEPT:
             kept.append(entry)
     directory = struct.pack(counted, len(kept)) + b"".join(kept) + bytes(struct.calcsize(pointer))
     return Bare(data[:start] + directory + data[start + len(directory) :], orientation)
-
-
-def _webp(data: bytes) -> Bare:
-    place, exif, xmp = 12, None, None
-    while place + 8 <= len(data):
-        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
-        if name == b"EXIF":
-            exif = exif or exif_orientation(data[place + 8 : place + 8 + size])
-        elif name == b"XMP ":
-            xmp = xmp or xmp_orientation(data[place + 8 : place + 8 + size])
-        place += 8 + size + size % 2
-    return Bare(data, exif or xmp or 1)

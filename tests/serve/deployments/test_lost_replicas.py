@@ -10,7 +10,7 @@ import threading
 import httpx
 import pytest
 
-from benchmarks.faults.service_processes import parts
+from benchmarks.processes import parts
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -4,10 +4,12 @@ import multiprocessing
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from showcases.catalog import BusyError, located, locks
 from showcases.catalog.locks import Locks, slot_of
+from showcases.catalog.tables import connect, open_or_create
 from showcases.storage.artifacts import Workspace
 
 
@@ -46,10 +48,10 @@ def test_no_turn_is_lost_on_s3(s3_server, tmp_path: Path) -> None:
 
 def test_a_table_that_another_process_has_begun_and_not_committed_is_no_obstacle(tmp_path: Path) -> None:
     """LanceDB lists a table as soon as its folder is there, and opens it only after its first commit."""
-    (tmp_path / locks.FOLDER / f"{locks.TABLE}.lance" / "data").mkdir(parents=True)
+    (tmp_path / "rows.lance" / "data").mkdir(parents=True)
     for _ in range(2):  # the first one makes the table, the second one finds it
-        with Locks(str(tmp_path)).hold("a") as held:
-            assert held.is_safe()
+        table = open_or_create(connect(str(tmp_path), None), "rows", pa.table({"x": [1]}))
+        assert table.count_rows() == 1
 
 
 def test_a_name_is_held_once_and_others_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,15 +95,3 @@ def test_who_died_or_slept_too_long_loses_it_and_notices(tmp_path: Path, monkeyp
     thread.join()
     with shared.hold("a") as held:
         assert held.is_safe()
-
-
-def test_its_table_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from showcases.catalog import tables
-
-    monkeypatch.setattr(tables, "FRAGMENTS", 4)
-    shared = Locks(str(tmp_path))
-    for _ in range(12):
-        with shared.hold("a"):
-            pass
-    stats = shared._table().stats()
-    assert stats["num_rows"] == locks.SLOTS and stats["fragment_stats"]["num_fragments"] <= 6

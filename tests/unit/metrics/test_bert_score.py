@@ -1,6 +1,7 @@
 """BERTScore of a tiny random BERT against its equations in loops, one text at a time."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    config = transformers.BertConfig(vocab_size=len(names), max_position_embeddings=64, **sizes)
+    config = transformers.BertConfig(vocab_size=len(names), max_position_embeddings=512, **sizes)
     transformers.BertModel(config).save_pretrained(folder)
     transformers.BertTokenizer(vocab=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
     return folder
@@ -66,6 +67,14 @@ def test_equals_the_equations_in_loops(folder: Path, layer: int | None) -> None:
     figure = scorer(FOUND, WANTED)
     assert figure.value == pytest.approx(sum(expected) / 5, abs=1e-5) and figure.n == 5
     assert f"layer {number}" in figure.library and figure.statistic.n == 5
+
+
+def test_texts_are_cut_where_the_tokenizer_names_no_limit(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "endless")
+    file = tmp_path / "endless" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": 10**30}))
+    whole, cut = (BertScorer(str(tmp_path / "endless")).f1(["good ramen " * n], ["good view"]) for n in (255, 400))
+    assert whole == pytest.approx(cut)  # 510 words and two marks are all that the model has places for
 
 
 def test_what_can_not_be_loaded(folder: Path, tmp_path: Path) -> None:

@@ -154,6 +154,13 @@ def test_a_checksum_behind_the_pixels_does_not_matter_either() -> None:
     assert_upright(data[:end] + b"\0\0\0\3tEXta\0b\1\2\3\4" + data[end:])
 
 
+def test_a_pngs_exif_may_stand_behind_its_pixels() -> None:
+    data = saved(TURNED, "PNG")
+    end, block = data.index(b"IEND") - 4, exif(SIX)
+    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    assert_upright(data[:end] + chunk + data[end:])
+
+
 @pytest.mark.parametrize("name", [b"IHDR", b"IDAT"])
 def test_the_checksums_of_pixels_still_matter(name: bytes) -> None:
     data = saved(TURNED, "PNG")

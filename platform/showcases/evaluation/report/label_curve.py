@@ -1,15 +1,13 @@
 """The learning curve of Φ as a table and as a picture: is the next round of labelling worth it?"""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from showcases.distillation.learning_curve import Curve, Point
-from showcases.evaluation.report.dial import COLOURS, GREY
+from showcases.evaluation.report.drawing import COLOURS, GREY, blank, png_of
 from showcases.evaluation.report.tables import Column, Row, Table
-from showcases.extras import imports_of
 from showcases.metrics.text import Figure
 
 if TYPE_CHECKING:
@@ -42,18 +40,11 @@ def _figures(point: Point) -> dict[str, list[Figure]]:
 
 def curve_picture(curve: Curve) -> bytes:
     """AUC and F1 over the number of labels with a bar of one standard deviation, as a PNG; what costs none as lines."""
-    with imports_of("studies"):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # without pyplot, which keeps state for the process
-        from matplotlib.figure import Figure as Canvas
-
-    figure = Canvas(figsize=(9.6, 4.2), dpi=130, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    for axes, name in zip(figure.subplots(1, 2), ("auc", "f1"), strict=True):
+    figure, both = blank(2, width=9.6, height=4.2)
+    for axes, name in zip(both, ("auc", "f1"), strict=True):
         _draw(axes, curve, name)
     figure.suptitle(f"Φ by number of labels, on {curve.test_pairs} test pairs", fontsize=11)
-    png = io.BytesIO()
-    canvas.print_png(png)
-    return png.getvalue()
+    return png_of(figure)
 
 
 def _draw(axes: "Axes", curve: Curve, name: str) -> None:
@@ -68,8 +59,6 @@ def _draw(axes: "Axes", curve: Curve, name: str) -> None:
     axes.set(xlabel="labelled pairs in the training split", ylabel=f"{name.upper()} (%)", xscale="log")
     axes.set_xticks(labels, [f"{label:.0f}" for label in labels], minor=False)
     axes.set_xticks([], minor=True)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
 
 

@@ -1,6 +1,5 @@
 """The report: Markdown for a terminal, CSV for programs, one HTML page that asks the network for nothing."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +9,7 @@ from showcases import paper
 from showcases.evaluation.report.drawing import Picture
 from showcases.evaluation.report.gallery import Showcase
 from showcases.evaluation.report.tables import Table
-from showcases.extras import imports_of
-
-with imports_of("studies", "ray"):
-    from jinja2 import Environment, PackageLoader, select_autoescape
+from showcases.pages import page
 
 
 @dataclass(frozen=True)
@@ -102,14 +98,7 @@ class Report:
 
     def to_html(self) -> str:
         """One self-contained page; every text is escaped."""
-        environment = Environment(
-            loader=PackageLoader("showcases.evaluation.report", "templates"),
-            autoescape=select_autoescape(("html.j2",), default=True),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-        return environment.get_template("report.html.j2").render(report=self)
+        return page("report", report=self)
 
     def files(self) -> dict[str, bytes]:
         """All files of the artifact by path."""

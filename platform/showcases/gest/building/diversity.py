@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from showcases.gest.building.ragged import places
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable
 
 ROWS = 4096  # vectors widened to float32 at a time: 8 MiB at d = 512
@@ -127,7 +127,7 @@ def diversities(
         images: the photos' vectors; photos without one are not counted.
         sets: (n,) bool by name: the photos of each set.
     """
-    place = _places(photos["photo_id"], images)
+    place = places(photos["photo_id"], images.all_ids())
     both = _codes(photos["business_id"]) * (photos.num_rows + 1) + _codes(photos["user_id"])
     users, user = np.unique(both, return_inverse=True)
     business_of = users // (photos.num_rows + 1)
@@ -149,12 +149,6 @@ def _arrivals(place: np.ndarray, images: EmbeddingTable | EmbeddingShards) -> It
             wide = torch.from_numpy(vectors[place[rows] - start]).to(torch.float32)
             yield rows, wide / wide.norm(dim=1, keepdim=True).clamp_min(1e-12)
         start += len(names)
-
-
-def _places(photo_ids: pa.ChunkedArray, images: EmbeddingTable | EmbeddingShards) -> np.ndarray:
-    """(n,) where each photo comes in the stream of vectors, -1 where it does not."""
-    found = pc.index_in(photo_ids, value_set=images.all_ids())
-    return found.cast(pa.int64()).fill_null(-1).to_numpy()
 
 
 def _codes(names: pa.ChunkedArray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from showcases.gest.building.ragged import lists
+from showcases.gest.building.ragged import lists, spans
 
 
 def histories(users: np.ndarray, review_ids: pa.ChunkedArray, rows: np.ndarray, most: int) -> pa.ListArray:
@@ -20,7 +20,6 @@ def histories(users: np.ndarray, review_ids: pa.ChunkedArray, rows: np.ndarray, 
     sizes = np.bincount(users)
     starts = (np.cumsum(sizes) - sizes)[users[rows]]
     lengths = np.minimum(sizes[users[rows]] - 1, most)
-    step = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    own = np.repeat(place[rows] - starts, lengths)  # the review itself is stepped over
-    found = order[np.repeat(starts, lengths) + step + (step >= own)]
+    at = spans(starts, lengths)
+    found = order[at + (at >= np.repeat(place[rows], lengths))]  # the review itself is stepped over
     return lists(review_ids.combine_chunks().take(pa.array(found)), lengths)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from showcases.gest.building.ragged import flatten, keep
+from showcases.gest.building.ragged import flatten, keep, places
 
 
 def matched_sentences(alignments: pa.Table, threshold: float) -> pa.Array:
@@ -20,9 +20,10 @@ def explanations(reviews: pa.Table, matched: pa.Array) -> pa.ChunkedArray:
         reviews: columns review_id, sentences.
         matched: ids `<review_id>:<number>` of sentences.
     """
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(reviews["sentences"]), 0)).astype(np.int64)
+    lengths = flatten(reviews["sentences"])[1]
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    row, number = _places(reviews["review_id"], matched)
+    names, number = split_ids(matched)
+    row = places(names, reviews["review_id"])
     known = (row >= 0) & (number < lengths[row])
     shown = np.zeros(starts[-1], bool)
     shown[starts[row[known]] + number[known]] = True
@@ -35,9 +36,8 @@ def explanations(reviews: pa.Table, matched: pa.Array) -> pa.ChunkedArray:
     return pa.chunked_array(joined, pa.string())
 
 
-def _places(review_ids: pa.ChunkedArray, sentence_ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Row of its review (k,), -1 where there is none, and number in that review (k,) of each sentence id."""
-    parts = pc.split_pattern(sentence_ids, ":", max_splits=1, reverse=True)
-    found = pc.index_in(pc.list_element(parts, 0), value_set=review_ids)
-    number = pc.list_element(parts, 1).cast(pa.int64())
-    return found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False), number.to_numpy(zero_copy_only=False)
+def split_ids(sentence_ids: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Review id (n,) and number in the review (n,) of sentence ids `<review_id>:<number>`."""
+    whole = sentence_ids.combine_chunks() if isinstance(sentence_ids, pa.ChunkedArray) else sentence_ids
+    parts = pc.split_pattern(whole, ":", max_splits=1, reverse=True)
+    return pc.list_element(parts, 0), pc.list_element(parts, 1).cast(pa.int64()).to_numpy(zero_copy_only=False)

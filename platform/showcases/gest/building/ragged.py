@@ -18,6 +18,17 @@ def owners(lengths: np.ndarray) -> np.ndarray:
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
+def places(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """(n,) int64, row of each name in `among`, -1 where it is not there."""
+    found = pc.index_in(names, value_set=among).cast(pa.int64()).fill_null(-1)
+    return found.to_numpy() if isinstance(found, pa.ChunkedArray) else found.to_numpy(zero_copy_only=False)
+
+
+def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Positions start, start + 1, … of each span, one span after another."""
+    return np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+
+
 def lists(values: pa.Array, lengths: np.ndarray) -> pa.ListArray:
     """A column of lists: the inverse of `flatten`."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])

@@ -7,13 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from showcases import paper
-from showcases.extras import imports_of
 from showcases.gest.inspection.duplicates import Duplicates
 from showcases.gest.inspection.histograms import Histogram
 from showcases.gest.inspection.leaks import Leak
-
-with imports_of("studies", "ray"):
-    from jinja2 import Environment, PackageLoader, select_autoescape
+from showcases.pages import page
 
 DIVERSITIES = ("intra_business", "inter_user", "intra_user")
 BAR = 40  # characters of the longest bar
@@ -97,13 +94,7 @@ class Inspection:
 
     def to_html(self) -> str:
         """One self-contained page; every text is escaped."""
-        environment = Environment(
-            loader=PackageLoader("showcases.gest.inspection", "templates"),
-            autoescape=select_autoescape(("html.j2",), default=True),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        return environment.get_template("inspection.html.j2").render(found=self)
+        return page("inspection", found=self)
 
     def files(self) -> dict[str, bytes]:
         """All forms by file name."""

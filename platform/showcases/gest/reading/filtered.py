@@ -1,12 +1,12 @@
-"""GEST-s2 as the authors published it: `filter_all_t.json`, one JSON object of three lists, read a row at a time.
+"""GEST-s2 as the authors published it: `filter_all_t.json`, one JSON object of three lists, taken a row at a time.
 
 What is known of the file: {"train": [...], "val": [...], "test": [...]} with 87,013, 10,860 and 11,015 rows; a row has
 the fields of GEST-raw, but bare photo ids, the distilled explanation as `review_text`, and `history_reviews`, pairs of
 (review id, text). Whether those texts are whole reviews or explanations too is not documented.
 """
 
-import codecs
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,7 @@ from showcases.gest.reading.records import Record, checked_text, kind_of, parse_
 from showcases.gest.reading.rejects import Reason, Reject, RowError
 from showcases.ids import MAX_ID_LENGTH
 
-CHUNK = 1 << 20  # bytes read at a time
-MAX_ROW = 4 << 20  # characters; a longer row means that the file is broken
+BLANKS = re.compile(r"[ \t\r\n]*")
 FORM = '{"train": [...], "val": [...], "test": [...]}'
 
 
@@ -47,7 +46,7 @@ class FilteredRow:
 
 
 def read_filtered(files: Sequence[str], reject: Callable[[Reject], None]) -> Iterator[FilteredRow]:
-    """Rows of the files, in order; a few megabytes are in memory.
+    """Rows of the files, in order; a file's text is in memory (112 MB).
 
     Args:
         files: from `find_files`.
@@ -106,64 +105,47 @@ def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
 
 
 class _Reader:
-    """A JSON document's values one after another, with a window of its text in memory."""
+    """A JSON document's values one after another, each with its place."""
 
     def __init__(self, file: InputFile) -> None:
-        self.file, self.stream = file.name, file.stream
-        self.decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode  # a bad byte costs one row
-        self.parse = json.JSONDecoder().raw_decode
-        self.text, self.place = "", 0  # window, place in it
-        self.counted, self.bytes = (
-            0,
-            file.skipped,
-        )  # place up to which bytes are counted, and how many there are before it
+        self.name, self.text, self.place = file.name, file.stream.read().decode("utf-8", "surrogateescape"), 0
+        self.counted, self.bytes = 0, file.skipped  # place up to which bytes are counted, and how many came before it
         self.last: tuple[int, bytes] = (0, b"")  # byte offset and raw bytes of the last value
 
     def members(self, opening: str, closing: str) -> Iterator[Any]:
         """Values between brackets, up to the closing one."""
         self.expect(opening)
-        if self.next() == closing:
-            self.place += 1
-            return
-        while True:
+        if self.next() != closing:
             yield self.value()
-            if self.next() == closing:
-                self.place += 1
-                return
-            self.expect(",")
+            while self.next() != closing:
+                self.expect(",")
+                yield self.value()
+        self.expect(closing)
 
     def expect(self, character: str) -> None:
-        if self.next() != character:
-            found = f"`{self.next()}`" if self.next() else "the end of the file"
-            raise self.error(f"expected `{character}`, found {found}")
+        if (found := self.next()) != character:
+            raise self.error(f"expected `{character}`, found {f'`{found}`' if found else 'the end of the file'}")
         self.place += 1
 
     def next(self) -> str:
         """The next character that is no blank; empty at the end of the file."""
-        while True:
-            while self.place < len(self.text) and self.text[self.place] in " \t\r\n":
-                self.place += 1
-            if self.place < len(self.text) or not self._fill():
-                return self.text[self.place : self.place + 1]
+        self.place = BLANKS.match(self.text, self.place).end()  # type: ignore[union-attr] # it matches nothing, too
+        return self.text[self.place : self.place + 1]
 
     def value(self) -> Any:
         """The next value, whole."""
         self.next()
-        while True:
-            try:
-                value, end = self.parse(self.text, self.place)
-                if end < len(self.text) or not self._fill():  # a number may go on
-                    break
-            except (ValueError, RecursionError) as problem:
-                if len(self.text) - self.place > MAX_ROW or not self._fill():
-                    raise self.error(str(problem)[:200]) from problem
+        try:
+            value, end = json.JSONDecoder().raw_decode(self.text, self.place)
+        except (ValueError, RecursionError) as problem:
+            raise self.error(str(problem)[:200]) from problem
         raw = self.text[self.place : end].encode(errors="surrogateescape")
         self.last, self.place = (self._offset(), raw), end
         return value
 
     def error(self, problem: str) -> CorpusError:
         return CorpusError(
-            f"{self.file}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
+            f"{self.name}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
             "if it was cut off, fetch it again; image_review_all.json goes to jobs.ingest"
         )
 
@@ -172,11 +154,3 @@ class _Reader:
         self.bytes += len(self.text[self.counted : self.place].encode(errors="surrogateescape"))
         self.counted = self.place
         return self.bytes
-
-    def _fill(self) -> bool:
-        """Read on; whether there was more. What has been used up is dropped."""
-        chunk = self.stream.read(CHUNK)
-        self._offset()
-        self.text = self.text[self.place :] + self.decode(chunk, final=not chunk)
-        self.place = self.counted = 0
-        return bool(chunk)

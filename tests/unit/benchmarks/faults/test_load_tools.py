@@ -4,10 +4,11 @@ import pytest
 
 from benchmarks.faults.kills import Kill, failures, touched
 from benchmarks.faults.open_loop import Answer, statuses
-from benchmarks.faults.overload import judge, proper, quantile
-from benchmarks.faults.service_processes import Samples, part_of, slope
+from benchmarks.faults.overload import judge, proper
 from benchmarks.faults.switches import Reign
-from benchmarks.verdicts import Verdicts
+from benchmarks.harness import Verdicts
+from benchmarks.processes import Samples, part_of, slope
+from benchmarks.service import quantile
 
 
 def answer(status: int, sent: float = 0.0, done: float = 1.0, **more: object) -> Answer:

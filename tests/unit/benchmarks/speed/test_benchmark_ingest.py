@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.line import print_line
+from benchmarks.harness import print_line
+from benchmarks.processes import MIB, watch
 from benchmarks.speed.ingest import source_rows, write_rows
-from benchmarks.speed.memory import MIB, watch
 
 HOLD = "data = b'x' * (200 << 20); import time; time.sleep(1.5)"
 

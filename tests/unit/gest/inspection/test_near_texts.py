@@ -41,7 +41,7 @@ def test_near_texts_are_all_that_a_comparison_of_all_pairs_finds(
     threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(words, "BATCH", 70)
-    monkeypatch.setattr(near, "CANDIDATES", 50)
+    monkeypatch.setattr(near, "ROWS", 50)
     monkeypatch.setattr(near, "VERIFIED", 30)
     texts = made_texts(0, 300)
     found = near.compare(pa.chunked_array([texts[:10], texts[10:]]), threshold)

@@ -3,37 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from showcases.catalog import Catalog, opened, photos_schema, reviews_schema
-from showcases.catalog.kept import Kept
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches, write
-
-TABLE = pa.table({"x": pa.array(range(10), pa.int64())})  # 80 bytes
-
-
-def asked_of(kept: Kept, questions: str) -> str:
-    """The questions that had to be looked up."""
-    looked_up: list[str] = []
-
-    def look_up(question: str) -> pa.Table:
-        looked_up.append(question)
-        return TABLE
-
-    for question in questions:
-        assert kept.get(question, lambda question=question: look_up(question)) is TABLE
-    return "".join(looked_up)
-
-
-def test_the_one_asked_for_longest_ago_goes() -> None:
-    kept = Kept(160)
-    assert asked_of(kept, "abacab") == "abcb"  # c takes the place of b, then b that of c
-    assert kept.bytes == 160
-
-
-def test_what_does_not_fit_is_not_kept() -> None:
-    assert asked_of(Kept(79), "aa") == "aa" and asked_of(Kept(), "aa") == "aa"
 
 
 @pytest.fixture
@@ -58,13 +31,16 @@ def test_a_catalog_looks_up_once_until_it_is_another_version(tmp_path: Path, loo
         assert catalog.photos_of_business(place).ids == [p["photo_id"] for p in PHOTOS if p["business_id"] == place]
         assert len(catalog.photos_of_user(user).ids) == sum(p["user_id"] == user for p in PHOTOS)
     assert len(looks) == 2
-    assert plain.photos_of_user(user).ids and plain.photos_of_user(user).ids and len(looks) == 4
+    small = Catalog.open(str(tmp_path), keep_bytes=10)  # rows of more than that are not cached
+    for one in (plain, small):
+        assert one.photos_of_user(user).ids and one.photos_of_user(user).ids
+    assert len(looks) == 6
 
     photos, reviews = batches(PHOTOS[:1], photos_schema(DIM)), batches(REVIEWS[:1], reviews_schema(DIM))
     Catalog.write(str(tmp_path), photos, reviews, SPACE)
     assert len(catalog.photos_of_user(user).ids) > 1  # still on the old version
     assert catalog.refresh()
-    assert catalog.photos_of_user(user).ids == ["p0"] and len(looks) == 5
+    assert catalog.photos_of_user(user).ids == ["p0"] and len(looks) == 7
 
 
 def test_what_a_tenant_put_is_seen_beside_what_is_kept(tmp_path: Path) -> None:
