@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jobs.embedding.encode import bottleneck, encode, fast_dtype, sorted_out
 from jobs.embedding.units import Plan, plan_photos, plan_sentences
 from jobs.runner.execute import main
-from jobs.runner.requirements import embed_needs
+from jobs.runner.needs import embed_needs
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, done_ids, follow, unit_name
 from jobs.runner.work_cost import bill, cluster_holds, spoken

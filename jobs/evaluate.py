@@ -14,7 +14,7 @@ from jobs.evaluating.quality_gate import generator_scores, log_scores, selector_
 from jobs.evaluating.report_parts import labels_of, left_out, make_gallery
 from jobs.evaluating.scorers import yardsticks
 from jobs.runner.execute import main
-from jobs.runner.requirements import evaluate_needs
+from jobs.runner.needs import evaluate_needs
 from jobs.runner.step import Step, StepContext
 from jobs.tracking import tracker as tracking
 from jobs.training.ray_train import METRICS_FILE

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import ray
 
-from jobs import build_gest
+from jobs import build_gest, train_selector
 from jobs.evaluating.report_parts import labels_of, left_out
 from jobs.pipeline import STEPS
 from jobs.runner import cluster, preflight
@@ -25,7 +25,7 @@ from jobs.runner.config import PipelineConfig, parse
 from jobs.runner.execute import execute
 from jobs.runner.exits import exit_on_error
 from jobs.runner.input_files import with_corpus
-from jobs.runner.requirements import evaluate_needs, generator_needs
+from jobs.runner.needs import evaluate_needs, generator_needs
 from jobs.studies.models import FOLDER, Study, Wanted, make
 from jobs.studies.plan import OURS, texts_plan
 from jobs.studies.texts import Read, read_all
@@ -118,7 +118,7 @@ def rank(study: Study) -> list[Ranked]:
     config, evaluation, options = study.config.train_selector, study.config.evaluate, study.config.reproduce
     every = 3 in options.tables
     wanted = [
-        Wanted((variant, seed), "selector", config, variant, seed, variant_folder(variant, seed))
+        Wanted((variant, seed), train_selector.FAMILY, config, variant, seed, variant_folder(variant, seed))
         for seed in (options.seeds if every else options.seeds[:1])
         for variant in (config.variants if every else config.variants[:1])
     ]

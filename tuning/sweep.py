@@ -19,8 +19,9 @@ from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
 from jobs.runner.step import StepContext, fingerprint_of
 from jobs.tracking.tracker import Tracker
-from jobs.training.ray_train import RUNS, trainings_at_once
+from jobs.training.ray_train import remove_folder, trainings_at_once
 from jobs.training.variants import register
+from jobs.training.worker import RUNS
 from showcases.errors import ConfigError
 from showcases.storage import claims
 from showcases.storage.artifacts import Place, Workspace
@@ -59,13 +60,13 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     settled = plan(kind, config, options)
     workspace = Workspace(config.root)
     texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
-    inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
-    more = kind.step.needs(config)
+    inputs = {name: workspace.require(name).digest for name in (*kind.family.step.reads, *texts)}
+    more = kind.family.step.needs(config)
     preflight.check_before_ray(config, (), more)
     with claims.hold(workspace, ["-".join(settled.place)], f"{settled.title} {options.name}", print):
         before = _before(settled, workspace, inputs)
         with cluster.connected(config.cluster):
-            preflight.check(config, (kind.step,), more)
+            preflight.check(config, (kind.family.step,), more)
             concurrent = options.max_concurrent or _at_once(settled)
             with sweep_run(config, settled.title, asdict(options), before) as tracker:
                 outcomes = _finished(settled, workspace)
@@ -74,7 +75,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
                     _begin(settled, workspace, inputs, run)
                     outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
                 _publish(settled, workspace, inputs, tracker, outcomes)
-                _remove(workspace, _replaced(settled))
+                remove_folder(workspace, *_replaced(settled))
     return outcomes
 
 
@@ -87,7 +88,7 @@ def _asked(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
     """All that a sweep's figures depend on, plain."""
     own = {name: value for name, value in asdict(settled.sweep).items() if name not in (*MANNERS, "search")}
     ranges = {name: asdict(option) for name, option in settled.options.items()}
-    config = plain(settled.kind.config(settled.config))
+    config = plain(settled.own)
     asked = {"sweep": own, "options": ranges, "config": config, "seed": settled.config.seed, "inputs": inputs}
     return json.loads(json.dumps(asked))  # type: ignore[no-any-return]
 
@@ -107,7 +108,7 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
         aside = "/".join(_replaced(settled))
         if _finished(settled, workspace) is not None:  # what was interrupted is no result to keep
             copy_files(workspace, "/".join(settled.place), aside)
-        _remove(workspace, settled.place)
+        remove_folder(workspace, *settled.place)
         print(f"[{settled.title}] the results before are in {aside} until this sweep has its own", flush=True)
         return None
     if not settled.sweep.resume:
@@ -124,12 +125,6 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
 def _replaced(settled: Plan) -> Place:
     """Where the results lie that a sweep with --force replaces, until it has its own."""
     return (*settled.place[:-1], f"{settled.place[-1]}.replaced")
-
-
-def _remove(workspace: Workspace, place: Place) -> None:
-    path = workspace.path(*place)
-    if workspace.filesystem.get_file_info(path).type == pafs.FileType.Directory:
-        workspace.filesystem.delete_dir(path)
 
 
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
@@ -172,13 +167,12 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker, run: str)
     """What all trials share; absolute places, since they run in folders of their own."""
     config = replace(settled.config, tracking=replace(settled.config.tracking, uri=tracker.uri))
     config = replace(config, root=Workspace(config.root).root)
-    section = settled.kind.config(config)
-    loop = replace(section.loop, epochs=settled.sweep.epochs, checkpoint_every=1, checkpoint_steps=0)
-    config = replace(config, **{settled.kind.section: replace(section, loop=loop)})
-    own = settled.kind.config(config)
+    loop = replace(settled.own.loop, epochs=settled.sweep.epochs, checkpoint_every=1, checkpoint_steps=0)
+    settled = replace(settled, config=config, own=replace(settled.own, loop=loop))
     context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
-    prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
-    return TrialSettings(replace(settled, config=config), TrialRuns(config, run, settled.title), prepared)
+    family, own = settled.kind.family, settled.own
+    job = family.prepare(context, family.job(context, own, own.variants[0], own.seeds[0], ()))
+    return TrialSettings(settled, TrialRuns(config, run, settled.title), job)
 
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
@@ -261,11 +255,10 @@ def _publish(
     tracker.log_metrics({**best.figures, "trials": len(outcomes)})
     if settled.sweep.register:
         context = StepContext(workspace, settled.config, tracker, {}, inputs)
-        section = settled.kind.config(settled.config)
-        fingerprint = fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs)
-        figure = best.figures[settled.kind.objective]
-        place = (*settled.place, MODEL)
-        register(context, settled.kind.family, section.variants[0], place, figure, fingerprint, contends=False)
+        family, own = settled.kind.family, settled.own
+        job = family.job(context, own, own.variants[0], own.seeds[0], (*settled.place, MODEL))
+        job = replace(job, fingerprint=fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs))
+        register(context, family, job, best.figures[family.objective], contends=False)
 
 
 def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:

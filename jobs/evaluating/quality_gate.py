@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.runner.step import StepContext
 from jobs.tracking import tracker as tracking
+from jobs.tracking.registry import read_artifact
 from jobs.tracking.replay import is_refused
 from jobs.training.ray_train import METRICS_FILE
 from showcases.bundle import BundleSpec, Pinned
@@ -121,19 +122,13 @@ class NoWorse:
             raise ModelError(f"{new} is worse than version {old.version} by {', '.join(worse)}: keep that, {FORCE}")
 
     def _scores(self, pinned: Pinned) -> Scores:
-        import mlflow
-
         uri = self.client.get_model_version(pinned.name, pinned.version).tags.get(SCORES)
         if uri is None:
             raise ModelError(
                 f"{pinned} has no scores on the test set to compare it by: run jobs.evaluate in the workspace that "
                 f"trained it, {FORCE}"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{uri}/{SCORES_FILE}", dst_path=folder, tracking_uri=self.client.tracking_uri
-            )
-            return Scores.from_json(Path(path).read_text(encoding="utf-8"), uri)
+        return Scores.from_json(read_artifact(self.client, f"{uri}/{SCORES_FILE}"), uri)
 
 
 def told(found: Mapping[str, Difference]) -> Iterator[str]:

@@ -11,20 +11,20 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.tracking import registry, run_ends
+from jobs.tracking.config import tracking_uri
 from jobs.tracking.leftovers import send_left
 from jobs.tracking.registry import FINGERPRINT as FINGERPRINT
 from jobs.tracking.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
 from jobs.tracking.run_facts import environment, machine_watched
 from jobs.tracking.spool import Spool, brief
-from showcases import tracking_db
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Manifest, Workspace
-from showcases.tracking_db import place
+from showcases.tracking_db import files_uri, place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,31 +35,6 @@ REMOTE = ("http://", "https://")
 LONGEST_VALUE = 5000  # characters of a tag or a param
 START_SECONDS, OWN_START_SECONDS = 30.0, 300.0  # wait for a server, or for its own database, which is made at first
 END_SECONDS = 60.0  # for the last of a run to be sent
-
-
-@dataclass(frozen=True)
-class TrackingConfig:
-    """Where runs and models are tracked.
-
-    Args:
-        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts, in the working
-            folder where the workspace is on S3.
-        experiment: name of the MLflow experiment.
-    """
-
-    uri: str | None = None
-    experiment: str = "showcases"
-
-
-def tracking_uri(config: "PipelineConfig") -> str:
-    """The tracking URI; by default sqlite in the workspace (in the working folder where that is on S3).
-
-    Raises:
-        ConfigError: the workspace was moved, and its database can't be written.
-    """
-    if not config.tracking.uri:
-        tracking_db.database_file(config.root).parent.mkdir(parents=True, exist_ok=True)
-    return tracking_db.database_uri(config.root, config.tracking.uri)
 
 
 def key_of(name: str) -> str:
@@ -251,7 +226,7 @@ def _artifact_location(config: "PipelineConfig") -> str | None:
     """Beside the workspace's artifacts; a tracking server decides for itself."""
     if tracking_uri(config).startswith(REMOTE):
         return None
-    return tracking_db.files_uri(config.root)
+    return files_uri(config.root)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from showcases.errors import ConfigError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, with_photo
 from showcases.storage.shards import read_shard
+from showcases.training import Prepared
 
 if TYPE_CHECKING:
     from showcases.generator.entities import EntityPool
@@ -36,25 +37,6 @@ FACTS = "examples.json"  # written last
 SHARD = 1024  # rows
 BUFFER = 16 * SHARD  # rows that are shuffled together
 CHUNK = 512  # explanations whose entities are sought at once
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Where the examples lie, and what came of preparing them.
-
-    Attributes:
-        folder: under FOLDER.
-        rows: of all shards.
-        columns: of each.
-        left_out: rows of the split without something that is needed, by reason.
-        hard_negatives: rows that have one.
-    """
-
-    folder: str
-    rows: int
-    columns: list[str]
-    left_out: dict[str, int]
-    hard_negatives: int
 
 
 def prepare_selector(context: StepContext, seed: int) -> Prepared:

@@ -13,7 +13,7 @@ from jobs.pipeline import STEPS, run_pipeline
 from jobs.reproduce import reproduce
 from jobs.runner.config import CorpusConfig, PipelineConfig
 from jobs.runner.execute import execute
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from serve_apps.rollout.models import find
 from showcases.errors import ShowcasesError
 from showcases.evaluation.config import ReproduceConfig

@@ -12,6 +12,7 @@ from jobs.runner.execute import execute
 from jobs.runner.step import Step, StepContext
 from jobs.tracking import run_facts
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import tracking_uri
 from showcases.storage.artifacts import Workspace
 
 CORPUS = "c" * 64
@@ -63,7 +64,7 @@ def test_a_model_leads_to_its_config_and_to_the_corpus(
 
 
 def test_mlflow_shows_inputs_seed_and_versions(config: PipelineConfig) -> None:
-    client = tracking.client_of(tracking.tracking_uri(config))
+    client = tracking.client_of(tracking_uri(config))
     run = client.get_run(str(client.get_model_version("showcases-selector", "1").run_id))
     assert run.inputs is not None
     [read] = run.inputs.dataset_inputs

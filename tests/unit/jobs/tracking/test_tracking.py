@@ -17,8 +17,8 @@ from jobs import resend
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import leftovers
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig
 from jobs.tracking.spool import OPS, SPOOLS
-from jobs.tracking.tracker import TrackingConfig
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Manifest, Workspace
 from tests import faulty_proxy as proxies

@@ -19,9 +19,9 @@ from jobs import lineage
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import mlmodel
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig
 from jobs.tracking.run_facts import datasets
 from jobs.tracking.spool import SPOOLS
-from jobs.tracking.tracker import TrackingConfig
 from showcases.generator import Generator, GeneratorConfig, GeneratorPredictor
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.pyfunc import example
