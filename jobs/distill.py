@@ -67,11 +67,7 @@ def train(context: StepContext) -> None:
 
 def stands(workspace: Workspace) -> bool:
     """Whether the classifier of this work is trained."""
-    try:
-        workspace.read_bytes("classifier", METRICS)
-    except FileNotFoundError:
-        return False
-    return True
+    return workspace.find_json("classifier", METRICS) is not None
 
 
 def score_pairs(context: StepContext) -> None:

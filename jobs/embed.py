@@ -1,6 +1,5 @@
 """embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -59,11 +58,10 @@ def chosen_dtype(context: StepContext) -> Dtype:
     workspace, config = context.workspace, context.config
     if config.embed.dtype != "auto":
         return config.embed.dtype
-    try:
-        return json.loads(workspace.read_bytes(*DTYPE_FILE))["dtype"]  # type: ignore[no-any-return]
-    except FileNotFoundError:
-        dtype = fast_dtype(config.cluster)
-    workspace.write_bytes(json.dumps({"dtype": dtype}).encode(), *DTYPE_FILE)
+    if (found := workspace.find_json(*DTYPE_FILE)) is not None:
+        return found["dtype"]  # type: ignore[no-any-return]
+    dtype = fast_dtype(config.cluster)
+    workspace.write_json({"dtype": dtype}, *DTYPE_FILE)
     context.say(f"encoding in {dtype}; --embed.dtype takes another")
     return dtype
 

@@ -13,10 +13,8 @@ nor is a bundle that has been champion before. A running service follows the ali
 import argparse
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.evaluating.quality_gate import NoWorse, present_pair
@@ -68,10 +66,7 @@ def promote(
     spec = _checked(config, client, pair)
     (judge or _judge(client, alias))(spec)
     with tracking.step_run("promote", config, {"alias": alias, **asdict(spec)}, None) as tracker:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / BUNDLE_FILE
-            file.write_text(spec.to_json(), encoding="utf-8")
-            client.log_artifacts(tracker.run_id, folder, "bundle")
+        client.log_text(tracker.run_id, spec.to_json(), f"bundle/{BUNDLE_FILE}")
         source = f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle"
         version = _register(client, source, tracker.run_id, spec)
     _give(client, alias, str(version))

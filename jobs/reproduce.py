@@ -9,11 +9,9 @@ goes on, from the last checkpoint of the model it was training. All lies in _rep
 import datetime
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import ray
 
@@ -230,11 +228,9 @@ def conclude(study: Study, found: Sequence[Result], gallery: Sequence[Showcase])
 
 def write(study: Study, files: Mapping[str, bytes]) -> None:
     """Into the workspace and into MLflow."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, data in files.items():
-            study.workspace.write_bytes(data, FOLDER, name)
-            (Path(folder) / name).write_bytes(data)
-        study.tracker.log_folder(Path(folder), "reproduce")
+    for name, data in files.items():
+        study.workspace.write_bytes(data, FOLDER, name)
+    study.tracker.log_files(files, "reproduce")
 
 
 def with_flags(argv: Sequence[str]) -> list[str]:

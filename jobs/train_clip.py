@@ -1,7 +1,5 @@
 """train_clip: the small CLIP for where no pretrained weights can be had; a note of the model where they can."""
 
-import json
-
 from jobs.runner.execute import main
 from jobs.runner.needs import clip_needs
 from jobs.runner.step import Step, StepContext
@@ -22,7 +20,7 @@ def run(context: StepContext) -> None:
     if clip.pretrained is not None:
         from showcases.clip.model import note  # here: open_clip takes seconds to import
 
-        context.workspace.write_bytes(json.dumps(note(clip)).encode(), "clip", CONFIG_FILE)
+        context.workspace.write_json(note(clip), "clip", CONFIG_FILE)
         context.say(f"not trained: open_clip's {clip.model} with weights {clip.pretrained}")
         return
     config = context.config.train_clip

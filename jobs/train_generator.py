@@ -6,7 +6,7 @@ from jobs.runner.execute import main
 from jobs.runner.needs import generator_needs
 from jobs.runner.step import Step, StepContext, fingerprint_of
 from jobs.training.examples import prepare_generator
-from jobs.training.ray_train import remove_folder, train
+from jobs.training.ray_train import train
 from jobs.training.variants import Family, train_variants
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.training import Prepared, Session, TrainingJob
@@ -58,7 +58,7 @@ def run(context: StepContext) -> None:
     jobs = [FAMILY.job(context, config, config.variants[0], seed, (FAMILY.artifact,)) for seed in config.seeds]
     if context.config.force and config.finetune:
         for job in jobs:
-            remove_folder(context.workspace, *finetuning(context, job).place)
+            context.workspace.remove(*finetuning(context, job).place)
     figures = train_variants(context, FAMILY, config)
     first = next(iter(figures.values()))
     examples = examples_of(context, jobs[0])

@@ -2,9 +2,8 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -133,11 +132,3 @@ def _short(value: Any) -> str:
 def best_yaml(plan: Plan, outcome: Outcome) -> str:
     """The step's whole section with its options at the outcome's point: a file for `--config`."""
     return yaml.safe_dump({plan.kind.family.step.name: plain(plan.at(outcome.point))}, sort_keys=False)
-
-
-def to_json(outcomes: Sequence[Outcome]) -> str:
-    return json.dumps([asdict(outcome) for outcome in outcomes], indent=2)
-
-
-def from_json(text: str) -> list[Outcome]:
-    return [Outcome(**values) for values in json.loads(text)]

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
 from jobs.runner.step import StepContext, fingerprint_of
 from jobs.tracking.tracker import Tracker
-from jobs.training.ray_train import remove_folder, trainings_at_once
+from jobs.training.ray_train import trainings_at_once
 from jobs.training.variants import register
 from jobs.training.worker import RUNS
 from showcases.errors import ConfigError
@@ -28,7 +27,7 @@ from showcases.storage.artifacts import Place, Workspace
 from showcases.storage.builds import copy_files
 from tuning.kinds import Kind, Plan, plan
 from tuning.options import SweepConfig, parse
-from tuning.outcomes import Outcome, as_text, from_json, in_order, outcome_of, rows, to_json
+from tuning.outcomes import Outcome, as_text, in_order, outcome_of, rows
 from tuning.progress import Progress
 from tuning.results import result_files, told
 from tuning.runs import TrialRuns, sweep_run
@@ -75,7 +74,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
                     _begin(settled, workspace, inputs, run)
                     outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
                 _publish(settled, workspace, inputs, tracker, outcomes)
-                remove_folder(workspace, *_replaced(settled))
+                workspace.remove(*_replaced(settled))
     return outcomes
 
 
@@ -99,27 +98,26 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
     Raises:
         ConfigError: a sweep of this name stands, and it is another, or nobody asked to go on with it.
     """
-    try:
-        standing = json.loads(workspace.read_bytes(*settled.place, SWEEP_FILE))
-    except FileNotFoundError:
+    existing = workspace.find_json(*settled.place, SWEEP_FILE)
+    if existing is None:
         return None
     where = f"{workspace.path(*settled.place)}: a sweep of this name stands"
     if settled.config.force:
         aside = "/".join(_replaced(settled))
         if _finished(settled, workspace) is not None:  # what was interrupted is no result to keep
             copy_files(workspace, "/".join(settled.place), aside)
-        remove_folder(workspace, *settled.place)
+        workspace.remove(*settled.place)
         print(f"[{settled.title}] the results before are in {aside} until this sweep has its own", flush=True)
         return None
     if not settled.sweep.resume:
         raise ConfigError(f"{where}: go on with it by --resume true, give another --name, or clear it by --force true")
     asked = _asked(settled, inputs)
-    other = [name for name in asked if asked[name] != standing["asked"][name]]
+    other = [name for name in asked if asked[name] != existing["asked"][name]]
     if other:
         raise ConfigError(
             f"{where}, from other {', '.join(other)}: give the options it was begun with, or a new --name"
         )
-    return str(standing["run"])
+    return str(existing["run"])
 
 
 def _replaced(settled: Plan) -> Place:
@@ -128,16 +126,13 @@ def _replaced(settled: Plan) -> Place:
 
 
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
-    begun = {"run": run, "asked": _asked(settled, inputs)}
-    workspace.write_bytes(json.dumps(begun, indent=2).encode(), *settled.place, SWEEP_FILE)
+    workspace.write_json({"run": run, "asked": _asked(settled, inputs)}, *settled.place, SWEEP_FILE)
 
 
 def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:
     """The outcomes of a sweep that was gone on with and had come to its end before."""
-    try:
-        return from_json(workspace.read_bytes(*settled.place, OUTCOMES).decode())
-    except FileNotFoundError:
-        return None
+    found = workspace.find_json(*settled.place, OUTCOMES)
+    return None if found is None else [Outcome(**values) for values in found]
 
 
 def _trials(
@@ -154,12 +149,11 @@ def _trials(
     by_trial = _by_trial(settled, results)
     outcomes = in_order(settled, [outcome for outcome, _ in by_trial.values()])
     _keep_model(settled, workspace, by_trial[outcomes[0].trial][1])
-    workspace.write_bytes(to_json(outcomes).encode(), *settled.place, OUTCOMES)
-    workspace.filesystem.delete_dir(workspace.path(*settled.place, TUNE))
-    runs = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
-    for info in runs:
-        if info.base_name.startswith(runs_prefix(settled)):
-            workspace.filesystem.delete_dir(info.path)
+    workspace.write_json([asdict(outcome) for outcome in outcomes], *settled.place, OUTCOMES)
+    workspace.remove(*settled.place, TUNE)
+    for name in workspace.folders_in(RUNS):
+        if name.startswith(runs_prefix(settled)):
+            workspace.remove(RUNS, name)
     return outcomes
 
 
@@ -243,14 +237,13 @@ def _publish(
     settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, outcomes: list[Outcome]
 ) -> None:
     """The results into the workspace, the folder that was asked for, and MLflow; the model into its registry."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in result_files(settled, outcomes).items():
-            workspace.write_bytes(content, *settled.place, name)
-            Path(folder, name).write_bytes(content)
-            if settled.sweep.out is not None:
-                Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
-                Path(settled.sweep.out, name).write_bytes(content)
-        tracker.log_folder(Path(folder), "sweep")
+    files = result_files(settled, outcomes)
+    for name, content in files.items():
+        workspace.write_bytes(content, *settled.place, name)
+        if settled.sweep.out is not None:
+            Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
+            Path(settled.sweep.out, name).write_bytes(content)
+    tracker.log_files(files, "sweep")
     best = outcomes[0]
     tracker.log_metrics({**best.figures, "trials": len(outcomes)})
     if settled.sweep.register:

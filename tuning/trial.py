@@ -22,7 +22,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from jobs.training.ray_train import new_trainer, reason, remove_folder, stop_at_bad_batch
+from jobs.training.ray_train import new_trainer, reason, stop_at_bad_batch
 from jobs.training.worker import RUNS, Assignment
 from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
@@ -112,7 +112,7 @@ class Trial(tune.Trainable):
         if self.controller is not None and self.training is not None and not self.training.done():
             self._abort()
         self.pool.shutdown(wait=False)
-        remove_folder(self.workspace, RUNS, self.run)
+        self.workspace.remove(RUNS, self.run)
 
     def _abort(self) -> None:
         """End the controller; it may wait for room in the queue."""

@@ -1,9 +1,6 @@
 """Is a pair of models worse than the one that is served? Judged by scores on the test set, kept with the versions."""
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.runner.step import StepContext
@@ -36,14 +33,11 @@ def log_scores(context: StepContext, artifact: str, scores: Mapping[Place, Score
         scores: by where a model lies in the workspace.
     """
     for place, found in scores.items():
-        try:
-            fingerprint = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))["fingerprint"]
-        except FileNotFoundError:  # put there by hand: no job trained it, and none registered it
+        trained = context.workspace.find_json(*place, METRICS_FILE)
+        if trained is None:  # put there by hand: no job trained it, and none registered it
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / SCORES_FILE
-            file.write_text(found.to_json(), encoding="utf-8")
-            version = tracking.log_to_version(context.tracker, f"showcases-{artifact}", fingerprint, [file], SCORES)
+        name, files = f"showcases-{artifact}", {SCORES_FILE: found.to_json().encode()}
+        version = tracking.log_to_version(context.tracker, name, trained["fingerprint"], files, SCORES)
         if version is not None:
             context.say(
                 f"scores of {len(found.examples)} test examples logged with showcases-{artifact} version {version}"

@@ -6,11 +6,10 @@ MLflow takes a second to import: it is imported on first use, so that workers th
 import contextlib
 import json
 import shlex
-import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,10 +86,13 @@ class Tracker:
     def log_folder(self, folder: Path, name: str) -> None:
         self.spool.now_or_later({"do": "files", "to": name}, folder)
 
+    def log_files(self, files: Mapping[str, bytes], name: str) -> None:
+        """Files by their paths in a folder of the run."""
+        with local_files(files) as folder:
+            self.log_folder(folder, name)
+
     def log_manifest(self, manifest: Manifest) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, f"{manifest.artifact}.json").write_text(manifest.to_json(), encoding="utf-8")
-            self.log_folder(Path(folder), "manifests")
+        self.log_files({f"{manifest.artifact}.json": manifest.to_json().encode()}, "manifests")
         counts = {f"rows.{k}": v for k, v in manifest.rows.items()}
         counts |= {f"failures.{k}": v for k, v in manifest.failures.items()}
         figures = {k: v for k, v in _flat(manifest.metrics).items() if isinstance(v, int | float)}
@@ -170,7 +172,8 @@ def begin(
     begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
     own = environment() | {"seed": str(config.seed), run_ends.WORKSPACE_TAG: place(config.root)} | (tags or {})
     own[run_ends.PROCESS_TAG] = run_ends.this_process()
-    where = {"experiment": config.tracking.experiment, "location": _artifact_location(config)}
+    location = None if tracker.uri.startswith(REMOTE) else files_uri(config.root)  # a server decides for itself
+    where = {"experiment": config.tracking.experiment, "location": location}
     tracker.spool.put(begun | where | {"tags": own})
     run_ends.opened(tracker.spool)
     return tracker
@@ -222,13 +225,6 @@ def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | No
         Spool.say(f"closed as KILLED, as their process is gone: {', '.join(lost)}")
 
 
-def _artifact_location(config: "PipelineConfig") -> str | None:
-    """Beside the workspace's artifacts; a tracking server decides for itself."""
-    if tracking_uri(config).startswith(REMOTE):
-        return None
-    return files_uri(config.root)
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -249,18 +245,29 @@ def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | N
         return None
 
 
-def log_to_version(tracker: Tracker, name: str, fingerprint: str, files: Sequence[Path], folder: str) -> int | None:
+def log_to_version(
+    tracker: Tracker, name: str, fingerprint: str, files: Mapping[str, bytes], folder: str
+) -> int | None:
     """Files into the run that a registered version came from; the version's tag `folder` says where they lie.
 
     Returns:
         The version; none where there is none, or MLflow is away and gets them later.
     """
-    with tempfile.TemporaryDirectory() as kept:
-        for file in files:
-            shutil.copy(file, kept)
+    with local_files(files) as local:
         op = {"do": "to_version", "name": name, "fingerprint": fingerprint, "to": folder}
-        found: int | None = tracker.spool.now_or_later(op, Path(kept))
+        found: int | None = tracker.spool.now_or_later(op, local)
     return found
+
+
+@contextlib.contextmanager
+def local_files(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A temporary folder of these files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        yield Path(folder)
 
 
 def register(

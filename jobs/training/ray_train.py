@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 import ray.train
-from pyarrow.fs import FileSelector, FileType
+from pyarrow.fs import FileSelector
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
@@ -58,8 +58,8 @@ def train(
     job = prepare(job)
     run = f"{name}-{job.fingerprint}"
     if context.config.force:
-        remove_folder(workspace, RUNS, run)
-    remove_folder(workspace, RUNS, run, BAD_BATCH)  # what stopped this run before need not stop it again
+        workspace.remove(RUNS, run)
+    workspace.remove(RUNS, run, BAD_BATCH)  # what stopped this run before need not stop it again
     drop_unreadable_state(workspace, run)
     tracking = (context.tracker.uri, context.tracker.run_id)
     trainer = new_trainer(Assignment(job, train_on_rank, run, tracking, f"{name}/"), context.config.cluster)
@@ -76,7 +76,7 @@ def train(
     metrics = dict(result.metrics or {})
     with result.checkpoint.as_directory() as folder:
         keep_model(Path(folder) / "model", workspace, metrics, job.fingerprint, job.place)
-    remove_folder(workspace, RUNS, run)
+    workspace.remove(RUNS, run)
     warn_of_chance(context, name, metrics, job.chance_causes)
     return metrics
 
@@ -133,25 +133,18 @@ def reason(error: Exception) -> str:
     return next((line.strip() for line in reversed(told.splitlines()) if line.strip()), type(error).__name__)
 
 
-def remove_folder(workspace: Workspace, *parts: str) -> None:
-    """Remove a folder of the workspace, if it exists."""
-    folder = workspace.path(*parts)
-    if workspace.filesystem.get_file_info(folder).type == FileType.Directory:
-        workspace.filesystem.delete_dir(folder)
-
-
 def drop_unreadable_state(workspace: Workspace, run: str) -> None:
     """Remove Ray Train's list of a run's checkpoints if Ray Train would fail at it; the checkpoints stay.
 
     It is of another version of Ray, half written, or names a checkpoint that is not there.
     """
     try:
-        state = json.loads(workspace.read_bytes(RUNS, run, RAY_STATE))
+        state = workspace.find_json(RUNS, run, RAY_STATE)
+        if state is None:
+            return
         names = {each["checkpoint_dir_name"] for each in state["checkpoint_results"]}
         if state["ray_version"] == ray.__version__ and names <= set(checkpoint_names(workspace, run)):
             return
-    except FileNotFoundError:
-        return
     except (ValueError, KeyError, TypeError):
         pass
     workspace.filesystem.delete_file(workspace.path(RUNS, run, RAY_STATE))
@@ -208,11 +201,8 @@ def trainings_at_once(cluster: ClusterConfig, resources: dict[str, float], drive
 
 def finished_model(workspace: Workspace, fingerprint: str, place: Place) -> dict[str, float] | None:
     """Metrics of the model at a place, if the same config and inputs made it."""
-    try:
-        kept = json.loads(workspace.read_bytes(*place, METRICS_FILE))
-    except FileNotFoundError:
-        return None
-    return kept["metrics"] if kept.get("fingerprint") == fingerprint else None
+    found = workspace.find_json(*place, METRICS_FILE) or {}
+    return found["metrics"] if found.get("fingerprint") == fingerprint else None
 
 
 def keep_model(folder: Path, workspace: Workspace, metrics: dict[str, float], fingerprint: str, place: Place) -> None:
@@ -221,5 +211,4 @@ def keep_model(folder: Path, workspace: Workspace, metrics: dict[str, float], fi
         model = Path(temporary) / "model"
         shutil.copytree(folder, model)
         workspace.upload(model, *place)
-    kept = {"fingerprint": fingerprint, "metrics": metrics}
-    workspace.write_bytes(json.dumps(kept, indent=2, sort_keys=True).encode(), *place, METRICS_FILE)
+    workspace.write_json({"fingerprint": fingerprint, "metrics": metrics}, *place, METRICS_FILE)

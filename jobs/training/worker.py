@@ -1,6 +1,5 @@
 """What each Ray Train worker runs: open the examples, resume from the last readable checkpoint, train, report."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import ray.train
 import ray.train.collective
-from pyarrow.fs import FileSelector, FileType
 from ray.train import Checkpoint
 
 from jobs.tracking.tracker import Tracker
@@ -115,9 +113,8 @@ def session(job: TrainingJob[Any, Any], report: Report, resume_from: Path | None
 
 def checkpoint_names(workspace: Workspace, run: str) -> list[str]:
     """Folders of a run's checkpoints, the newest first."""
-    found = workspace.filesystem.get_file_info(FileSelector(workspace.path(RUNS, run), allow_not_found=True))
-    folders = [info.base_name for info in found if info.type == FileType.Directory]
-    return sorted((name for name in folders if name.startswith(CHECKPOINT_PREFIX)), reverse=True)
+    names = workspace.folders_in(RUNS, run)
+    return [name for name in reversed(names) if name.startswith(CHECKPOINT_PREFIX)]
 
 
 def checkpoints_to_try(own: Assignment) -> list[Checkpoint]:
@@ -134,7 +131,7 @@ def checkpoints_to_try(own: Assignment) -> list[Checkpoint]:
 def keep_bad_batch(own: Assignment, rank: int, error: Any) -> None:
     """A rank's part of the batch that has no finite loss. It ends the run: started again it would come to the same."""
     found = {"loss": str(error.loss), "epoch": error.epoch, "step": error.step, "examples": error.examples}
-    own.workspace.write_bytes(json.dumps(found, indent=2).encode(), RUNS, own.run, BAD_BATCH, f"rank{rank}.json")
+    own.workspace.write_json(found, RUNS, own.run, BAD_BATCH, f"rank{rank}.json")
 
 
 def _progress(name: str, metrics: dict[str, float]) -> str:

@@ -137,12 +137,33 @@ class Workspace:
 
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
         """Remove all folders of an artifact but these."""
-        kept = {self.path(artifact, name) for name in folders}
-        with self._store_errors_of(artifact):
-            found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
-            for info in found:
-                if info.type == fs.FileType.Directory and info.path not in kept:
-                    self.filesystem.delete_dir(info.path)
+        for name in set(self.folders_in(artifact)) - set(folders):
+            self.remove(artifact, name)
+
+    def folders_in(self, artifact: str, *parts: str) -> list[str]:
+        """Names of the folders in a folder, sorted; none where it does not exist."""
+        path = self.path(artifact, *parts)
+        with store_errors_of(self.filesystem, path):
+            found = self.filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def remove(self, artifact: str, *parts: str) -> None:
+        """Remove a folder, if it exists."""
+        path = self.path(artifact, *parts)
+        with store_errors_of(self.filesystem, path):
+            if self.filesystem.get_file_info(path).type == fs.FileType.Directory:
+                self.filesystem.delete_dir(path)
+
+    def write_json(self, value: Any, artifact: str, *parts: str) -> None:
+        """Write a value as a JSON file, whole or not at all."""
+        self.write_bytes(json.dumps(value, indent=2).encode(), artifact, *parts)
+
+    def find_json(self, artifact: str, *parts: str) -> Any:
+        """What a JSON file holds; None where there is no such file."""
+        try:
+            return json.loads(self.read_bytes(artifact, *parts))
+        except FileNotFoundError:
+            return None
 
     def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
         """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""
