@@ -78,7 +78,7 @@ def make(study: Study, wanted: Sequence[Wanted]) -> dict[str, Place]:
     for artifact in dict.fromkeys(model.family.artifact for model in wanted):
         waiting = sum(model.family.artifact == artifact for model in missing)
         existing = sum(name.startswith(f"{artifact}-") for name in places) - waiting
-        print(f"  {artifact}s: {existing} exist, {waiting} to train", flush=True)
+        print(f"  {artifact}s: {existing} found, {waiting} to train", flush=True)
     train_all(study, missing)
     return places
 

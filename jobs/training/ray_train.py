@@ -21,7 +21,7 @@ from jobs.training.worker import BAD_BATCH, CHECKPOINTS_KEPT, RUNS, Assignment, 
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.storage.artifacts import Place, Workspace
 from showcases.system_errors import system_error_in
-from showcases.training import TrainingJob, chance_warning
+from showcases.training import TrainingJob
 
 MAX_FAILURES = 2  # of the workers while they train, and as many while they are brought together
 RAY_STATE = "checkpoint_manager_snapshot.json"  # of a run: Ray Train's list of its checkpoints
@@ -53,7 +53,7 @@ def train(
     existing = finished_model(workspace, job.fingerprint, job.place)
     if existing is not None:
         context.say(f"{name}: trained before")
-        warn_of_chance(context, name, existing, job.chance_causes)
+        context.warn_of_chance(name, existing, job.chance_causes)
         return existing
     job = prepare(job)
     run = f"{name}-{job.fingerprint}"
@@ -77,7 +77,7 @@ def train(
     with result.checkpoint.as_directory() as folder:
         keep_model(Path(folder) / "model", workspace, metrics, job.fingerprint, job.place)
     workspace.remove(RUNS, run)
-    warn_of_chance(context, name, metrics, job.chance_causes)
+    context.warn_of_chance(name, metrics, job.chance_causes)
     return metrics
 
 
@@ -103,14 +103,6 @@ def new_trainer(
             callbacks=list(callbacks),
         ),
     )
-
-
-def warn_of_chance(context: StepContext, name: str, metrics: dict[str, float], causes: str) -> None:
-    """Say so if a model has learned nothing: on the screen, and as a tag of the step's run in MLflow."""
-    warning = chance_warning(name, metrics, causes)
-    if warning is not None:
-        context.say(warning)
-        context.tracker.set_tags({f"warning.{name}": warning})
 
 
 def fit(trainer: TorchTrainer, say: Callable[[str], None]) -> ray.train.Result:
