@@ -34,7 +34,7 @@ class Registration:
     figure: float
     larger_is_better: bool
     tags: dict[str, str]
-    comparable: tuple[str, ...]
+    comparable: tuple[str, ...] = ("validation_data",)
     contends: bool = True
 
     @property

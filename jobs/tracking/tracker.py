@@ -18,6 +18,7 @@ from jobs.tracking import registry, run_ends
 from jobs.tracking.config import tracking_uri
 from jobs.tracking.leftovers import send_left
 from jobs.tracking.registry import FINGERPRINT as FINGERPRINT
+from jobs.tracking.registry import Registration as Registration
 from jobs.tracking.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
 from jobs.tracking.run_facts import environment, machine_watched
 from jobs.tracking.spool import Spool, brief
@@ -270,28 +271,12 @@ def local_files(files: Mapping[str, bytes]) -> Iterator[Path]:
         yield Path(folder)
 
 
-def register(
-    tracker: Tracker,
-    name: str,
-    folder: Path,
-    metrics: dict[str, float],
-    *,
-    monitor: str,
-    larger_is_better: bool,
-    tags: dict[str, str],
-    comparable: tuple[str, ...] = ("validation_data",),
-    contends: bool = True,
-) -> tuple[int, bool] | None:
+def register(tracker: Tracker, folder: Path, asked: Registration) -> tuple[int, bool] | None:
     """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
-
-    Args:
-        metrics: validation figures; `monitor` among them decides.
-        comparable: see `registry.Registration`, as is `contends`.
 
     Returns:
         (version, whether it became champion); none where MLflow is away and gets it later.
     """
     tracker.log_folder(folder, registry.MODEL_FOLDER)
-    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable, contends)
     made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
     return made

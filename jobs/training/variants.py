@@ -124,22 +124,15 @@ def register(
 
     def send(model: Path) -> tuple[int, bool] | None:
         mlmodel.describe(model)
-        return tracking.register(
-            context.tracker,
-            name,
-            model,
-            {family.monitor: best},
-            monitor=family.monitor,
-            larger_is_better=False,
-            tags={
-                "validation_data": workspace.require(family.dataset).digest,
-                "embedding_space": json.loads((model / "config.json").read_text())["embedding_space"],
-                "variant": job.variant,
-                tracking.FINGERPRINT: job.fingerprint,
-            },
-            comparable=("validation_data", "embedding_space"),
-            contends=contends,
-        )
+        tags = {
+            "validation_data": workspace.require(family.dataset).digest,
+            "embedding_space": json.loads((model / "config.json").read_text())["embedding_space"],
+            "variant": job.variant,
+            tracking.FINGERPRINT: job.fingerprint,
+        }
+        comparable = ("validation_data", "embedding_space")
+        asked = tracking.Registration(name, family.monitor, best, False, tags, comparable, contends)
+        return tracking.register(context.tracker, model, asked)
 
     made = workspace.load(send, *job.place)
     if made is None:

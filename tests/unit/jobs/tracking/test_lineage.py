@@ -26,8 +26,8 @@ def train(context: StepContext) -> None:
     folder = Path(context.workspace.root, "selector")
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    figures = {"monitor": "loss", "larger_is_better": False, "tags": {"validation_data": "v"}}
-    tracking.register(context.tracker, "showcases-selector", folder, {"loss": 1.0}, **figures)
+    asked = tracking.Registration("showcases-selector", "loss", 1.0, False, {"validation_data": "v"})
+    tracking.register(context.tracker, folder, asked)
 
 
 INGEST = Step("ingest", (), ("reviews",), ("seed",), nothing, inputs=lambda _: {"corpus": CORPUS})

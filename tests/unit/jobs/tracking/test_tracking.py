@@ -70,8 +70,8 @@ def train(config: PipelineConfig) -> tuple[int, bool] | None:
             tracker.log_metrics({"loss": loss, "f1@3": loss / 10}, step=step)
         tracker.log_manifest(Manifest("selector", "train", {}, {}, "0", "now", 1.5, {"models": 2}))
         tags = {"validation_data": "v", tracking.FINGERPRINT: f"of {config.tracking.experiment}"}
-        names = {"monitor": "loss", "larger_is_better": False, "tags": tags}
-        return tracking.register(tracker, config.tracking.experiment, model, {"loss": LOSSES[-1]}, **names)
+        asked = tracking.Registration(config.tracking.experiment, "loss", LOSSES[-1], False, tags)
+        return tracking.register(tracker, model, asked)
 
 
 def assert_all_arrived(config: PipelineConfig, upstream: str) -> None:

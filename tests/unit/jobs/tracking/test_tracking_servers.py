@@ -123,15 +123,9 @@ def test_on_postgresql_and_s3_a_killed_server_loses_nothing(
             first.__exit__(None, None, None)  # killed
             for step in range(1, 20):
                 tracker.log_metrics({"loss": 2.0 / step}, step=step)
-            made = tracking.register(
-                tracker,
-                "showcases-selector",
-                model,
-                {"loss": 0.1},
-                monitor="loss",
-                larger_is_better=False,
-                tags={"validation_data": "v", tracking.FINGERPRINT: "f"},
-            )
+            tags = {"validation_data": "v", tracking.FINGERPRINT: "f"}
+            asked = tracking.Registration("showcases-selector", "loss", 0.1, False, tags)
+            made = tracking.register(tracker, model, asked)
             assert made is None
         with mlflow_server(**served):
             with tracking.step_run("evaluate", config, {}, None):
