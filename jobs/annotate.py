@@ -5,7 +5,6 @@ python -m jobs.annotate                       the step, as jobs.pipeline runs it
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -99,7 +98,7 @@ def write_agreement(context: StepContext, result: AnnotationSet) -> None:
         "ties_settled": consensus.settled,
         "annotators": [asdict(skill) for skill in consensus.skills],
     }
-    context.workspace.write_bytes(json.dumps(said, indent=2).encode(), "annotations", "agreement.json")
+    context.workspace.write_json(said, "annotations", "agreement.json")
     table = as_csv(rank(scored(context.workspace, result.disputes)))
     context.workspace.write_bytes(table.encode(), "annotations", "disagreements.csv")
 

@@ -15,7 +15,7 @@ from jobs.pipeline import run_pipeline
 from jobs.runner.cluster import ROOT
 from jobs.runner.config import PipelineConfig, parse
 from jobs.runner.exits import exit_on_error
-from jobs.tracking.tracker import tracking_uri
+from jobs.tracking.config import tracking_uri
 from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
 

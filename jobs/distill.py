@@ -25,7 +25,6 @@ from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards
 from showcases.storage.shards import read_shards
-from showcases.training import chance_warning
 
 WHOSE = {
     "people": "labels by people",
@@ -58,20 +57,14 @@ def train(context: StepContext) -> None:
         f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"
     )
-    if (warning := chance_warning("the pair classifier", metrics, CHANCE_CAUSES)) is not None:
-        context.say(warning)
-        context.tracker.set_tags({"warning.classifier": warning})
+    context.warn_of_chance("classifier", metrics, CHANCE_CAUSES)
     parameters = sum(array.size for array in weights.values())
     context.record("classifier", {"parameters": parameters}, metrics={**metrics, **agreement})
 
 
 def stands(workspace: Workspace) -> bool:
     """Whether the classifier of this work is trained."""
-    try:
-        workspace.read_bytes("classifier", METRICS)
-    except FileNotFoundError:
-        return False
-    return True
+    return workspace.find_json("classifier", METRICS) is not None
 
 
 def score_pairs(context: StepContext) -> None:

@@ -1,6 +1,5 @@
 """embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 from jobs.embedding.encode import bottleneck, encode, fast_dtype, sorted_out
 from jobs.embedding.units import Plan, plan_photos, plan_sentences
 from jobs.runner.execute import main
-from jobs.runner.requirements import embed_needs
+from jobs.runner.needs import embed_needs
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, done_ids, follow, unit_name
 from jobs.runner.work_cost import bill, cluster_holds, spoken
@@ -59,11 +58,10 @@ def chosen_dtype(context: StepContext) -> Dtype:
     workspace, config = context.workspace, context.config
     if config.embed.dtype != "auto":
         return config.embed.dtype
-    try:
-        return json.loads(workspace.read_bytes(*DTYPE_FILE))["dtype"]  # type: ignore[no-any-return]
-    except FileNotFoundError:
-        dtype = fast_dtype(config.cluster)
-    workspace.write_bytes(json.dumps({"dtype": dtype}).encode(), *DTYPE_FILE)
+    if (found := workspace.find_json(*DTYPE_FILE)) is not None:
+        return found["dtype"]  # type: ignore[no-any-return]
+    dtype = fast_dtype(config.cluster)
+    workspace.write_json({"dtype": dtype}, *DTYPE_FILE)
     context.say(f"encoding in {dtype}; --embed.dtype takes another")
     return dtype
 

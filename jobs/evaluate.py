@@ -2,9 +2,7 @@
 
 import datetime
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -14,7 +12,7 @@ from jobs.evaluating.quality_gate import generator_scores, log_scores, selector_
 from jobs.evaluating.report_parts import labels_of, left_out, make_gallery
 from jobs.evaluating.scorers import yardsticks
 from jobs.runner.execute import main
-from jobs.runner.requirements import evaluate_needs
+from jobs.runner.needs import evaluate_needs
 from jobs.runner.step import Step, StepContext
 from jobs.tracking import tracker as tracking
 from jobs.training.ray_train import METRICS_FILE
@@ -151,29 +149,25 @@ def write_report(
         showcases=gallery,
         pictures=pictures,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        for path, data in report.files().items():
-            workspace.write_bytes(data, "report", *path.split("/"))
-            local = Path(folder) / path
-            local.parent.mkdir(exist_ok=True)
-            local.write_bytes(data)
-        context.tracker.log_folder(Path(folder), "report")
-        log_gallery(context, Path(folder))
+    files = report.files()
+    for path, data in files.items():
+        workspace.write_bytes(data, "report", *path.split("/"))
+    context.tracker.log_files(files, "report")
+    log_gallery(context, {name: files[name] for name in ("report.html", "gallery.json")})
     for table in tables:
         print("\n" + table.to_markdown(), flush=True)
     context.say(f"report: {context.place_of('report', 'report.html')}")
 
 
-def log_gallery(context: StepContext, report: Path) -> None:
+def log_gallery(context: StepContext, files: Mapping[str, bytes]) -> None:
     """The page and the gallery beside each registered generator that was evaluated here, so that one sees what it does.
 
     Args:
-        report: folder of the report's files.
+        files: of the report.
     """
     generators = models_of(context.workspace, "generator", "train_generator")
     for place in generators.values():
         kept = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
-        files = [report / name for name in ("report.html", "gallery.json")]
         version = tracking.log_to_version(context.tracker, "showcases-generator", kept["fingerprint"], files, "gallery")
         if version is not None:
             context.say(f"gallery logged with showcases-generator version {version}")

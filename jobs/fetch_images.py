@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from jobs.fetching.stream import drop, fetch, located
 from jobs.runner.config import PipelineConfig
 from jobs.runner.execute import main
-from jobs.runner.requirements import photo_needs
+from jobs.runner.needs import photo_needs
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, done_ids, follow, without
 from jobs.runner.work_cost import bill, spoken

@@ -16,9 +16,8 @@ from jobs.evaluating.quality_gate import champion_of
 from jobs.promote import MODELS, NAME
 from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
-from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig, tracking_uri
 from jobs.tracking.replay import client_of, is_refused
-from jobs.tracking.tracker import TrackingConfig
 from showcases.bundle import Pinned
 from showcases.errors import ModelError
 from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
@@ -144,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("name a --model or a --bundle")
     config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
     with exit_on_error():
-        client, workspace = client_of(tracking.tracking_uri(config)), Workspace(config.root)
+        client, workspace = client_of(tracking_uri(config)), Workspace(config.root)
         if options.bundle:
             found = of_bundle(client, workspace, options.bundle)
         else:

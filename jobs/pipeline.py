@@ -23,7 +23,8 @@ from jobs.runner.config import PipelineConfig, parse
 from jobs.runner.execute import execute
 from jobs.runner.exits import exit_on_error
 from jobs.runner.input_files import check_corpus, with_corpus
-from jobs.tracking.tracker import pipeline_run, tracking_uri
+from jobs.tracking.config import tracking_uri
+from jobs.tracking.tracker import pipeline_run
 from showcases.storage.artifacts import Workspace
 from showcases.storage.claims import hold
 

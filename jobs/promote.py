@@ -13,17 +13,16 @@ nor is a bundle that has been champion before. A running service follows the ali
 import argparse
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.evaluating.quality_gate import NoWorse, present_pair
 from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
 from jobs.tracking import tracker as tracking
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig, tracking_uri
+from jobs.tracking.registry import read_artifact
 from showcases.bundle import BUNDLE_FILE, SERVED_TOGETHER, BundleSpec, Pinned
 from showcases.errors import ModelError
 from showcases.storage.artifacts import Workspace
@@ -67,10 +66,7 @@ def promote(
     spec = _checked(config, client, pair)
     (judge or _judge(client, alias))(spec)
     with tracking.step_run("promote", config, {"alias": alias, **asdict(spec)}, None) as tracker:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / BUNDLE_FILE
-            file.write_text(spec.to_json(), encoding="utf-8")
-            client.log_artifacts(tracker.run_id, folder, "bundle")
+        client.log_text(tracker.run_id, spec.to_json(), f"bundle/{BUNDLE_FILE}")
         source = f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle"
         version = _register(client, source, tracker.run_id, spec)
     _give(client, alias, str(version))
@@ -92,7 +88,7 @@ def point(config: PipelineConfig, version: str, alias: str = "champion", judge: 
     try:
         found = client.get_model_version(NAME, version)
     except MlflowException as error:
-        raise ModelError(f"no version {version} of {NAME} in {tracking.tracking_uri(config)}: {error}") from error
+        raise ModelError(f"no version {version} of {NAME} in {tracking_uri(config)}: {error}") from error
     if SERVED not in found.tags:
         (judge or _judge(client, alias))(_spec(found.tags))
     _give(client, alias, version)
@@ -115,7 +111,7 @@ def _give(client: "MlflowClient", alias: str, version: str) -> None:
 
 
 def _client(config: PipelineConfig) -> "MlflowClient":
-    return tracking.Tracker(tracking.tracking_uri(config), "").client
+    return tracking.Tracker(tracking_uri(config), "").client
 
 
 def _chosen(client: "MlflowClient", name: str, version: str | None) -> Pinned:
@@ -145,21 +141,18 @@ def _checked(config: PipelineConfig, client: "MlflowClient", pair: dict[str, Pin
         "the encoder": encoder.model_id,
         "the classifier": classifier.embedding_space,
     }
-    spaces |= {str(pinned): _space_of(config, client, pinned) for pinned in pair.values()}
+    spaces |= {str(pinned): _space_of(client, pinned) for pinned in pair.values()}
     space = require_one_space(spaces, SERVED_TOGETHER)
     return BundleSpec(pair["selector"], pair["generator"], digests["clip"], digests["classifier"], space)
 
 
-def _space_of(config: PipelineConfig, client: "MlflowClient", pinned: Pinned) -> str:
-    import mlflow
+def _space_of(client: "MlflowClient", pinned: Pinned) -> str:
+    from mlflow.exceptions import MlflowException
 
     source = client.get_model_version(pinned.name, pinned.version).source
     try:
-        path = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{source}/config.json", tracking_uri=tracking.tracking_uri(config)
-        )
-        return str(json.loads(Path(path).read_text(encoding="utf-8"))["embedding_space"])
-    except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError) as error:
+        return str(json.loads(read_artifact(client, f"{source}/config.json"))["embedding_space"])
+    except (MlflowException, OSError, KeyError, ValueError) as error:
         raise ModelError(f"{pinned}: no embedding_space in {source}/config.json: {error}") from error
 
 

@@ -9,15 +9,13 @@ goes on, from the last checkpoint of the model it was training. All lies in _rep
 import datetime
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import ray
 
-from jobs import build_gest
+from jobs import build_gest, train_selector
 from jobs.evaluating.report_parts import labels_of, left_out
 from jobs.pipeline import STEPS
 from jobs.runner import cluster, preflight
@@ -25,7 +23,7 @@ from jobs.runner.config import PipelineConfig, parse
 from jobs.runner.execute import execute
 from jobs.runner.exits import exit_on_error
 from jobs.runner.input_files import with_corpus
-from jobs.runner.requirements import evaluate_needs, generator_needs
+from jobs.runner.needs import evaluate_needs, generator_needs
 from jobs.studies.models import FOLDER, Study, Wanted, make
 from jobs.studies.plan import OURS, texts_plan
 from jobs.studies.texts import Read, read_all
@@ -118,7 +116,7 @@ def rank(study: Study) -> list[Ranked]:
     config, evaluation, options = study.config.train_selector, study.config.evaluate, study.config.reproduce
     every = 3 in options.tables
     wanted = [
-        Wanted((variant, seed), "selector", config, variant, seed, variant_folder(variant, seed))
+        Wanted((variant, seed), train_selector.FAMILY, config, variant, seed, variant_folder(variant, seed))
         for seed in (options.seeds if every else options.seeds[:1])
         for variant in (config.variants if every else config.variants[:1])
     ]
@@ -230,11 +228,9 @@ def conclude(study: Study, found: Sequence[Result], gallery: Sequence[Showcase])
 
 def write(study: Study, files: Mapping[str, bytes]) -> None:
     """Into the workspace and into MLflow."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, data in files.items():
-            study.workspace.write_bytes(data, FOLDER, name)
-            (Path(folder) / name).write_bytes(data)
-        study.tracker.log_folder(Path(folder), "reproduce")
+    for name, data in files.items():
+        study.workspace.write_bytes(data, FOLDER, name)
+    study.tracker.log_files(files, "reproduce")
 
 
 def with_flags(argv: Sequence[str]) -> list[str]:

@@ -1,99 +1,67 @@
 """train_generator: the GPT-2 that writes explanations, a model for each input variant and seed (rows of Table 2)."""
 
-import json
-import tempfile
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, replace
 
 from jobs.runner.execute import main
-from jobs.runner.requirements import generator_needs
+from jobs.runner.needs import generator_needs
 from jobs.runner.step import Step, StepContext, fingerprint_of
-from jobs.training.examples import Prepared, prepare_generator, stream
-from jobs.training.ray_train import remove_folder, train
+from jobs.training.examples import prepare_generator
+from jobs.training.ray_train import train
 from jobs.training.variants import Family, train_variants
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
-from showcases.storage.artifacts import Workspace
-from showcases.training import Report
+from showcases.training import Prepared, Session, TrainingJob
 
 FINETUNED = "_finetuned"  # under the workspace root: decoders that models start from
 
+Job = TrainingJob[TrainGeneratorConfig, Inputs]
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+
+def train_on_rank(job: Job, session: Session) -> None:
     # Here, for the workers alone: Ray Train's controller imports this module too, and transformers takes seconds.
-    from ray.train.torch import get_device
+    from showcases.generator.train import train_generator
 
-    from showcases.generator.train import train_generator_variant
-
-    workspace = Workspace(arguments["root"])
-    variant, seed = arguments["variant"], arguments["seed"]
-    with tempfile.TemporaryDirectory() as folder:
-        finetuned = arguments.get("finetuned")
-        decoder = workspace.download(finetuned[0], Path(folder), *finetuned[1:]) if finetuned else None
-        rows = stream(workspace, arguments["examples"], seed, arguments["config"].loop.run)
-        train_generator_variant(
-            workspace, arguments["config"], variant, seed, report, resume_from, get_device(), decoder, rows
-        )
+    train_generator(job, session)
 
 
-def finetune(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
-    from ray.train.torch import get_device
-
+def finetune_on_rank(job: TrainingJob[TrainGeneratorConfig, None], session: Session) -> None:
     from showcases.generator.finetune import finetune_decoder
 
-    workspace = Workspace(arguments["root"])
-    finetune_decoder(workspace, arguments["config"], arguments["seed"], report, resume_from, get_device())
+    finetune_decoder(job, session)
 
 
-def prepare(context: StepContext, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> dict[str, Any]:
-    """The examples, and the decoder to start from where that is one fine-tuned here."""
-    examples = examples_of(context, config, variant, seed)
-    return {"examples": examples} | (finetuned_decoder(context, config, seed) if config.finetune else {})
+def prepare(context: StepContext, job: Job) -> Job:
+    """With the examples, and the decoder to start from where that is one fine-tuned here."""
+    job = replace(job, examples=examples_of(context, job))
+    if not job.config.finetune:
+        return job
+    decoder = finetuning(context, job)
+    loss = train(context, decoder, finetune_on_rank)[FAMILY.objective]
+    context.say(f"decoder fine-tuned on gest_ft: {loss:.3f} nats a word on held-out texts")
+    return replace(job, finetuned=decoder.place)
 
 
-def examples_of(context: StepContext, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> Prepared:
-    hard = config.contrastive.image_loss == "ccl" and "img" in variant
-    return prepare_generator(context, context.config.seed + seed, hard, config.spacy_model)
+def examples_of(context: StepContext, job: Job) -> Prepared:
+    return prepare_generator(context, job.seed, job.config.needs_hard(job.variant), job.config.spacy_model)
 
 
-def finetuned_fingerprint(context: StepContext, config: TrainGeneratorConfig, seed: int) -> str:
-    """Of the config and inputs of the decoder that is trained as a language model on gest_ft."""
-    own = {"model": asdict(config.model), "loop": asdict(config.finetune_loop), "seed": context.config.seed + seed}
+def finetuning(context: StepContext, job: Job) -> TrainingJob[TrainGeneratorConfig, None]:
+    """The training of the decoder that a job starts from, as a language model on gest_ft."""
+    own = {"model": asdict(job.config.model), "loop": asdict(job.config.finetune_loop), "seed": job.seed}
     inputs = {name: context.workspace.require(name).digest for name in ("gest_ft", "gest_s2")}
-    return fingerprint_of(own, inputs)
-
-
-def finetuned_decoder(context: StepContext, config: TrainGeneratorConfig, seed: int) -> dict[str, Any]:
-    """Where the decoder lies that was trained as a language model on gest_ft."""
-    fingerprint = finetuned_fingerprint(context, config, seed)
-    folder = f"seed{seed}-{fingerprint}"
-    arguments = {"root": context.workspace.root, "config": config, "seed": context.config.seed + seed}
-    metrics = train(context, f"finetuned-{folder}", finetune, arguments, FINETUNED, (folder,), fingerprint)
-    context.say(f"decoder fine-tuned on gest_ft: {metrics[f'best_{MONITOR}']:.3f} nats a word on held-out texts")
-    return {"finetuned": (FINETUNED, folder)}
-
-
-FAMILY = Family(
-    artifact="generator",
-    worker=work,
-    monitor=MONITOR,
-    larger_is_better=False,
-    dataset="gest_s2",
-    embedding_space=lambda _, model: json.loads((model / "config.json").read_text())["embedding_space"],
-    told=lambda best: f"{best:.3f} nats a word on the validation split",
-    prepare=prepare,
-)
+    fingerprint = fingerprint_of(own, inputs)
+    place = (FINETUNED, f"seed{job.seed}-{fingerprint}")
+    return TrainingJob(context.workspace, job.config, None, job.seed, place, fingerprint)
 
 
 def run(context: StepContext) -> None:
-    options = context.config.train_generator
-    if context.config.force and options.finetune:
-        for seed in options.seeds:
-            folder = f"seed{seed}-{finetuned_fingerprint(context, options, seed)}"
-            remove_folder(context.workspace, FINETUNED, folder)
-    figures = train_variants(context, FAMILY)
+    config = context.config.train_generator
+    jobs = [FAMILY.job(context, config, config.variants[0], seed, (FAMILY.artifact,)) for seed in config.seeds]
+    if context.config.force and config.finetune:
+        for job in jobs:
+            context.workspace.remove(*finetuning(context, job).place)
+    figures = train_variants(context, FAMILY, config)
     first = next(iter(figures.values()))
-    examples = examples_of(context, options, options.variants[0], options.seeds[0])
+    examples = examples_of(context, jobs[0])
     rows = {"models": len(figures), "train_rows": examples.rows, "val_rows": int(first["val_rows"])}
     rows |= {"hard_negatives": examples.hard_negatives}
     failures = {f"rows left out: {reason}": count for reason, count in examples.left_out.items()}
@@ -109,6 +77,7 @@ STEP = Step(
     resumes=True,
     needs=generator_needs,
 )
+FAMILY = Family(STEP, "generator", train_on_rank, prepare, "gest_s2", MONITOR, "nats a word")
 
 if __name__ == "__main__":
     main(STEP)

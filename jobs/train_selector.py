@@ -1,50 +1,31 @@
 """train_selector: the DPP that chooses photos, a model for each user profile and seed (rows of Table 3)."""
 
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from jobs.runner.execute import main
-from jobs.runner.requirements import gpu_needs
+from jobs.runner.needs import gpu_needs
 from jobs.runner.step import Step, StepContext
-from jobs.training.examples import prepare_selector, stream
+from jobs.training.examples import prepare_selector
 from jobs.training.variants import Family, train_variants
 from showcases.selector.config import CHANCE_CAUSES, MONITOR, Profile, TrainSelectorConfig
-from showcases.storage.artifacts import Workspace
-from showcases.storage.embeddings import EmbeddingTable
-from showcases.training import Report
+from showcases.training import Session, TrainingJob
+
+Job = TrainingJob[TrainSelectorConfig, Profile]
 
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
-    from ray.train.torch import get_device
+def train_on_rank(job: Job, session: Session) -> None:
+    from showcases.selector.train import train_selector  # here, for the workers alone: it imports torch
 
-    from showcases.selector.train import train_selector_variant
-
-    workspace = Workspace(arguments["root"])
-    variant, seed, device = arguments["variant"], arguments["seed"], str(get_device())
-    rows = stream(workspace, arguments["examples"], seed, arguments["config"].loop.run)
-    train_selector_variant(workspace, arguments["config"], variant, seed, report, resume_from, device, rows)
+    train_selector(job, session)
 
 
-def prepare(context: StepContext, config: TrainSelectorConfig, variant: Profile, seed: int) -> dict[str, Any]:
-    """The examples, the same for all variants."""
-    return {"examples": prepare_selector(context, context.config.seed + seed)}
-
-
-FAMILY = Family(
-    artifact="selector",
-    worker=work,
-    monitor=MONITOR,
-    larger_is_better=False,
-    dataset="gest_s1",
-    embedding_space=lambda workspace, _: EmbeddingTable.read(workspace, "image_embeddings").model_id,
-    told=lambda best: f"{best:.3f} nats a set on the validation split",
-    prepare=prepare,
-    chance_causes=CHANCE_CAUSES,
-)
+def prepare(context: StepContext, job: Job) -> Job:
+    """With the examples, the same for all variants."""
+    return replace(job, examples=prepare_selector(context, job.seed))
 
 
 def run(context: StepContext) -> None:
-    figures = train_variants(context, FAMILY)
+    figures = train_variants(context, FAMILY, context.config.train_selector)
     context.record("selector", rows={"models": len(figures)}, metrics=figures)
 
 
@@ -57,6 +38,7 @@ STEP = Step(
     resumes=True,
     needs=gpu_needs,
 )
+FAMILY = Family(STEP, "selector", train_on_rank, prepare, "gest_s1", MONITOR, "nats a set", CHANCE_CAUSES)
 
 if __name__ == "__main__":
     main(STEP)

@@ -9,79 +9,83 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from showcases.storage.artifacts import Workspace
-from showcases.training import Report
+from showcases.training import LoopConfig, Session, TrainingJob
 
 EXAMPLES, BATCH, EPOCHS, STEPS_BETWEEN = 64, 8, 4, 3  # 8 steps an epoch; a checkpoint after each third
 WIDTH = 300  # a checkpoint is about 2 MB
 WORKER = "RayTrainWorker"  # as Ray titles the process
 
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
+@dataclass(frozen=True)
+class ToyConfig:
+    """The options of `main`."""
+
+    workers: int = 1
+    bad: int = -1
+    armed: str = "/"
+    pause: float = 0.0
+    epochs: int = EPOCHS
+    steps_between: int = STEPS_BETWEEN
+    stop_after: float = -1.0
+    log: str = ""
+
+    @property
+    def loop(self) -> LoopConfig:
+        return LoopConfig(
+            epochs=self.epochs, batch_size=BATCH, lr=1e-2, checkpoint_steps=self.steps_between, select="last"
+        )
+
+
+def work(job: TrainingJob[ToyConfig, None], session: Session) -> None:
     """On each rank: a network with dropout learns the squares of random numbers."""
     import torch
     from torch import Tensor, nn
-    from torch import distributed as dist
-    from torch.nn.parallel import DistributedDataParallel
 
-    from showcases.training import LoopConfig, fit
+    from showcases.training import Task, fit
 
+    options = job.config
     inputs = torch.randn(EXAMPLES, 6, generator=torch.Generator().manual_seed(0))
     targets = inputs.square().sum(1, keepdim=True)
     torch.manual_seed(1)
     model: nn.Module = nn.Sequential(nn.Linear(6, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh())
-    model = nn.Sequential(model, nn.Dropout(0.3 if arguments["workers"] == 1 else 0.0), nn.Linear(WIDTH, 1))
+    model = nn.Sequential(model, nn.Dropout(0.3 if options.workers == 1 else 0.0), nn.Linear(WIDTH, 1))
 
-    stop = Path(f"{arguments['log']}.stop")  # every try stops where it exists
+    stop = Path(f"{options.log}.stop")  # every try stops where it exists
 
     def loss(model: nn.Module, numbers: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         if stop.exists():
             raise ValueError("stopped on purpose")
-        time.sleep(arguments["pause"])
+        time.sleep(options.pause)
         value = nn.functional.mse_loss(model(inputs[numbers]), targets[numbers])
-        return value * (
-            float("nan") if arguments["bad"] in numbers.tolist() and Path(arguments["armed"]).exists() else 1.0
-        ), {}
+        return value * (float("nan") if options.bad in numbers.tolist() and Path(options.armed).exists() else 1.0), {}
 
     def validate(model: nn.Module) -> dict[str, float]:
         return {"val_loss": float(nn.functional.mse_loss(model(inputs), targets))}
 
     def report_until(metrics: dict[str, float], checkpoint: Path | None) -> None:
-        report(metrics, checkpoint)
-        if arguments["log"] and checkpoint is not None:  # of the first rank
-            with Path(arguments["log"]).open("a") as log:
+        session.report(metrics, checkpoint)
+        if options.log and checkpoint is not None:  # of the first rank
+            with Path(options.log).open("a") as log:
                 log.write(f"{metrics['epoch']}\n")
-        if metrics["epoch"] == arguments["stop_after"]:
+        if metrics["epoch"] == options.stop_after:
             stop.touch()
 
     def save(model: nn.Module, folder: Path) -> None:
         folder.mkdir()
         torch.save(model.state_dict(), folder / "weights.pt")
 
-    fit(
-        DistributedDataParallel(model) if dist.is_initialized() and dist.get_world_size() > 1 else model,
-        loss,
-        validate,
-        save,
-        EXAMPLES,
-        LoopConfig(
-            epochs=arguments["epochs"],
-            batch_size=BATCH,
-            lr=1e-2,
-            checkpoint_steps=arguments["steps_between"],
-            select="last",
-        ),
-        report_until,
-        monitor="val_loss",
-        larger_is_better=False,
-        resume_from=resume_from,
-        names=[f"review-{number}" for number in range(EXAMPLES)],
-    )
+    names = [f"review-{number}" for number in range(EXAMPLES)]
+    fit(Task(model, loss, validate, save, EXAMPLES, names=names), job.loop, replace(session, report=report_until))
+
+
+def toy_job(workspace: Workspace, config: ToyConfig) -> TrainingJob[ToyConfig, None]:
+    return TrainingJob(workspace, config, None, place=("toy",), fingerprint="toy")
 
 
 def main() -> None:
@@ -90,6 +94,7 @@ def main() -> None:
     from jobs.runner.exits import exit_on_error
     from jobs.runner.step import StepContext
     from jobs.tracking import tracker as tracking
+    from jobs.tracking.config import TrackingConfig
     from jobs.training.ray_train import train
 
     parser = argparse.ArgumentParser()
@@ -113,11 +118,12 @@ def main() -> None:
         cluster=cluster.ClusterConfig(
             address=options.address, workers=options.workers, collective_timeout_s=options.collective_timeout
         ),
-        tracking=tracking.TrackingConfig(uri=options.tracking),
+        tracking=TrackingConfig(uri=options.tracking),
     )
     with exit_on_error(), cluster.connected(config.cluster), tracking.step_run("toy", config, {}, None) as tracker:
         context = StepContext(Workspace(options.root), config, tracker, {}, {})
-        train(context, "toy", work, vars(options), "toy", ())
+        own = ToyConfig(**{each.name: getattr(options, each.name) for each in fields(ToyConfig)})
+        train(context, toy_job(context.workspace, own), work)
 
 
 def start(root: str, address: str, tracking: str, *options: str) -> subprocess.Popen[str]:

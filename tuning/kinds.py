@@ -1,12 +1,11 @@
 """The two sweeps: which step each trains, which options it may vary, what it judges by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs import train_generator, train_selector
 from jobs.runner.config import PipelineConfig
-from jobs.runner.step import Step
 from jobs.training.variants import Family
 from showcases.errors import ConfigError
 from tuning.options import SweepConfig
@@ -21,53 +20,36 @@ class Kind:
     """What is swept.
 
     Args:
-        step: that trains the model; its first variant and seed are trained at each point.
-        family: of its models.
+        family: of the models; the first variant and seed of its step's config are trained at each point.
+        config: that section of the whole config.
         options: that may be varied.
         usual: those that are varied if the user names none.
-        unit: of the objective, for a person.
         texts: its models write, so that texts can be judged.
     """
 
-    step: Step
-    family: Family
+    family: Family[Any, Any]
+    config: Callable[[PipelineConfig], Any]
     options: dict[str, Option]
     usual: tuple[str, ...]
-    unit: str
     texts: bool = False
 
     @property
     def name(self) -> str:
         return self.family.artifact
 
-    @property
-    def section(self) -> str:
-        return f"train_{self.name}"
-
-    @property
-    def objective(self) -> str:
-        """The metric of the weights that a training keeps."""
-        return f"best_{self.family.monitor}"
-
-    def config(self, config: PipelineConfig) -> Any:
-        """The step's section."""
-        return getattr(config, self.section)
-
 
 GENERATOR_KIND = Kind(
-    train_generator.STEP,
     train_generator.FAMILY,
+    lambda config: config.train_generator,
     GENERATOR,
     ("lambda_image", "lambda_text", "alpha", "tau"),
-    "nats a word",
     texts=True,
 )
 SELECTOR_KIND = Kind(
-    train_selector.STEP,
     train_selector.FAMILY,
+    lambda config: config.train_selector,
     SELECTOR,
     ("kernel", "delta", "sigma", "hidden_dims", "learning_rate"),
-    "nats a set",
 )
 
 
@@ -92,10 +74,16 @@ class Goal:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep, settled: what is varied, from where, judged by what."""
+    """A sweep, settled: what is varied, from where, judged by what.
+
+    Attributes:
+        own: the section of `config` that is varied.
+        paper: the first point.
+    """
 
     kind: Kind
     config: PipelineConfig
+    own: Any
     sweep: SweepConfig
     options: dict[str, Option]
     paper: Point
@@ -118,7 +106,7 @@ class Plan:
 
     def at(self, point: Mapping[str, Value]) -> Any:
         """The step's config at a point."""
-        return at_point(self.options, self.kind.config(self.config), point)
+        return at_point(self.options, self.own, point)
 
 
 def plan(kind: Kind, config: PipelineConfig, sweep: SweepConfig) -> Plan:
@@ -130,9 +118,9 @@ def plan(kind: Kind, config: PipelineConfig, sweep: SweepConfig) -> Plan:
     if sweep.search_algorithm == "multi" and not kind.texts:
         raise ConfigError(f"search_algorithm multi judges texts; a {kind.name} writes none: take tpe, grid or random")
     wanted: Sequence[str] | Mapping[str, Any] = sweep.wanted(kind.usual)
-    options = chosen(kind.options, wanted)
-    paper = paper_point(options, kind.config(config))
+    own, options = kind.config(config), chosen(kind.options, wanted)
+    paper = paper_point(options, own)
     options = {name: option.holding(paper[name]) for name, option in options.items()}
-    multi = sweep.search_algorithm == "multi"
-    one = Goal((kind.objective,), kind.objective, kind.family.larger_is_better)
-    return Plan(kind, config, sweep, options, paper, Goal(TEXT_FIGURES, SCORE, True) if multi else one)
+    loss = kind.family.objective
+    goal = Goal(TEXT_FIGURES, SCORE, True) if sweep.search_algorithm == "multi" else Goal((loss,), loss, False)
+    return Plan(kind, config, own, sweep, options, paper, goal)

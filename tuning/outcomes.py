@@ -2,9 +2,8 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -43,7 +42,7 @@ class Outcome:
 
 def outcome_of(plan: Plan, metrics: dict[str, Any]) -> Outcome | None:
     """The outcome of a trial, from the last that it reported; none where it never came to a figure."""
-    wanted = dict.fromkeys((plan.kind.objective, *plan.goal.metrics, plan.goal.score))
+    wanted = dict.fromkeys((plan.kind.family.objective, *plan.goal.metrics, plan.goal.score))
     if any(name not in metrics for name in wanted):
         return None
     return Outcome(
@@ -89,7 +88,7 @@ def front(plan: Plan, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def columns(plan: Plan) -> list[str]:
     """Names of a table's figures: those that are searched on, their product, the objective of training."""
-    return list(dict.fromkeys((plan.goal.score, *plan.goal.metrics, plan.kind.objective)))
+    return list(dict.fromkeys((plan.goal.score, *plan.goal.metrics, plan.kind.family.objective)))
 
 
 def as_csv(plan: Plan, outcomes: Sequence[Outcome]) -> str:
@@ -132,12 +131,4 @@ def _short(value: Any) -> str:
 
 def best_yaml(plan: Plan, outcome: Outcome) -> str:
     """The step's whole section with its options at the outcome's point: a file for `--config`."""
-    return yaml.safe_dump({plan.kind.section: plain(plan.at(outcome.point))}, sort_keys=False)
-
-
-def to_json(outcomes: Sequence[Outcome]) -> str:
-    return json.dumps([asdict(outcome) for outcome in outcomes], indent=2)
-
-
-def from_json(text: str) -> list[Outcome]:
-    return [Outcome(**values) for values in json.loads(text)]
+    return yaml.safe_dump({plan.kind.family.step.name: plain(plan.at(outcome.point))}, sort_keys=False)

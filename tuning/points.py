@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,17 +45,7 @@ def mutations(options: Mapping[str, Option], seed: int) -> dict[str, Any]:
     if fixed:
         raise ConfigError(f"scheduler pbt changes options of models as they train, which {fixed} can't; leave them out")
     rng = np.random.default_rng([seed, 1])
-    return {name: _Draw(option, rng) for name, option in options.items()}
-
-
-class _Draw:
-    """A draw from an option's range, as Ray Tune calls it."""
-
-    def __init__(self, option: Option, rng: np.random.Generator) -> None:
-        self.option, self.rng = option, rng
-
-    def __call__(self) -> Any:
-        return self.option.domain.draw(self.rng)
+    return {name: partial(option.domain.draw, rng) for name, option in options.items()}
 
 
 def back_inside(options: Mapping[str, Option], point: Point) -> Point:

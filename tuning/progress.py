@@ -1,6 +1,5 @@
 """Told by Ray Tune how trials fare: prints it, keeps reports for a sweep that is continued, has runs of MLflow's."""
 
-import json
 from typing import Any
 
 from ray import tune
@@ -42,8 +41,7 @@ class Progress(tune.Callback):
             history = read_history(self.plan)
             before = [each for each in history.get(trial.trial_id, []) if each[0] < result[TIME]]
             history[trial.trial_id] = [*before, [result[TIME], figure]]
-            workspace = Workspace(self.plan.config.root)
-            workspace.write_bytes(json.dumps(history).encode(), *self.plan.place, HISTORY)
+            Workspace(self.plan.config.root).write_json(history, *self.plan.place, HISTORY)
         if self.plan.sweep.scheduler == "pbt":
             self._log_point(trial, int(result[TIME]))
 

@@ -1,6 +1,5 @@
 """How a sweep finds its points and which trials it stops: Ray Tune's searchers and schedulers, made to be continued."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -92,10 +91,7 @@ class ContinuedHalving(ASHAScheduler):
 
 def read_history(plan: Plan) -> dict[str, list[list[float]]]:
     """What the trials of a sweep have reported so far."""
-    try:
-        return json.loads(Workspace(plan.config.root).read_bytes(*plan.place, HISTORY))  # type: ignore[no-any-return]
-    except FileNotFoundError:
-        return {}
+    return Workspace(plan.config.root).find_json(*plan.place, HISTORY) or {}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,15 +18,16 @@ from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
 from jobs.runner.step import StepContext, fingerprint_of
 from jobs.tracking.tracker import Tracker
-from jobs.training.ray_train import RUNS, trainings_at_once
+from jobs.training.ray_train import trainings_at_once
 from jobs.training.variants import register
+from jobs.training.worker import RUNS
 from showcases.errors import ConfigError
 from showcases.storage import claims
 from showcases.storage.artifacts import Place, Workspace
 from showcases.storage.builds import copy_files
 from tuning.kinds import Kind, Plan, plan
 from tuning.options import SweepConfig, parse
-from tuning.outcomes import Outcome, as_text, from_json, in_order, outcome_of, rows, to_json
+from tuning.outcomes import Outcome, as_text, in_order, outcome_of, rows
 from tuning.progress import Progress
 from tuning.results import result_files, told
 from tuning.runs import TrialRuns, sweep_run
@@ -59,13 +59,13 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     settled = plan(kind, config, options)
     workspace = Workspace(config.root)
     texts = ("classifier", "clip") if len(settled.goal.metrics) > 1 else ()
-    inputs = {name: workspace.require(name).digest for name in (*kind.step.reads, *texts)}
-    more = kind.step.needs(config)
+    inputs = {name: workspace.require(name).digest for name in (*kind.family.step.reads, *texts)}
+    more = kind.family.step.needs(config)
     preflight.check_before_ray(config, (), more)
     with claims.hold(workspace, ["-".join(settled.place)], f"{settled.title} {options.name}", print):
         before = _before(settled, workspace, inputs)
         with cluster.connected(config.cluster):
-            preflight.check(config, (kind.step,), more)
+            preflight.check(config, (kind.family.step,), more)
             concurrent = options.max_concurrent or _at_once(settled)
             with sweep_run(config, settled.title, asdict(options), before) as tracker:
                 outcomes = _finished(settled, workspace)
@@ -74,7 +74,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
                     _begin(settled, workspace, inputs, run)
                     outcomes = _trials(settled, workspace, inputs, tracker, run, concurrent)
                 _publish(settled, workspace, inputs, tracker, outcomes)
-                _remove(workspace, _replaced(settled))
+                workspace.remove(*_replaced(settled))
     return outcomes
 
 
@@ -87,7 +87,7 @@ def _asked(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
     """All that a sweep's figures depend on, plain."""
     own = {name: value for name, value in asdict(settled.sweep).items() if name not in (*MANNERS, "search")}
     ranges = {name: asdict(option) for name, option in settled.options.items()}
-    config = plain(settled.kind.config(settled.config))
+    config = plain(settled.own)
     asked = {"sweep": own, "options": ranges, "config": config, "seed": settled.config.seed, "inputs": inputs}
     return json.loads(json.dumps(asked))  # type: ignore[no-any-return]
 
@@ -98,27 +98,26 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
     Raises:
         ConfigError: a sweep of this name stands, and it is another, or nobody asked to go on with it.
     """
-    try:
-        standing = json.loads(workspace.read_bytes(*settled.place, SWEEP_FILE))
-    except FileNotFoundError:
+    existing = workspace.find_json(*settled.place, SWEEP_FILE)
+    if existing is None:
         return None
     where = f"{workspace.path(*settled.place)}: a sweep of this name stands"
     if settled.config.force:
         aside = "/".join(_replaced(settled))
         if _finished(settled, workspace) is not None:  # what was interrupted is no result to keep
             copy_files(workspace, "/".join(settled.place), aside)
-        _remove(workspace, settled.place)
+        workspace.remove(*settled.place)
         print(f"[{settled.title}] the results before are in {aside} until this sweep has its own", flush=True)
         return None
     if not settled.sweep.resume:
         raise ConfigError(f"{where}: go on with it by --resume true, give another --name, or clear it by --force true")
     asked = _asked(settled, inputs)
-    other = [name for name in asked if asked[name] != standing["asked"][name]]
+    other = [name for name in asked if asked[name] != existing["asked"][name]]
     if other:
         raise ConfigError(
             f"{where}, from other {', '.join(other)}: give the options it was begun with, or a new --name"
         )
-    return str(standing["run"])
+    return str(existing["run"])
 
 
 def _replaced(settled: Plan) -> Place:
@@ -126,23 +125,14 @@ def _replaced(settled: Plan) -> Place:
     return (*settled.place[:-1], f"{settled.place[-1]}.replaced")
 
 
-def _remove(workspace: Workspace, place: Place) -> None:
-    path = workspace.path(*place)
-    if workspace.filesystem.get_file_info(path).type == pafs.FileType.Directory:
-        workspace.filesystem.delete_dir(path)
-
-
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
-    begun = {"run": run, "asked": _asked(settled, inputs)}
-    workspace.write_bytes(json.dumps(begun, indent=2).encode(), *settled.place, SWEEP_FILE)
+    workspace.write_json({"run": run, "asked": _asked(settled, inputs)}, *settled.place, SWEEP_FILE)
 
 
 def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:
     """The outcomes of a sweep that was gone on with and had come to its end before."""
-    try:
-        return from_json(workspace.read_bytes(*settled.place, OUTCOMES).decode())
-    except FileNotFoundError:
-        return None
+    found = workspace.find_json(*settled.place, OUTCOMES)
+    return None if found is None else [Outcome(**values) for values in found]
 
 
 def _trials(
@@ -159,12 +149,11 @@ def _trials(
     by_trial = _by_trial(settled, results)
     outcomes = in_order(settled, [outcome for outcome, _ in by_trial.values()])
     _keep_model(settled, workspace, by_trial[outcomes[0].trial][1])
-    workspace.write_bytes(to_json(outcomes).encode(), *settled.place, OUTCOMES)
-    workspace.filesystem.delete_dir(workspace.path(*settled.place, TUNE))
-    runs = workspace.filesystem.get_file_info(pafs.FileSelector(workspace.path(RUNS), allow_not_found=True))
-    for info in runs:
-        if info.base_name.startswith(runs_prefix(settled)):
-            workspace.filesystem.delete_dir(info.path)
+    workspace.write_json([asdict(outcome) for outcome in outcomes], *settled.place, OUTCOMES)
+    workspace.remove(*settled.place, TUNE)
+    for name in workspace.folders_in(RUNS):
+        if name.startswith(runs_prefix(settled)):
+            workspace.remove(RUNS, name)
     return outcomes
 
 
@@ -172,13 +161,12 @@ def _settings(settled: Plan, inputs: dict[str, str], tracker: Tracker, run: str)
     """What all trials share; absolute places, since they run in folders of their own."""
     config = replace(settled.config, tracking=replace(settled.config.tracking, uri=tracker.uri))
     config = replace(config, root=Workspace(config.root).root)
-    section = settled.kind.config(config)
-    loop = replace(section.loop, epochs=settled.sweep.epochs, checkpoint_every=1, checkpoint_steps=0)
-    config = replace(config, **{settled.kind.section: replace(section, loop=loop)})
-    own = settled.kind.config(config)
+    loop = replace(settled.own.loop, epochs=settled.sweep.epochs, checkpoint_every=1, checkpoint_steps=0)
+    settled = replace(settled, config=config, own=replace(settled.own, loop=loop))
     context = StepContext(Workspace(config.root), config, tracker, {}, inputs)
-    prepared = settled.kind.family.prepare(context, own, own.variants[0], own.seeds[0])
-    return TrialSettings(replace(settled, config=config), TrialRuns(config, run, settled.title), prepared)
+    family, own = settled.kind.family, settled.own
+    job = family.prepare(context, family.job(context, own, own.variants[0], own.seeds[0], ()))
+    return TrialSettings(settled, TrialRuns(config, run, settled.title), job)
 
 
 def _tuner(settings: TrialSettings, workspace: Workspace, found: Search) -> tune.Tuner:
@@ -249,23 +237,21 @@ def _publish(
     settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, outcomes: list[Outcome]
 ) -> None:
     """The results into the workspace, the folder that was asked for, and MLflow; the model into its registry."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in result_files(settled, outcomes).items():
-            workspace.write_bytes(content, *settled.place, name)
-            Path(folder, name).write_bytes(content)
-            if settled.sweep.out is not None:
-                Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
-                Path(settled.sweep.out, name).write_bytes(content)
-        tracker.log_folder(Path(folder), "sweep")
+    files = result_files(settled, outcomes)
+    for name, content in files.items():
+        workspace.write_bytes(content, *settled.place, name)
+        if settled.sweep.out is not None:
+            Path(settled.sweep.out).mkdir(parents=True, exist_ok=True)
+            Path(settled.sweep.out, name).write_bytes(content)
+    tracker.log_files(files, "sweep")
     best = outcomes[0]
     tracker.log_metrics({**best.figures, "trials": len(outcomes)})
     if settled.sweep.register:
         context = StepContext(workspace, settled.config, tracker, {}, inputs)
-        section = settled.kind.config(settled.config)
-        fingerprint = fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs)
-        figure = best.figures[settled.kind.objective]
-        place = (*settled.place, MODEL)
-        register(context, settled.kind.family, section.variants[0], place, figure, fingerprint, contends=False)
+        family, own = settled.kind.family, settled.own
+        job = family.job(context, own, own.variants[0], own.seeds[0], (*settled.place, MODEL))
+        job = replace(job, fingerprint=fingerprint_of({"sweep": settled.place, "trial": asdict(best)}, inputs))
+        register(context, family, job, best.figures[family.objective], contends=False)
 
 
 def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:

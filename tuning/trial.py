@@ -9,25 +9,27 @@ import contextlib
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
-from pyarrow.fs import FileType, copy_files
+from pyarrow.fs import copy_files
 from ray import tune
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, TrainingFailedError
+from ray.train import Checkpoint, TrainingFailedError
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from jobs.training.process_group import ProcessGroup
-from jobs.training.ray_train import RUNS, reason, run_on_rank, scaling, stop_at_bad_batch
+from jobs.training.ray_train import new_trainer, reason, stop_at_bad_batch
+from jobs.training.worker import RUNS, Assignment
 from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
+from showcases.training import TrainingJob
 from tuning.kinds import Plan
 from tuning.runs import TrialRuns
-from tuning.worker import work
+from tuning.worker import train_trial
 
 NUMBER, POINT = "number", "point"  # of a trial: its place in the sweep, and where it is
 DRIVER_CPU = 0.1  # of the process that waits for the workers
@@ -44,12 +46,12 @@ class TrialSettings:
     Args:
         plan: with an absolute root and a tracking URI, for trials run in folders of their own.
         runs: in MLflow.
-        prepared: of every trial's workers: the examples, prepared once.
+        job: at no point yet; its examples are prepared once.
     """
 
     plan: Plan
     runs: TrialRuns
-    prepared: dict[str, Any]
+    job: TrainingJob[Any, Any]
 
 
 class Relay(UserCallback):
@@ -110,9 +112,7 @@ class Trial(tune.Trainable):
         if self.controller is not None and self.training is not None and not self.training.done():
             self._abort()
         self.pool.shutdown(wait=False)
-        folder = self.workspace.path(RUNS, self.run)
-        if self.workspace.filesystem.get_file_info(folder).type == FileType.Directory:
-            self.workspace.filesystem.delete_dir(folder)
+        self.workspace.remove(RUNS, self.run)
 
     def _abort(self) -> None:
         """End the controller; it may wait for room in the queue."""
@@ -140,43 +140,18 @@ class Trial(tune.Trainable):
         stop_at_bad_batch(self.workspace, self.run)
 
     def _trainer(self) -> TorchTrainer:
-        config = self.settings.plan.config
-        return TorchTrainer(
-            run_on_rank,
-            train_loop_config=self._arguments(),
-            scaling_config=scaling(config.cluster),
-            torch_config=ProcessGroup(timeout_s=config.cluster.collective_timeout_s),
-            run_config=RunConfig(
-                name=self.run,
-                storage_path=self.workspace.path(RUNS),
-                storage_filesystem=self.workspace.filesystem,
-                failure_config=FailureConfig(max_failures=1),
-                checkpoint_config=CheckpointConfig(num_to_keep=IN_FLIGHT),
-                callbacks=[Relay(self.queue)],  # type: ignore[list-item] # a Train V2 callback, as V2 wants
-            ),
-        )
-
-    def _arguments(self) -> dict[str, Any]:
-        """What `run_on_rank` is given: the step's training at the trial's point."""
+        """Ray Train's, of the step's training at the trial's point."""
         plan = self.settings.plan
-        options = plan.at(self.config[POINT])
-        training = {
-            "root": plan.config.root,
-            "config": options,
-            "variant": options.variants[0],
-            "seed": plan.config.seed + options.seeds[0],
-            **self.settings.prepared,
-        }
         texts = plan.sweep.validation_texts if len(plan.goal.metrics) > 1 else None
-        return {
-            "workspace": self.workspace,
-            "run": self.run,
-            "worker": work,
-            "arguments": {"worker": plan.kind.family.worker, "training": training, "texts": texts},
-            "tracking": (plan.config.tracking.uri, self.settings.runs.id_of(self.trial_id)),
-            "prefix": "",
-            "start": self.start,
-        }
+        own = Assignment(
+            replace(self.settings.job, config=plan.at(self.config[POINT])),
+            partial(train_trial, train=plan.kind.family.train, texts=texts),
+            self.run,
+            (str(plan.config.tracking.uri), self.settings.runs.id_of(self.trial_id)),
+            start=self.start,
+        )
+        callbacks = [Relay(self.queue)]
+        return new_trainer(own, plan.config.cluster, max_failures=1, checkpoints=IN_FLIGHT, callbacks=callbacks)
 
 
 def runs_prefix(plan: Plan) -> str:

@@ -7,29 +7,31 @@ what stands in its checkpoint, or Ray Tune would take it for a trial without a f
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from showcases.training import Report
+from jobs.training.worker import Train
+from showcases.training import Report, Session, TrainingJob
 
 REPORTED = "reported.json"  # in a trial's checkpoint: the figures that were reported with it
 
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
-    """Train by `arguments["worker"]`; with `arguments["texts"]` judge the texts of the model it ends with."""
+def train_trial(job: TrainingJob[Any, Any], session: Session, train: Train, texts: int | None) -> None:
+    """Train by `train`; with `texts`, judge as many texts of the model it ends with."""
     with tempfile.TemporaryDirectory() as folder:
-        kept = _Kept(report, Path(folder))
-        if resume_from is not None:
-            kept.take(resume_from)
-        arguments["worker"](arguments["training"], kept, resume_from)
-        if arguments["texts"] is not None:
-            kept.add(_judged(arguments, kept.model))
-        elif not kept.reported:
-            kept.add({})
+        last = LastReport(session.report, Path(folder))
+        if session.resume_from is not None:
+            last.take(session.resume_from)
+        train(job, replace(session, report=last))
+        if texts is not None:
+            last.add(_judged(job, session.device, texts, last.model))
+        elif not last.reported:
+            last.add({})
 
 
-class _Kept:
-    """Reports what it is told, and holds on to the last checkpoint, which its reporter removes."""
+class LastReport:
+    """Passes reports on, and holds on to the last checkpoint, which its reporter removes."""
 
     def __init__(self, report: Report, folder: Path) -> None:
         self.report, self.folder = report, folder / "checkpoint"
@@ -61,15 +63,12 @@ class _Kept:
         self.report(metrics, self.folder if _rank() == 0 else None)
 
 
-def _judged(arguments: dict[str, Any], model: Path) -> dict[str, float]:
+def _judged(job: TrainingJob[Any, Any], device: str, texts: int, model: Path) -> dict[str, float]:
     if _rank() != 0:
         return {}
-    from ray.train.torch import get_device
-
     from tuning.texts import text_figures
 
-    training = arguments["training"]
-    return text_figures(training["root"], model, arguments["texts"], training["seed"], str(get_device()))
+    return text_figures(job.workspace.root, model, texts, job.seed, device)
 
 
 def _rank() -> int:

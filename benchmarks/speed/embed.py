@@ -162,7 +162,7 @@ def run_ours(folder: Path, options: argparse.Namespace) -> tuple[Timing, str]:
     from jobs.runner import cluster
     from jobs.runner.config import PipelineConfig
     from jobs.runner.execute import execute
-    from jobs.tracking.tracker import tracking_uri
+    from jobs.tracking.config import tracking_uri
     from showcases.clip.config import EmbedConfig
 
     workspace = Workspace(str(folder / "workspace"))

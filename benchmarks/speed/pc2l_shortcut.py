@@ -22,8 +22,9 @@ from showcases.generator.config import TrainGeneratorConfig
 from showcases.generator.data import GeneratorData, read_rows
 from showcases.generator.losses import cosine
 from showcases.generator.objective import Objective
-from showcases.generator.train import train_generator_variant
+from showcases.generator.train import train_generator
 from showcases.storage.artifacts import Workspace
+from showcases.training import Session, TrainingJob
 
 BATCH = 32
 
@@ -42,7 +43,7 @@ def train(workspace: Workspace, config: TrainGeneratorConfig) -> Objective:
 
     Objective.__init__ = remember  # type: ignore[method-assign]
     try:
-        train_generator_variant(workspace, config, "img+text", 0, report)
+        train_generator(TrainingJob(workspace, config, "img+text"), Session(report))
     finally:
         Objective.__init__ = begin  # type: ignore[method-assign]
     return found[0].eval()

@@ -23,7 +23,7 @@ from showcases.selector.data import PhotoPool, SelectorData
 from showcases.selector.model import Selector
 from showcases.selector.train import SetLikelihood
 from showcases.storage.embeddings import EmbeddingTable
-from showcases.training import LoopConfig, fit
+from showcases.training import LoopConfig, Session, Task, fit
 
 DIM, BATCH = 512, 512
 TOWERS = SelectorConfig(hidden_dims=(512, 512, 256), out_dim=128)  # the paper's
@@ -66,10 +66,8 @@ def run_ours(data: SelectorData, config: LoopConfig) -> tuple[float, float]:
         return value, {}
 
     started = time.perf_counter()
-    fit(
-        model, loss, lambda _: {"val_loss": 0.0}, lambda *_: None, len(data), config, lambda *_: None,
-        monitor="val_loss", larger_is_better=False, groups=data.business,
-    )  # fmt: skip
+    task = Task(model, loss, lambda _: {"val_loss": 0.0}, lambda *_: None, len(data), groups=data.business)
+    fit(task, config, Session(lambda *_: None))
     return time.perf_counter() - started, losses[0]
 
 

@@ -64,16 +64,9 @@ def generate(
     context: StepContext, rows: Sequence[Mapping[str, Any]], models: Mapping[System, Place]
 ) -> dict[System, list[str]]:
     """Texts of all models, each in the rows' order."""
-    cluster, config = context.config.cluster, context.config.evaluate
     folders = {"/".join(place): system for system, place in models.items()}
-    written = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows]).map_batches(
-        GeneratingActor,
-        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu"),
-        compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
-        num_gpus=1 if cluster.gpu else None,
-        batch_size=config.batch_size,
-        batch_format="numpy",
-    )
+    data = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows])
+    written = _by_actors(context, data, GeneratingActor, context.config.evaluate.batch_size)
     texts = {system: [""] * len(rows) for system in models}
     for row in written.take_all():
         texts[folders[row["folder"]]][row["number"]] = row["text"]
@@ -84,14 +77,20 @@ def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.
     """CLIP vector (d,) float32 of each sentence."""
     if not sentences:
         return {}
-    cluster, config = context.config.cluster, context.config.embed
     dtype = context.workspace.require("sentence_embeddings").metrics.get("dtype", "float32")
-    data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences})).map_batches(
-        EmbedBatch,
-        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", dtype),
+    data = ray.data.from_arrow(pa.table({"id": sentences, "text": sentences}))
+    embedded = _by_actors(context, data, EmbedBatch, context.config.embed.batch_size, dtype)
+    return {row["id"]: np.asarray(row["vector"], np.float32) for row in embedded.take_all()}
+
+
+def _by_actors(context: StepContext, data: ray.data.Dataset, actor: type, batch_size: int, *more: Any) -> Any:
+    """The data mapped by actors made of (root, device, *more)."""
+    cluster = context.config.cluster
+    return data.map_batches(
+        actor,
+        fn_constructor_args=(context.workspace.root, "cuda" if cluster.gpu else "cpu", *more),
         compute=ray.data.ActorPoolStrategy(size=cluster.encoders),
         num_gpus=1 if cluster.gpu else None,
-        batch_size=config.batch_size,
+        batch_size=batch_size,
         batch_format="numpy",
     )
-    return {row["id"]: np.asarray(row["vector"], np.float32) for row in data.take_all()}

@@ -1,13 +1,11 @@
 """Is a pair of models worse than the one that is served? Judged by scores on the test set, kept with the versions."""
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.runner.step import StepContext
 from jobs.tracking import tracker as tracking
+from jobs.tracking.registry import read_artifact
 from jobs.tracking.replay import is_refused
 from jobs.training.ray_train import METRICS_FILE
 from showcases.bundle import BundleSpec, Pinned
@@ -35,14 +33,11 @@ def log_scores(context: StepContext, artifact: str, scores: Mapping[Place, Score
         scores: by where a model lies in the workspace.
     """
     for place, found in scores.items():
-        try:
-            fingerprint = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))["fingerprint"]
-        except FileNotFoundError:  # put there by hand: no job trained it, and none registered it
+        trained = context.workspace.find_json(*place, METRICS_FILE)
+        if trained is None:  # put there by hand: no job trained it, and none registered it
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / SCORES_FILE
-            file.write_text(found.to_json(), encoding="utf-8")
-            version = tracking.log_to_version(context.tracker, f"showcases-{artifact}", fingerprint, [file], SCORES)
+        name, files = f"showcases-{artifact}", {SCORES_FILE: found.to_json().encode()}
+        version = tracking.log_to_version(context.tracker, name, trained["fingerprint"], files, SCORES)
         if version is not None:
             context.say(
                 f"scores of {len(found.examples)} test examples logged with showcases-{artifact} version {version}"
@@ -121,19 +116,13 @@ class NoWorse:
             raise ModelError(f"{new} is worse than version {old.version} by {', '.join(worse)}: keep that, {FORCE}")
 
     def _scores(self, pinned: Pinned) -> Scores:
-        import mlflow
-
         uri = self.client.get_model_version(pinned.name, pinned.version).tags.get(SCORES)
         if uri is None:
             raise ModelError(
                 f"{pinned} has no scores on the test set to compare it by: run jobs.evaluate in the workspace that "
                 f"trained it, {FORCE}"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{uri}/{SCORES_FILE}", dst_path=folder, tracking_uri=self.client.tracking_uri
-            )
-            return Scores.from_json(Path(path).read_text(encoding="utf-8"), uri)
+        return Scores.from_json(read_artifact(self.client, f"{uri}/{SCORES_FILE}"), uri)
 
 
 def told(found: Mapping[str, Difference]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Models that write, as a Ray Data actor: apart from `jobs.evaluate`, so that a worker need not import MLflow too."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +30,15 @@ class GeneratingActor:
         return {"folder": batch["folder"], "number": batch["number"], "text": texts}
 
     def _load(self, folder: str) -> "GeneratorPredictor | BaselinePredictor":
+        if self.predictor is None or folder != self.folder:
+            self.predictor, self.folder = self.workspace.load(self._read, *folder.split("/")), folder
+        return self.predictor
+
+    def _read(self, folder: Path) -> "GeneratorPredictor | BaselinePredictor":
         # here: the driver makes no texts, and needs no transformers
         from showcases.baselines import BaselinePredictor
         from showcases.generator import GeneratorPredictor
 
-        if self.predictor is None or folder != self.folder:
-            with tempfile.TemporaryDirectory() as local:
-                artifact, *parts = folder.split("/")
-                self.workspace.download(artifact, Path(local), *parts)
-                kind = json.loads((Path(local) / "config.json").read_text())["kind"]
-                predictor = BaselinePredictor if kind == "showcases.baseline" else GeneratorPredictor
-                self.predictor, self.folder = predictor(local, device=self.device), folder
-        return self.predictor
+        kind = json.loads((folder / "config.json").read_text())["kind"]
+        predictor = BaselinePredictor if kind == "showcases.baseline" else GeneratorPredictor
+        return predictor(folder, device=self.device)

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from jobs.runner.cluster import ClusterConfig
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from showcases.clip.config import ClipConfig, EmbedConfig, TrainClipConfig
 from showcases.distillation.config import AnnotateConfig, DistillConfig
 from showcases.evaluation.config import EvaluateConfig, ReproduceConfig

@@ -11,21 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jobs.runner.config import PipelineConfig
-from showcases.clip.config import TrainClipConfig
+from jobs.runner.hub import first_line, hub_problem, missing_files, url_problem
 from showcases.errors import ModelError, ShowcasesError
 
 Place = Literal["driver", "nodes"]
 JAVA_SECONDS = 60
-GPT2_BYTES = 550 * 2**20  # of GPT-2 small's weights
-CHECKPOINT_FILES = 6  # weights and two moments of Adam, in the last checkpoint and in the next
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 WEIGHTS = (*SINGLE, *(f"{name}.index.json" for name in SINGLE))
 CONFIG, TOKENIZERS = ("config.json",), ("tokenizer.json", "vocab.json")
-HUB = (
-    "Give a local folder, let the machine reach the hub, or download it there before (`hf download`, with the HF_HOME "
-    "of the job)"
-)
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ class SpacyPipeline(Requirement):
             pipeline = spacy.load(self.name)
         except (OSError, ValueError, ImportError) as error:
             if Path(self.name).is_dir():
-                return f"{self.name}: no spaCy pipeline that loads ({_line(error)})"
+                return f"{self.name}: no spaCy pipeline that loads ({first_line(error)})"
             return (
                 f"{self.name} is neither an installed spaCy pipeline nor a folder. `python -m spacy download "
                 f"{self.name}`, on every node, or leave the option out"
@@ -109,9 +102,9 @@ class ClipWeights(Requirement):
             )
         repository, file = _split(found.get("hf_hub", ""))
         if repository and known.has_hf_hub():
-            return _hub_problem(repository, (file or "open_clip_pytorch_model.bin", "open_clip_model.safetensors"))
+            return hub_problem(repository, (file or "open_clip_pytorch_model.bin", "open_clip_model.safetensors"))
         cached = Path("~/.cache/clip").expanduser() / Path(found["url"]).name
-        return None if cached.is_file() else _url_problem(found["url"])
+        return None if cached.is_file() else url_problem(found["url"])
 
 
 @dataclass(frozen=True)
@@ -148,7 +141,7 @@ class BackboneWeights(Requirement):
             with safe_open(file, "pt") as weights:  # type: ignore[no-untyped-call]
                 weights.keys()
         except (SafetensorError, OSError) as error:
-            return f"{file}: no safetensors file that can be read ({_line(error)})"
+            return f"{file}: no safetensors file that can be read ({first_line(error)})"
         return None
 
 
@@ -171,14 +164,14 @@ class Gpt2(Requirement):
 
         from showcases.generator.tokenizer import load_tokenizer
 
-        problem = _missing(self.source, CONFIG, TOKENIZERS, WEIGHTS if self.weights else CONFIG)
+        problem = missing_files(self.source, CONFIG, TOKENIZERS, WEIGHTS if self.weights else CONFIG)
         if problem is not None or not Path(self.source).is_dir():
             return problem
         try:
             positions = GPT2Config.from_pretrained(self.source).n_positions
             load_tokenizer(self.source)
         except (OSError, ValueError, ModelError) as error:
-            return f"{self.source}: no config and tokenizer of a GPT-2 could be loaded from there ({_line(error)})"
+            return f"{self.source}: no config and tokenizer of a GPT-2 could be loaded from there ({first_line(error)})"
         if positions <= self.max_tokens:
             return f"{self.source} has {positions} positions; train_generator.model.max_tokens is {self.max_tokens}"
         return None
@@ -199,14 +192,14 @@ class Encoder(Requirement):
     def problem(self) -> str | None:
         from transformers import AutoConfig, AutoTokenizer
 
-        problem = _missing(self.source, CONFIG, WEIGHTS)
+        problem = missing_files(self.source, CONFIG, WEIGHTS)
         if problem is not None or not Path(self.source).is_dir():
             return problem
         try:
             layers = AutoConfig.from_pretrained(self.source).num_hidden_layers
             AutoTokenizer.from_pretrained(self.source)
         except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
-            return f"{self.source}: no config and tokenizer of an encoder could be loaded from there ({_line(error)})"
+            return f"{self.source}: no config and tokenizer of an encoder load from there ({first_line(error)})"
         if self.layer is not None and not 0 <= self.layer <= layers:
             return f"{self.source} has layers 0 to {layers}; evaluate.bertscore_layer is {self.layer}"
         return None
@@ -263,70 +256,10 @@ class Java(Requirement):
         try:
             done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=JAVA_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{java} does not run ({_line(error)}). Repair it, or take it off the PATH: METEOR is n/a then"
+            return f"{java} does not run ({first_line(error)}). Repair it, or take it off the PATH: METEOR is n/a then"
         if done.returncode:
             return f"{java} does not run ({done.stderr.strip() or done.returncode}). Repair it, or take it off the PATH"
         return None
-
-
-def gpu_needs(config: PipelineConfig) -> list[Requirement]:
-    """Of a step that computes on GPUs where there are some."""
-    return [Cuda("cluster.gpu")] if config.cluster.gpu else []
-
-
-def photo_needs(config: PipelineConfig) -> list[Requirement]:
-    """Room for a copy of the photos in a folder or in tars."""
-    photos = Path(config.corpus.photos or "")
-    if config.corpus.photos is None or not photos.exists():
-        return []
-    files = [photos] if photos.is_file() else photos.rglob("*")
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    return [Room("root", "driver", True, root=config.root, need_bytes=size, what=f"the photos of {photos}")]
-
-
-def clip_needs(config: PipelineConfig) -> list[Requirement]:
-    """The encoder that is taken as it is, or what the small one is trained from."""
-    clip, small = config.clip, config.train_clip
-    if clip.pretrained is not None:
-        return [ClipWeights("clip", model=clip.model, pretrained=clip.pretrained)]
-    if small.backbone_weights is None and small.backbone in (None, TrainClipConfig().backbone):
-        return gpu_needs(config)
-    weights = BackboneWeights("train_clip.backbone", backbone=small.backbone, path=small.backbone_weights)
-    return [*gpu_needs(config), weights]
-
-
-def embed_needs(config: PipelineConfig) -> list[Requirement]:
-    """Published weights are loaded by each encoder; those of the small one are in the workspace."""
-    return gpu_needs(config) + (clip_needs(config) if config.clip.pretrained is not None else [])
-
-
-def generator_needs(config: PipelineConfig) -> list[Requirement]:
-    """GPT-2 with its tokenizer, the pipeline that finds entities for hard negatives, and room for checkpoints."""
-    options = config.train_generator
-    needs = gpu_needs(config)
-    if (source := options.model.pretrained) is not None:
-        weights, most = not options.model.random_init, options.model.max_tokens
-        needs.append(Gpt2("train_generator.model.pretrained", source=source, weights=weights, max_tokens=most))
-        size = CHECKPOINT_FILES * max(GPT2_BYTES, _folder_bytes(source))
-        needs.append(
-            Room("root", "driver", True, root=config.root, need_bytes=size, what="the generator's checkpoints")
-        )
-    hard = options.contrastive.image_loss == "ccl" and any("img" in variant for variant in options.variants)
-    if options.spacy_model is not None and hard:
-        needs.append(SpacyPipeline("train_generator.spacy_model", name=options.spacy_model))
-    return needs
-
-
-def evaluate_needs(config: PipelineConfig) -> list[Requirement]:
-    """What texts are measured with, on the driver."""
-    options = config.evaluate
-    needs: list[Requirement] = [*gpu_needs(config), Java("METEOR", "driver", True)]
-    if options.spacy_model is not None:
-        needs.append(SpacyPipeline("evaluate.spacy_model", "driver", name=options.spacy_model, tags=True))
-    if options.bertscore_model is not None:
-        layer = options.bertscore_layer
-        needs.append(Encoder("evaluate.bertscore_model", "driver", source=options.bertscore_model, layer=layer))
-    return needs
 
 
 def problem_of(requirement: Requirement) -> str | None:
@@ -336,54 +269,7 @@ def problem_of(requirement: Requirement) -> str | None:
     except ShowcasesError as error:
         return str(error)
     except Exception as error:
-        return f"can't be checked ({_line(error)})"
-
-
-def _hub_problem(repository: str, *parts: tuple[str, ...]) -> str | None:
-    """Whether one file of each part is in the hub's cache here, or can be had from the hub now, by one quick question.
-
-    Loaders themselves would ask a hub that is out of reach again and again, for half a minute a file.
-    """
-    from transformers.utils.hub import has_file
-
-    for files in parts:
-        try:
-            if any(has_file(repository, file, local_files_only=True) for file in files):
-                continue
-            if any(has_file(repository, file) for file in files):
-                continue
-        except OSError as error:
-            return f"{repository}: {_line(error)}"
-        return (
-            f"{repository} is no folder here, its {files[0]} is not in this machine's cache, and the hub does not give "
-            f"it. {HUB}"
-        )
-    return None
-
-
-def _url_problem(url: str) -> str | None:
-    import urllib.request
-
-    request = urllib.request.Request(url, method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=10):
-            return None
-    except OSError as error:
-        return f"{url} does not answer ({_line(error)}). Give a local file, or let the machine reach it"
-
-
-def _missing(source: str, *parts: tuple[str, ...]) -> str | None:
-    """Whether a folder or a name on the hub has one file of each part; transformers fills in defaults for some."""
-    if not Path(source).is_dir():
-        return _hub_problem(source, *parts)
-    for files in parts:
-        if not any((Path(source) / file).is_file() for file in files):
-            return f"{source}: this folder has no {' nor '.join(files[:2])}"
-    return None
-
-
-def _folder_bytes(source: str) -> int:
-    return sum((Path(source) / file).stat().st_size for file in WEIGHTS if (Path(source) / file).is_file())
+        return f"can't be checked ({first_line(error)})"
 
 
 def _split(hub: str) -> tuple[str, str]:
@@ -397,8 +283,3 @@ def _near(name: str, known: list[str]) -> str:
 
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) if name else known[:8]
     return f"; near: {', '.join(near)}" if name and near else (f"; those are {', '.join(near)}" if near else "")
-
-
-def _line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -13,6 +13,7 @@ from jobs.tracking import tracker as tracking
 from showcases.errors import ArtifactError, CorpusError, ObjectStoreError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.claims import Claim
+from showcases.training import chance_warning
 
 
 @dataclass
@@ -42,6 +43,13 @@ class StepContext:
         if self.claim is not None:
             with contextlib.suppress(ObjectStoreError):  # checked for good before anything is put in place
                 self.claim.check(tuple(self.claim.epochs)[:1])
+
+    def warn_of_chance(self, name: str, metrics: dict[str, float], causes: str) -> None:
+        """Say so if a model has learned nothing: on the screen, and as a tag of the step's run in MLflow."""
+        warning = chance_warning(name, metrics, causes)
+        if warning is not None:
+            self.say(warning)
+            self.tracker.set_tags({f"warning.{name}": warning})
 
     def place_of(self, artifact: str, *parts: str) -> str:
         """Where something that this step writes will be once the step is done, for a person."""

@@ -1,35 +1,30 @@
-"""The baselines of Table 2 as a family of models: Ray Train runs beside those of our generator, by its loop and budget.
+"""The baselines of Table 2 as a family of models, trained as our generator is, by its loop and budget.
 
 No step of the flow trains them; `jobs.reproduce` does, where Table 2 is asked for.
 """
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
+from jobs import train_generator
 from jobs.runner.step import StepContext
-from jobs.training.examples import prepare_generator, stream
+from jobs.training.examples import prepare_generator
 from jobs.training.variants import Family
+from showcases.baselines import Name
 from showcases.generator.config import MONITOR, TrainGeneratorConfig
-from showcases.storage.artifacts import Workspace
-from showcases.training import Report
+from showcases.training import Session, TrainingJob
+
+Job = TrainingJob[TrainGeneratorConfig, Name]
 
 
-def work(arguments: dict[str, Any], report: Report, resume_from: Path | None) -> None:
-    # here, for the workers alone, as in jobs.train_generator
-    from ray.train.torch import get_device
+def train_on_rank(job: Job, session: Session) -> None:
+    from showcases.baselines.train import train_baseline  # here, for the workers alone, as in jobs.train_generator
 
-    from showcases.baselines.train import train_baseline
-
-    workspace, seed = Workspace(arguments["root"]), arguments["seed"]
-    rows = stream(workspace, arguments["examples"], seed)
-    train_baseline(workspace, arguments["config"], arguments["variant"], seed, report, resume_from, get_device(), rows)
+    train_baseline(job, session)
 
 
-def prepare(context: StepContext, config: TrainGeneratorConfig, name: str, seed: int) -> dict[str, Any]:
-    """The examples of our generator, without hard negatives."""
-    return {"examples": prepare_generator(context, context.config.seed + seed, hard=False, spacy_model=None)}
+def prepare(context: StepContext, job: Job) -> Job:
+    """With the examples of our generator, without hard negatives."""
+    return replace(job, examples=prepare_generator(context, job.seed, hard=False, spacy_model=None))
 
 
 def of_baseline(config: TrainGeneratorConfig) -> TrainGeneratorConfig:
@@ -38,13 +33,4 @@ def of_baseline(config: TrainGeneratorConfig) -> TrainGeneratorConfig:
     return replace(config, variants=("text",), seeds=(0,), spacy_model=None, contrastive=none, finetune=False)
 
 
-FAMILY = Family(
-    artifact="baseline",
-    worker=work,
-    monitor=MONITOR,
-    larger_is_better=False,
-    dataset="gest_s2",
-    embedding_space=lambda _, model: json.loads((model / "config.json").read_text())["embedding_space"],
-    told=lambda best: f"{best:.3f} nats a word on the validation split",
-    prepare=prepare,
-)
+FAMILY = Family(train_generator.STEP, "baseline", train_on_rank, prepare, "gest_s2", MONITOR, "nats a word")

@@ -4,8 +4,6 @@ Nothing is written into the workspace.
 """
 
 import argparse
-import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -78,13 +76,13 @@ def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[st
     """
     kinds = {}
     for name, place in places.items():
-        try:
-            kinds[name] = str(json.loads(workspace.read_bytes(*place, "config.json"))["kind"])
-        except FileNotFoundError as error:
+        config = workspace.find_json(*place, "config.json")
+        if config is None:
             raise ConfigError(
                 f"--models {name}={'/'.join(place)}: no model there; jobs.reproduce --tables 2 trains the baselines, "
                 "jobs.train_generator ours"
-            ) from error
+            )
+        kinds[name] = str(config["kind"])
     return kinds
 
 
@@ -96,10 +94,8 @@ def selector_of(workspace: Workspace, config: PipelineConfig) -> dict[System, Pl
     """
     system = (config.train_selector.variants[0], config.reproduce.seeds[0])
     place = (FOLDER, f"selector-{variant_folder(*system)}")
-    if workspace.manifest("selector") is None:
-        with contextlib.suppress(FileNotFoundError):
-            workspace.read_bytes(*place, METRICS_FILE)
-            return {system: place}
+    if workspace.manifest("selector") is None and workspace.find_json(*place, METRICS_FILE) is not None:
+        return {system: place}
     return dict(list(models_of(workspace, "selector", "train_selector").items())[:1])
 
 

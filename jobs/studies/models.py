@@ -2,27 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
-from jobs import train_generator, train_selector
 from jobs.runner.config import PipelineConfig
 from jobs.runner.step import Step, StepContext
-from jobs.studies import baselines
 from jobs.tracking.tracker import Tracker
 from jobs.training.ray_train import finished_model, trainings_at_once
-from jobs.training.variants import Family, model_fingerprint, train_model
+from jobs.training.variants import Family, train_model
 from showcases.evaluation.systems import System
 from showcases.storage.artifacts import Place, Workspace, variant_folder
+from showcases.training import TrainingJob
 
 FOLDER = "_reproduce"  # under the workspace root; no step reads it
-FAMILIES: dict[str, tuple[Step, Family]] = {
-    "selector": (train_selector.STEP, train_selector.FAMILY),
-    "generator": (train_generator.STEP, train_generator.FAMILY),
-    "baseline": (train_generator.STEP, baselines.FAMILY),
-}
 
 
 @dataclass(frozen=True)
@@ -31,13 +25,13 @@ class Wanted:
 
     Attributes:
         system: name and seed in its table.
-        kind: one of FAMILIES.
+        family: of the model.
         config: of its step, of which `variant` and `seed` are trained.
         folder: of ours that it goes to, where the flow has not made it.
     """
 
     system: System
-    kind: str
+    family: Family[Any, Any]
     config: Any
     variant: str
     seed: int
@@ -46,7 +40,7 @@ class Wanted:
     @property
     def name(self) -> str:
         """Of the model, the same in every table that has it."""
-        return f"{self.kind}-{self.folder}"
+        return f"{self.family.artifact}-{self.folder}"
 
 
 @dataclass(frozen=True)
@@ -57,41 +51,35 @@ class Study:
     config: PipelineConfig
     tracker: Tracker
 
-    def context(self, step: Step, config: PipelineConfig | None = None) -> StepContext:
+    def context(self, step: Step) -> StepContext:
         """As if `step` ran, so that models have the fingerprints that it would give them."""
-        config = config or self.config
-        inputs = {name: self.workspace.require(name).digest for name in step.reads} | step.inputs(config)
-        return StepContext(self.workspace, config, self.tracker, step.used(config), inputs)
+        inputs = {name: self.workspace.require(name).digest for name in step.reads} | step.inputs(self.config)
+        return StepContext(self.workspace, self.config, self.tracker, step.used(self.config), inputs)
 
-    def context_of(self, model: Wanted) -> StepContext:
-        """As if the model's step ran with the model's config."""
-        step, _ = FAMILIES[model.kind]
-        return self.context(step, replace(self.config, **{step.name: model.config}))
-
-    def fingerprint(self, model: Wanted) -> str:
-        """Of all that the model is made from."""
-        _, family = FAMILIES[model.kind]
-        return model_fingerprint(self.context_of(model), family, model.config, model.variant, model.seed)
+    def job(self, model: Wanted) -> TrainingJob[Any, Any]:
+        """The training of a model of ours."""
+        context = self.context(model.family.step)
+        return model.family.job(context, model.config, model.variant, model.seed, (FOLDER, model.name))
 
 
 def make(study: Study, wanted: Sequence[Wanted]) -> dict[str, Place]:
-    """Where each model stands, by its name: in the flow's artifact if the same one is there, else in ours.
+    """Where each model is, by its name: in the flow's artifact if the same one is there, else in ours.
 
-    What stands nowhere is trained.
+    Those that exist in neither are trained.
     """
     places: dict[str, Place] = {}
-    missing: dict[str, list[Wanted]] = {}
+    missing: list[Wanted] = []
     for model in {model.name: model for model in wanted}.values():
-        served = (model.kind, variant_folder(model.variant, model.seed))
-        own = (FOLDER, model.name)
-        fingerprint = study.fingerprint(model)
-        found = [place for place in (served, own) if finished_model(study.workspace, fingerprint, *place) is not None]
-        places[model.name] = found[0] if found else own
-        missing.setdefault(model.kind, []).extend([] if found else [model])
-    for kind, models in missing.items():
-        stand = sum(name.startswith(f"{kind}-") for name in places) - len(models)
-        print(f"  {kind}s: {stand} stand, {len(models)} to train", flush=True)
-    train_all(study, [model for models in missing.values() for model in models])
+        job = study.job(model)
+        served = (model.family.artifact, variant_folder(model.variant, model.seed))
+        found = [place for place in (served, job.place) if finished_model(study.workspace, job.fingerprint, place)]
+        places[model.name] = found[0] if found else job.place
+        missing += [] if found else [model]
+    for artifact in dict.fromkeys(model.family.artifact for model in wanted):
+        waiting = sum(model.family.artifact == artifact for model in missing)
+        existing = sum(name.startswith(f"{artifact}-") for name in places) - waiting
+        print(f"  {artifact}s: {existing} found, {waiting} to train", flush=True)
+    train_all(study, missing)
     return places
 
 
@@ -113,15 +101,13 @@ def train_all(study: Study, missing: Sequence[Wanted]) -> None:
             figure = ray.get(done)
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
-        told = FAMILIES[ended.kind][1].told(figure)
+        figure_text = ended.family.describe(figure)
         minutes, left = (time.perf_counter() - started) / 60, len(waiting) + len(running)
-        print(f"  {ended.name}: {told} ({minutes:.0f} min, {left} to go)", flush=True)
+        print(f"  {ended.name}: {figure_text} ({minutes:.0f} min, {left} to go)", flush=True)
 
 
 @ray.remote(num_cpus=0, max_retries=0)
 def train_apart(study: Study, model: Wanted) -> float:
     """Train one model from a process of its own; what it is judged by."""
-    _, family = FAMILIES[model.kind]
-    context = study.context_of(model)
-    metrics = train_model(context, family, model.config, model.variant, model.seed, FOLDER, model.name)
-    return metrics[f"best_{family.monitor}"]
+    context = study.context(model.family.step)
+    return train_model(context, model.family, study.job(model))[model.family.objective]

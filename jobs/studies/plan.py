@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jobs import train_generator
 from jobs.studies import baselines
 from jobs.studies.models import Wanted
 from showcases.baselines import NAMES
@@ -22,7 +23,7 @@ def texts_plan(config: TrainGeneratorConfig, options: ReproduceConfig) -> dict[s
         text_only = [row for row in table_5_rows(config) if row.inputs == "text"]
         plan["table_2"] = [
             *(
-                Wanted((n, seed), "baseline", plain, n, seed, f"{n}-seed{seed}")
+                Wanted((n, seed), baselines.FAMILY, plain, n, seed, f"{n}-seed{seed}")
                 for seed in options.seeds
                 for n in NAMES
             ),
@@ -41,7 +42,7 @@ def texts_plan(config: TrainGeneratorConfig, options: ReproduceConfig) -> dict[s
 def of_rows(rows: Sequence[StudyRow], options: ReproduceConfig) -> list[Wanted]:
     """Every row's model for every seed."""
     return [
-        Wanted((row.name, seed), "generator", row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
+        Wanted((row.name, seed), train_generator.FAMILY, row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
         for seed in options.seeds
         for row in rows
     ]
@@ -56,5 +57,5 @@ def own_models(config: TrainGeneratorConfig, options: ReproduceConfig) -> list[W
         same = next((row for row in rows if row.inputs == inputs and row.config == config), None)
         for seed in options.seeds:
             folder = f"{same.folder}-seed{seed}" if same else variant_folder(inputs, seed)
-            found.append(Wanted((inputs, seed), "generator", config, inputs, seed, folder))
+            found.append(Wanted((inputs, seed), train_generator.FAMILY, config, inputs, seed, folder))
     return found

@@ -108,7 +108,7 @@ def written_by(
 
 def _key(study: Study, model: Wanted, examples: Sequence[Example]) -> str:
     shown = {example.review_id: " ".join(example.shown) for example in examples}
-    return fingerprint_of({"shown": shown}, {"model": study.fingerprint(model)})
+    return fingerprint_of({"shown": shown}, {"model": study.job(model).fingerprint})
 
 
 def _file(name: str, key: str) -> Place:

@@ -5,27 +5,22 @@ import os
 import socket
 from functools import partial
 
-from pyarrow.fs import FileSelector, FileType
-
 from jobs.tracking.replay import NotMadeError, Replay
-from jobs.tracking.spool import LIVE, OPS, SPOOLS, Spool, brief, files_of, remove
+from jobs.tracking.spool import LIVE, OPS, SPOOLS, Spool, brief, files_of
 from showcases.storage.artifacts import Workspace
 from showcases.tracking_db import database_uri
 
 
 def waiting(workspace: Workspace, everything: bool = False) -> list[str]:
     """Names of the spools that no process is at work on, the oldest first; arguments as those of `send_left`."""
-    found = workspace.filesystem.get_file_info(FileSelector(workspace.path(SPOOLS), allow_not_found=True))
-    names = sorted(info.base_name for info in found if info.type == FileType.Directory)
-    return [name for name in names if _is_left(workspace, name, everything)]
+    return [name for name in workspace.folders_in(SPOOLS) if _is_left(workspace, name, everything)]
 
 
 def _is_left(workspace: Workspace, name: str, everything: bool) -> bool:
     if name in LIVE:
         return False
-    try:
-        told = json.loads(workspace.read_bytes(SPOOLS, name, OPS))
-    except FileNotFoundError:
+    told = workspace.find_json(SPOOLS, name, OPS)
+    if told is None:
         return False
     if told["host"] != socket.gethostname():
         return everything or not told["open"]
@@ -60,11 +55,11 @@ def send_left(workspace: Workspace, uri: str | None = None, everything: bool = F
         try:
             replay.send(ops, partial(files_of, workspace, name))
         except Exception as error:
-            workspace.write_bytes(json.dumps(told | {"ops": ops, "open": False}).encode(), SPOOLS, name, OPS)
+            workspace.write_json(told | {"ops": ops, "open": False}, SPOOLS, name, OPS)
             Spool.say(f"{name}: not sent yet: {brief(error)}")
             if isinstance(error, NotMadeError):  # of a run that another spool makes
                 continue
             break
-        remove(workspace, name)
+        workspace.remove(SPOOLS, name)
         sent += 1
     return sent, len(names) - sent

@@ -3,7 +3,9 @@
 Apart from jobs.tracking.tracker, for it may be done long after the run, see jobs.tracking.replay.
 """
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Registration:
     figure: float
     larger_is_better: bool
     tags: dict[str, str]
-    comparable: tuple[str, ...]
+    comparable: tuple[str, ...] = ("validation_data",)
     contends: bool = True
 
     @property
@@ -47,6 +49,19 @@ class Registration:
             return True
         old = float(champion.tags[self.judged_by])
         return self.figure > old if self.larger_is_better else self.figure < old
+
+
+def read_artifact(client: "MlflowClient", uri: str) -> str:
+    """A text file of a run or a model version.
+
+    Raises:
+        MlflowException, OSError: it can't be had.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=client.tracking_uri)
+        return Path(path).read_text(encoding="utf-8")
 
 
 def version_of(client: "MlflowClient", name: str, fingerprint: str) -> int | None:

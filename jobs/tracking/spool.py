@@ -189,7 +189,7 @@ class Spool:
     def _end(self) -> None:
         if not self._ops and self.workspace is not None and (self._kept or self._files):
             with contextlib.suppress(Exception):  # it would be sent again, which changes nothing
-                remove(self.workspace, self.name)
+                self.workspace.remove(SPOOLS, self.name)
         with self._changed:
             LIVE.discard(self.name)
             self._thread = None
@@ -242,11 +242,6 @@ def files_of(workspace: Workspace | None, name: str, op: Op) -> Iterator[Path]:
         if "folder" in op and workspace is not None:
             workspace.download(SPOOLS, Path(folder), name, op["folder"])
         yield Path(folder)
-
-
-def remove(workspace: Workspace, name: str) -> None:
-    """Take a spool out of the workspace."""
-    workspace.filesystem.delete_dir(workspace.path(SPOOLS, name))
 
 
 def brief(error: Exception) -> str:

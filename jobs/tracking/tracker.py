@@ -6,25 +6,25 @@ MLflow takes a second to import: it is imported on first use, so that workers th
 import contextlib
 import json
 import shlex
-import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.tracking import registry, run_ends
+from jobs.tracking.config import tracking_uri
 from jobs.tracking.leftovers import send_left
 from jobs.tracking.registry import FINGERPRINT as FINGERPRINT
+from jobs.tracking.registry import Registration as Registration
 from jobs.tracking.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
 from jobs.tracking.run_facts import environment, machine_watched
 from jobs.tracking.spool import Spool, brief
-from showcases import tracking_db
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Manifest, Workspace
-from showcases.tracking_db import place
+from showcases.tracking_db import files_uri, place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,31 +35,6 @@ REMOTE = ("http://", "https://")
 LONGEST_VALUE = 5000  # characters of a tag or a param
 START_SECONDS, OWN_START_SECONDS = 30.0, 300.0  # wait for a server, or for its own database, which is made at first
 END_SECONDS = 60.0  # for the last of a run to be sent
-
-
-@dataclass(frozen=True)
-class TrackingConfig:
-    """Where runs and models are tracked.
-
-    Args:
-        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts, in the working
-            folder where the workspace is on S3.
-        experiment: name of the MLflow experiment.
-    """
-
-    uri: str | None = None
-    experiment: str = "showcases"
-
-
-def tracking_uri(config: "PipelineConfig") -> str:
-    """The tracking URI; by default sqlite in the workspace (in the working folder where that is on S3).
-
-    Raises:
-        ConfigError: the workspace was moved, and its database can't be written.
-    """
-    if not config.tracking.uri:
-        tracking_db.database_file(config.root).parent.mkdir(parents=True, exist_ok=True)
-    return tracking_db.database_uri(config.root, config.tracking.uri)
 
 
 def key_of(name: str) -> str:
@@ -112,10 +87,13 @@ class Tracker:
     def log_folder(self, folder: Path, name: str) -> None:
         self.spool.now_or_later({"do": "files", "to": name}, folder)
 
+    def log_files(self, files: Mapping[str, bytes], name: str) -> None:
+        """Files by their paths in a folder of the run."""
+        with local_files(files) as folder:
+            self.log_folder(folder, name)
+
     def log_manifest(self, manifest: Manifest) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, f"{manifest.artifact}.json").write_text(manifest.to_json(), encoding="utf-8")
-            self.log_folder(Path(folder), "manifests")
+        self.log_files({f"{manifest.artifact}.json": manifest.to_json().encode()}, "manifests")
         counts = {f"rows.{k}": v for k, v in manifest.rows.items()}
         counts |= {f"failures.{k}": v for k, v in manifest.failures.items()}
         figures = {k: v for k, v in _flat(manifest.metrics).items() if isinstance(v, int | float)}
@@ -195,7 +173,8 @@ def begin(
     begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
     own = environment() | {"seed": str(config.seed), run_ends.WORKSPACE_TAG: place(config.root)} | (tags or {})
     own[run_ends.PROCESS_TAG] = run_ends.this_process()
-    where = {"experiment": config.tracking.experiment, "location": _artifact_location(config)}
+    location = None if tracker.uri.startswith(REMOTE) else files_uri(config.root)  # a server decides for itself
+    where = {"experiment": config.tracking.experiment, "location": location}
     tracker.spool.put(begun | where | {"tags": own})
     run_ends.opened(tracker.spool)
     return tracker
@@ -247,13 +226,6 @@ def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | No
         Spool.say(f"closed as KILLED, as their process is gone: {', '.join(lost)}")
 
 
-def _artifact_location(config: "PipelineConfig") -> str | None:
-    """Beside the workspace's artifacts; a tracking server decides for itself."""
-    if tracking_uri(config).startswith(REMOTE):
-        return None
-    return tracking_db.files_uri(config.root)
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -274,42 +246,37 @@ def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | N
         return None
 
 
-def log_to_version(tracker: Tracker, name: str, fingerprint: str, files: Sequence[Path], folder: str) -> int | None:
+def log_to_version(
+    tracker: Tracker, name: str, fingerprint: str, files: Mapping[str, bytes], folder: str
+) -> int | None:
     """Files into the run that a registered version came from; the version's tag `folder` says where they lie.
 
     Returns:
         The version; none where there is none, or MLflow is away and gets them later.
     """
-    with tempfile.TemporaryDirectory() as kept:
-        for file in files:
-            shutil.copy(file, kept)
+    with local_files(files) as local:
         op = {"do": "to_version", "name": name, "fingerprint": fingerprint, "to": folder}
-        found: int | None = tracker.spool.now_or_later(op, Path(kept))
+        found: int | None = tracker.spool.now_or_later(op, local)
     return found
 
 
-def register(
-    tracker: Tracker,
-    name: str,
-    folder: Path,
-    metrics: dict[str, float],
-    *,
-    monitor: str,
-    larger_is_better: bool,
-    tags: dict[str, str],
-    comparable: tuple[str, ...] = ("validation_data",),
-    contends: bool = True,
-) -> tuple[int, bool] | None:
-    """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
+@contextlib.contextmanager
+def local_files(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A temporary folder of these files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        yield Path(folder)
 
-    Args:
-        metrics: validation figures; `monitor` among them decides.
-        comparable: see `registry.Registration`, as is `contends`.
+
+def register(tracker: Tracker, folder: Path, asked: Registration) -> tuple[int, bool] | None:
+    """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
 
     Returns:
         (version, whether it became champion); none where MLflow is away and gets it later.
     """
     tracker.log_folder(folder, registry.MODEL_FOLDER)
-    asked = registry.Registration(name, monitor, float(metrics[monitor]), larger_is_better, tags, comparable, contends)
     made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
     return made

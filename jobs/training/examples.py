@@ -5,11 +5,9 @@ epoch reads the shards in an order of its own and shuffles the rows of neighbour
 epoch, so a run that was cut off sees what it would have seen, on any number of workers.
 """
 
-import contextlib
-import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -18,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-from pyarrow.fs import FileSelector
 
 from jobs.runner.step import StepContext, fingerprint_of
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, with_photo
 from showcases.storage.shards import read_shard
+from showcases.training import Prepared
 
 if TYPE_CHECKING:
     from showcases.generator.entities import EntityPool
@@ -36,25 +34,6 @@ FACTS = "examples.json"  # written last
 SHARD = 1024  # rows
 BUFFER = 16 * SHARD  # rows that are shuffled together
 CHUNK = 512  # explanations whose entities are sought at once
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Where the examples lie, and what came of preparing them.
-
-    Attributes:
-        folder: under FOLDER.
-        rows: of all shards.
-        columns: of each.
-        left_out: rows of the split without something that is needed, by reason.
-        hard_negatives: rows that have one.
-    """
-
-    folder: str
-    rows: int
-    columns: list[str]
-    left_out: dict[str, int]
-    hard_negatives: int
 
 
 def prepare_selector(context: StepContext, seed: int) -> Prepared:
@@ -72,8 +51,8 @@ def _prepare(context: StepContext, artifact: str, seed: int, hard: bool, spacy_m
     workspace = context.workspace
     inputs = {name: workspace.require(name).digest for name in (artifact, "image_embeddings")}
     folder = f"{artifact}-{fingerprint_of({'seed': seed, 'hard': hard, 'spacy_model': spacy_model}, inputs)}"
-    with contextlib.suppress(FileNotFoundError):
-        return Prepared(**json.loads(workspace.read_bytes(FOLDER, folder, FACTS))["prepared"])
+    if (facts := workspace.find_json(FOLDER, folder, FACTS)) is not None:
+        return Prepared(**facts["prepared"])
     _forget_others(workspace, artifact, inputs)
     rows, left_out = ray.get(_learnable.remote(workspace, artifact))
     blocks = replaced(rows, seed, spacy_model) if hard and len(rows) else [ray.put(rows)]
@@ -83,8 +62,7 @@ def _prepare(context: StepContext, artifact: str, seed: int, hard: bool, spacy_m
             f"{artifact} has no train row that can be learned from (left out: {left_out}); the corpus is too small, or "
             "the classifier's threshold too high (build_gest.threshold)"
         )
-    facts = {"prepared": asdict(prepared), "inputs": inputs}
-    workspace.write_bytes(json.dumps(facts, indent=2).encode(), FOLDER, folder, FACTS)
+    workspace.write_json({"prepared": asdict(prepared), "inputs": inputs}, FOLDER, folder, FACTS)
     told = f", {prepared.hard_negatives} with other entities beside them" if hard else ""
     context.say(f"{prepared.rows} training examples prepared{told}")
     return prepared
@@ -92,13 +70,10 @@ def _prepare(context: StepContext, artifact: str, seed: int, hard: bool, spacy_m
 
 def _forget_others(workspace: Workspace, artifact: str, inputs: dict[str, str]) -> None:
     """Remove examples that were made from rows or embeddings that stand no more."""
-    found = workspace.filesystem.get_file_info(FileSelector(workspace.path(FOLDER), allow_not_found=True))
-    for info in found:
-        if info.base_name.startswith(f"{artifact}-"):
-            with contextlib.suppress(FileNotFoundError):
-                facts = json.loads(workspace.read_bytes(FOLDER, info.base_name, FACTS))
-                if facts["inputs"] != inputs:
-                    workspace.filesystem.delete_dir(info.path)
+    for name in workspace.folders_in(FOLDER):
+        facts = workspace.find_json(FOLDER, name, FACTS) if name.startswith(f"{artifact}-") else None
+        if facts is not None and facts["inputs"] != inputs:
+            workspace.remove(FOLDER, name)
 
 
 @ray.remote(num_cpus=1)

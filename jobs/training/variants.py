@@ -3,149 +3,138 @@
 Each model has a fingerprint of its own, so a longer list of variants or seeds trains only what is new.
 """
 
-import tempfile
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from jobs.runner.step import StepContext, fingerprint_of
+from jobs.runner.step import Step, StepContext, fingerprint_of
 from jobs.tracking import mlmodel
 from jobs.tracking import tracker as tracking
-from jobs.training.ray_train import Worker, finished_model, train, warn_of_chance
+from jobs.training.ray_train import finished_model, train
 from showcases.storage import builds
 from showcases.storage.artifacts import Place, Workspace, variant_folder
+from showcases.training import Session, TrainingJob
+from showcases.training.job import StepConfig
+
+Config = TypeVar("Config", bound=StepConfig)
+Variant = TypeVar("Variant")
 
 
 @dataclass(frozen=True)
-class Family:
-    """What the models of one step have in common.
+class Family(Generic[Config, Variant]):
+    """What the models of one step have in common. The validation loss decides which weights and models are better.
 
     Args:
+        step: whose inputs they are trained on.
         artifact: its name, and that of the models (`showcases-<artifact>`).
-        worker: trains one of them on every rank.
-        monitor: the validation metric that compares them; of the kept weights it is reported as best_<monitor>.
-        larger_is_better: of the monitor.
+        train: trains one of them, on every rank.
+        prepare: completes a job by what is made before training.
         dataset: artifact that holds the validation split.
-        embedding_space: of the model in the artifact's folder.
-        told: the monitor's value, for a person.
-        prepare: what is made before training: (context, config, variant, seed) -> more arguments of the worker.
+        monitor: name of the validation loss; of the best weights it is reported as best_<monitor>.
+        unit: of the loss, for a person.
         chance_causes: what to look for if a model is no better than chance.
     """
 
+    step: Step
     artifact: str
-    worker: Worker
-    monitor: str
-    larger_is_better: bool
+    train: Callable[[TrainingJob[Config, Variant], Session], object]
+    prepare: Callable[[StepContext, TrainingJob[Config, Variant]], TrainingJob[Config, Variant]]
     dataset: str
-    embedding_space: Callable[[Workspace, Path], str]
-    told: Callable[[float], str]
-    prepare: Callable[[StepContext, Any, Any, int], dict[str, Any]]
+    monitor: str
+    unit: str
     chance_causes: str = ""
 
+    @property
+    def objective(self) -> str:
+        """The metric of the weights that a training ends with."""
+        return f"best_{self.monitor}"
 
-def train_variants(context: StepContext, family: Family) -> dict[str, dict[str, float]]:
-    """Train what does not stand yet.
+    def describe(self, loss: float) -> str:
+        """The loss, for a person."""
+        return f"{loss:.3f} {self.unit} on the validation split"
+
+    def job(
+        self, context: StepContext, config: Config, variant: Variant, seed: int, place: Place
+    ) -> TrainingJob[Config, Variant]:
+        """The training of one model. Its fingerprint does not depend on which others are trained beside it."""
+        own = asdict(config) | {"variants": [variant], "seeds": [seed]}  # type: ignore[call-overload] # a dataclass
+        used = {"seed": context.config.seed, self.artifact: own}
+        return TrainingJob(
+            context.workspace,
+            config,
+            variant,
+            seed=context.config.seed + seed,
+            place=place,
+            fingerprint=fingerprint_of(used, context.inputs),
+            chance_causes=self.chance_causes,
+        )
+
+
+def train_variants(context: StepContext, family: Family[Any, Any], config: Any) -> dict[str, dict[str, float]]:
+    """Train each variant and seed of a step's config that is not trained yet; register the first.
 
     Returns:
         The last metrics of each model, by its folder.
     """
-    config = getattr(context.config, f"train_{family.artifact}")
     figures: dict[str, dict[str, float]] = {}
     for seed in config.seeds:
         for variant in config.variants:
             folder = variant_folder(variant, seed)
-            metrics = train_model(context, family, config, variant, seed, family.artifact, folder)
-            best = metrics[f"best_{family.monitor}"]  # of the weights that are kept; the others are of the last epoch
-            context.say(f"{variant}, seed {seed}: {family.told(best)}")
+            job = family.job(context, config, variant, seed, (family.artifact, folder))
+            metrics = train_model(context, family, job)
+            best = metrics[family.objective]  # of the weights that are kept; the others are of the last epoch
+            context.say(f"{variant}, seed {seed}: {family.describe(best)}")
             if not figures:
-                fingerprint = model_fingerprint(context, family, config, variant, seed)
-                register(context, family, variant, (family.artifact, folder), best, fingerprint)
+                register(context, family, job, best)
             figures[folder] = metrics
     context.workspace.keep_only(family.artifact, figures)
     return figures
 
 
-def train_model(
-    context: StepContext, family: Family, config: Any, variant: str, seed: int, artifact: str, folder: str
-) -> dict[str, float]:
-    """One model into a folder of an artifact, unless it stands there already.
-
-    Args:
-        config: of the step, of which `variant` and `seed` are trained.
-
-    Returns:
-        Its last metrics.
-    """
-    fingerprint = model_fingerprint(context, family, config, variant, seed)
-    standing = finished_model(context.workspace, fingerprint, artifact, folder)
-    if standing is None and not context.config.force:
-        standing = reused_model(context.workspace, fingerprint, artifact, folder)
-    if standing is not None:
-        context.say(f"{artifact}/{folder}: trained before")
-        warn_of_chance(context, f"{artifact}/{folder}", standing, family.chance_causes)
-        return standing
-    arguments = {
-        "root": context.workspace.root,
-        "config": config,
-        "variant": variant,
-        "seed": context.config.seed + seed,
-        **family.prepare(context, config, variant, seed),
-    }
-    name = f"{artifact.strip('_')}-{folder}"
-    return train(context, name, family.worker, arguments, artifact, (folder,), fingerprint, family.chance_causes)
+def train_model(context: StepContext, family: Family[Any, Any], job: TrainingJob[Any, Any]) -> dict[str, float]:
+    """Train one model, unless it exists already; its last metrics."""
+    if not context.config.force:
+        _reuse(context.workspace, job)
+    return train(context, job, family.train, partial(family.prepare, context))
 
 
-def reused_model(workspace: Workspace, fingerprint: str, artifact: str, folder: str) -> dict[str, float] | None:
-    """Metrics of the model in the artifact that is being replaced, once its files are in the new build as well."""
-    before = Workspace(workspace.root)
-    metrics = finished_model(before, fingerprint, artifact, folder)
-    if metrics is not None and before.folder(artifact) != workspace.folder(artifact):
-        builds.copy_files(workspace, f"{before.folder(artifact)}/{folder}", f"{workspace.folder(artifact)}/{folder}")
-    return metrics
-
-
-def model_fingerprint(context: StepContext, family: Family, config: Any, variant: str, seed: int) -> str:
-    """Of the config and inputs of one model: which others are trained beside it makes no difference."""
-    own = asdict(config) | {"variants": [variant], "seeds": [seed]}
-    return fingerprint_of({**context.used, f"train_{family.artifact}": own}, context.inputs)
+def _reuse(workspace: Workspace, job: TrainingJob[Any, Any]) -> None:
+    """Copy the model from the artifact that is being replaced into the new build, if it is the same one."""
+    earlier, (artifact, *parts) = Workspace(workspace.root), job.place
+    if earlier.folder(artifact) == workspace.folder(artifact):
+        return
+    is_built = finished_model(workspace, job.fingerprint, job.place) is not None
+    if not is_built and finished_model(earlier, job.fingerprint, job.place) is not None:
+        source, target = ("/".join((each.folder(artifact), *parts)) for each in (earlier, workspace))
+        builds.copy_files(workspace, source, target)
 
 
 def register(
-    context: StepContext,
-    family: Family,
-    variant: str,
-    place: Place,
-    best: float,
-    fingerprint: str,
-    contends: bool = True,
+    context: StepContext, family: Family[Any, Any], job: TrainingJob[Any, Any], best: float, contends: bool = True
 ) -> None:
-    """The model at a place goes to the registry, once; it becomes champion if it contends and wins."""
-    name = f"showcases-{family.artifact}"
-    standing = tracking.registered_version(context.tracker, name, fingerprint)
-    if standing is not None:
-        context.say(f"{name} version {standing} is this model")
+    """Register a job's model, once; it becomes champion if it contends and wins."""
+    name, workspace = f"showcases-{family.artifact}", context.workspace
+    version = tracking.registered_version(context.tracker, name, job.fingerprint)
+    if version is not None:
+        context.say(f"{name} version {version} is this model")
         return
-    workspace = context.workspace
-    with tempfile.TemporaryDirectory() as temporary:
-        model = workspace.download(place[0], Path(temporary) / "model", *place[1:])
+
+    def send(model: Path) -> tuple[int, bool] | None:
         mlmodel.describe(model)
-        made = tracking.register(
-            context.tracker,
-            name,
-            model,
-            {family.monitor: best},
-            monitor=family.monitor,
-            larger_is_better=family.larger_is_better,
-            tags={
-                "validation_data": workspace.require(family.dataset).digest,
-                "embedding_space": family.embedding_space(workspace, model),
-                "variant": variant,
-                tracking.FINGERPRINT: fingerprint,
-            },
-            comparable=("validation_data", "embedding_space"),
-            contends=contends,
-        )
+        tags = {
+            "validation_data": workspace.require(family.dataset).digest,
+            "embedding_space": json.loads((model / "config.json").read_text())["embedding_space"],
+            "variant": job.variant,
+            tracking.FINGERPRINT: job.fingerprint,
+        }
+        comparable = ("validation_data", "embedding_space")
+        asked = tracking.Registration(name, family.monitor, best, False, tags, comparable, contends)
+        return tracking.register(context.tracker, model, asked)
+
+    made = workspace.load(send, *job.place)
     if made is None:
         context.say(f"{name} is not registered yet: MLflow is away, a copy of the model waits in the workspace")
         return

@@ -15,7 +15,7 @@ import pytest
 
 from jobs.pipeline import STEPS
 from jobs.runner.cluster import ClusterConfig
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from showcases.storage.artifacts import Workspace
 from tests.cluster import servers
 from tests.cluster.faults import Outcome, as_table, done_again, facts, strike, watch

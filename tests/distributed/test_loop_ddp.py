@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from showcases.selector.config import SelectorConfig
 from showcases.selector.likelihood import set_log_likelihood
 from showcases.selector.model import Selector
-from showcases.training import LoopConfig, fit
+from showcases.training import LoopConfig, Session, Task, fit
 from showcases.training.loop import LossError
 
 EXAMPLES = 21  # batches of 8, 8 and 5: the last one gives 3 examples to one rank and 2 to the other
@@ -44,17 +43,8 @@ def _train(config: LoopConfig, world_size: int, bad: int | None = None) -> tuple
         return {"val_loss": float(value)}
 
     losses: list[float] = []
-    fit(
-        DistributedDataParallel(model) if world_size > 1 else model,
-        loss,
-        validate,
-        lambda bare, folder: bare.save_pretrained(folder),  # type: ignore[operator]
-        EXAMPLES,
-        config,
-        lambda metrics, _: losses.append(metrics["val_loss"]),
-        monitor="val_loss",
-        larger_is_better=False,
-    )
+    task = Task(model, loss, validate, lambda _, folder: model.save_pretrained(folder), EXAMPLES)
+    fit(task, config, Session(lambda metrics, _: losses.append(metrics["val_loss"])))
     return model, losses
 
 

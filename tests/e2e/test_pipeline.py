@@ -14,7 +14,7 @@ from jobs.pipeline import STEPS, run_pipeline
 from jobs.reproduce import reproduce
 from jobs.runner.config import CorpusConfig, PipelineConfig
 from jobs.runner.execute import execute
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from serve_apps.rollout.models import find
 from showcases.errors import ShowcasesError
 from showcases.evaluation.config import ReproduceConfig
@@ -174,8 +174,8 @@ def test_the_studies_train_what_is_missing_and_nothing_twice(
     )
     tables = reproduce(config)
     first = capsys.readouterr().out
-    assert "selectors: 1 stand, 1 to train" in first  # img+text is the pipeline's own
-    assert "generators: 0 stand, 3 to train" in first
+    assert "selectors: 1 found, 1 to train" in first  # img+text is the pipeline's own
+    assert "generators: 0 found, 3 to train" in first
     assert [table.name for table in tables] == ["table_1", "figure_3", "table_3", "table_5"]
     assert [row.name for row in tables[2].rows] == ["random", "most-popular", "img", "img+text"]
     assert [row.name for row in tables[3].rows] == ["Img Random", "Text Random", "Img Random + FT"]
@@ -200,7 +200,7 @@ def test_table_2_has_every_baseline_beside_ours(local: PipelineConfig, capsys: p
     table, more, apart, *figures = reproduce(config)
     first = capsys.readouterr().out
     # img+text is the flow's own, and Figure 6's PC²L
-    assert "baselines: 0 stand, 4 to train" in first and "generators: 1 stand, 3 to train" in first
+    assert "baselines: 0 found, 4 to train" in first and "generators: 1 found, 3 to train" in first
     assert [row.name.split(" − ")[0] for row in apart.rows] == ["img+text"] * 6
     assert [[row.name for row in figure.rows] for figure in figures] == [
         ["ground truth", "baseline", "PC²L"],
@@ -215,7 +215,7 @@ def test_table_2_has_every_baseline_beside_ours(local: PipelineConfig, capsys: p
     assert all(f"{name} " in sizes for name in names[1:])
     again = reproduce(config)
     told = capsys.readouterr().out
-    assert "baselines: 4 stand, 0 to train" in told and "epoch" not in told
+    assert "baselines: 4 found, 0 to train" in told and "epoch" not in told
     assert [other.to_csv() for other in again][:2] == [table.to_csv(), more.to_csv()]
 
 

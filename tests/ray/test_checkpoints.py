@@ -12,11 +12,12 @@ from jobs.runner.cluster import ClusterConfig
 from jobs.runner.config import PipelineConfig
 from jobs.runner.step import StepContext
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig
 from jobs.training.ray_train import train
 from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
 from tests.faulty_proxy import faulty_proxy
-from tests.training_faults import checkpoints, work
+from tests.training_faults import ToyConfig, checkpoints, toy_job, work
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -30,12 +31,9 @@ class Toy:
         self.config = PipelineConfig(
             root=root,
             cluster=ClusterConfig(workers=workers, collective_timeout_s=collective_timeout_s),
-            tracking=tracking.TrackingConfig(uri=f"sqlite:///{folder / 'mlflow.db'}"),
+            tracking=TrackingConfig(uri=f"sqlite:///{folder / 'mlflow.db'}"),
         )
-        self.arguments = {
-            "workers": workers, "pause": 0.0, "bad": -1, "armed": "/", "epochs": 3, "steps_between": 0,
-            "stop_after": -1.0, "log": str(self.log),
-        }  # fmt: skip
+        self.toy = ToyConfig(workers, epochs=3, steps_between=0, log=str(self.log))
 
     def train(self, force: bool = False, **arguments: Any) -> list[float]:
         """Run it; the epochs whose reports came."""
@@ -44,7 +42,7 @@ class Toy:
         config = replace(self.config, force=force)
         with tracking.step_run("toy", config, {}, None) as tracker:
             context = StepContext(Workspace(self.root), config, tracker, {}, {})
-            train(context, "toy", work, self.arguments | arguments, "toy", ())
+            train(context, toy_job(context.workspace, replace(self.toy, **arguments)), work)
         return [float(line) for line in self.log.read_text().split()]
 
 

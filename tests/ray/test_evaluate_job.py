@@ -130,11 +130,12 @@ def evaluated(workspace: Workspace, ray_cluster) -> Workspace:
     from jobs.runner.config import PipelineConfig
     from jobs.runner.execute import execute
     from jobs.tracking import tracker as tracking
+    from jobs.tracking.config import tracking_uri
     from showcases.evaluation.config import EvaluateConfig
 
     config = PipelineConfig(root=workspace.root, evaluate=EvaluateConfig(max_examples=12, gallery=4, batch_size=8))
     with tracking.pipeline_run(config) as run:  # as train_generator does: the served variant is registered
-        client = tracking.Tracker(tracking.tracking_uri(config), run).client
+        client = tracking.Tracker(tracking_uri(config), run).client
         client.create_registered_model("showcases-generator")
         for fingerprint in ("made for img+text", "of another workspace"):
             tags = {tracking.FINGERPRINT: fingerprint}

@@ -14,7 +14,7 @@ import pytest
 from jobs import import_s2, ingest
 from jobs.runner.config import CorpusConfig, PipelineConfig
 from jobs.runner.execute import execute
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from showcases.errors import ConfigError, CorpusError
 from showcases.gest.config import IngestConfig
 from showcases.gest.reading.official import read_raw

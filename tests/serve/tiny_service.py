@@ -72,15 +72,9 @@ def register_pair(
         folder = root / name / variant_folder(f"{prefix}-img+text", 0)
         model.save_pretrained(folder)
         with tracking.step_run(f"train_{name}", config, {}, None) as tracker:
-            tracking.register(
-                tracker,
-                f"{prefix}-{name}",
-                folder,
-                {"accuracy": 0.5},
-                monitor="accuracy",
-                larger_is_better=True,
-                tags={"embedding_space": space, "validation_data": "tiny"},
-            )
+            tags = {"embedding_space": space, "validation_data": "tiny"}
+            asked = tracking.Registration(f"{prefix}-{name}", "accuracy", 0.5, True, tags)
+            tracking.register(tracker, folder, asked)
 
 
 def _teach(generator: Generator, text: str) -> None:

@@ -105,9 +105,9 @@ class BaselineData:
         return len(self.shared)
 
     @property
-    def words(self) -> int:
-        """Of all explanations together."""
-        return sum(self.shared.words)
+    def words(self) -> list[int]:
+        """Of each explanation."""
+        return self.shared.words
 
     def batch(self, numbers: Sequence[int] | np.ndarray) -> BaselineBatch:
         """Collate the examples of these numbers."""

@@ -3,54 +3,37 @@
 The same examples in the same order, tokenizer, loop and budget; the same figure decides which weights are kept.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from showcases.baselines.base import Baseline
 from showcases.baselines.config import BaselineConfig, Name, sized_like
-from showcases.baselines.data import COLUMNS, BaselineData, World
+from showcases.baselines.data import COLUMNS, BaselineBatch, BaselineData, World
 from showcases.baselines.ids import Ids, ItemReviews
 from showcases.baselines.kinds import KINDS
-from showcases.errors import ConfigError
-from showcases.generator.config import MONITOR, GeneratorConfig, TrainGeneratorConfig
-from showcases.generator.data import Features, select_rows
+from showcases.generator.config import GeneratorConfig, TrainGeneratorConfig
+from showcases.generator.data import Features
 from showcases.generator.examples import prepared_rows, training_texts
 from showcases.generator.tokenizer import learn_tokenizer, load_tokenizer
-from showcases.generator.train import SAMPLE, VALIDATION_BATCH
+from showcases.generator.train import SAMPLE, require_examples, standardise, text_task
 from showcases.storage.artifacts import Workspace
-from showcases.training import Report, Stream, fit
+from showcases.training import Session, TrainingJob, fit
 from showcases.training.batches import in_memory
-from showcases.training.parallel import distributed
 
 
 def train_baseline(
-    workspace: Workspace,
-    config: TrainGeneratorConfig,
-    name: Name,
-    seed: int,
-    report: Report,
-    resume_from: Path | None = None,
-    device: str | torch.device = "cpu",
-    examples: Stream | None = None,
-    size: BaselineConfig | None = None,
+    job: TrainingJob[TrainGeneratorConfig, Name], session: Session, size: BaselineConfig | None = None
 ) -> dict[str, float]:
     """Train a baseline on the training split of GEST-s2, on one worker or many.
 
     Args:
-        workspace: with gest_s2 and both embeddings.
-        config: of our generator, whose loop, tokenizer and limits it gets.
-        name: which baseline.
-        seed: of weights and order.
-        report: called after each validation; its checkpoint folder holds the model in `model/`.
-        resume_from: a checkpoint that an earlier call reported.
-        device: torch device of this worker.
-        examples: the training split as `prepared_rows` has it; none prepares it here, in memory.
+        job: with the config of our generator, whose loop, tokenizer and limits the baseline gets.
+        session: of this process.
         size: of the model; none takes `sized_like`'s.
 
     Returns:
@@ -60,49 +43,26 @@ def train_baseline(
         ArtifactError, ConfigError, ModelError: what is missing or does not fit.
         LossError: the loss is not finite.
     """
-    examples = examples or in_memory(prepared_rows(workspace, config, "text", seed), seed)
+    workspace, config, name = job.workspace, job.config, job.variant
+    examples = session.examples
+    if examples is None:
+        examples = in_memory(prepared_rows(workspace, config, "text", job.seed), job.seed, job.loop.run)
     splits = Splits.read(workspace)
     world = read_world(workspace, splits, config.model, KINDS[name])
-    torch.manual_seed(seed)
-    model = build_baseline(workspace, splits, world, config, size or sized_like(name, config.model)).to(device)
+    torch.manual_seed(job.seed)
+    model = build_baseline(workspace, splits, world, config, size or sized_like(name, config.model)).to(session.device)
     val = BaselineData(splits.val.to_pylist(), world, model.tokenizer)
-    if not examples.rows or not len(val):
-        raise ConfigError("gest_s2 has no train or no val row with an explanation and an embedded photo")
-    facts = {"train_rows": examples.rows, "val_rows": len(val), "vocabulary": len(model.tokenizer)}
-    facts |= {"parameters": model.parameter_count}
+    require_examples(examples.rows, len(val), {})
 
-    def loss(trained: nn.Module, table: pa.Table) -> tuple[Tensor, dict[str, float]]:
+    def batch(table: pa.Table) -> BaselineBatch:
         data = BaselineData(table.to_pylist(), world, model.tokenizer)
-        value, parts = trained(data.batch(range(len(data))).to(device))
-        return value, {part: float(figure) for part, figure in parts.items()}
+        return data.batch(range(len(data)))
 
-    def validate(bare: nn.Module) -> dict[str, float]:
-        assert isinstance(bare, Baseline)
-        return {MONITOR: nats_per_word(bare, val, device), **{fact: float(number) for fact, number in facts.items()}}
+    def save(_: nn.Module, folder: Path) -> None:
+        model.save_pretrained(folder)
 
-    def save(bare: nn.Module, folder: Path) -> None:
-        assert isinstance(bare, Baseline)
-        bare.save_pretrained(folder)
-
-    return fit(
-        distributed(model, device),
-        loss,
-        validate,
-        save,
-        examples,
-        replace(config.loop, seed=seed),
-        report,
-        monitor=MONITOR,
-        larger_is_better=False,
-        resume_from=resume_from,
-    )
-
-
-def nats_per_word(model: Baseline, data: BaselineData, device: str | torch.device = "cpu") -> float:
-    """Cross entropy of a split's explanations in nats per word of theirs; smaller is better."""
-    numbers = np.arange(len(data))
-    chunks = (numbers[i : i + VALIDATION_BATCH] for i in range(0, len(data), VALIDATION_BATCH))
-    return sum(float(model.nats(data.batch(chunk).to(device))) for chunk in chunks) / max(data.words, 1)
+    facts = {"vocabulary": len(model.tokenizer), "parameters": model.parameter_count}
+    return fit(text_task(model, batch, val, examples, save, session.device, facts), job.loop, session)
 
 
 @dataclass(frozen=True)
@@ -137,10 +97,5 @@ def build_baseline(
         tokenizer = load_tokenizer(source)
     images, reviews = world.features.images, world.features.review_vectors
     model = KINDS[size.name](size, tokenizer, images.vectors.shape[1], reviews.shape[1], images.model_id, world.ids)
-    sample = select_rows(splits.train.slice(0, SAMPLE).to_pylist(), world.features, world.limits)
-    if len(sample):
-        photos, history = np.unique(np.concatenate(sample.photos)), np.unique(np.concatenate(sample.history))
-        model.standardise(
-            torch.from_numpy(images.vectors[photos].astype(np.float32)), torch.from_numpy(reviews[history])
-        )
+    standardise(model, splits.train.slice(0, SAMPLE).to_pylist(), world.features, world.limits)
     return model

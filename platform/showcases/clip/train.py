@@ -15,10 +15,9 @@ from showcases.clip.config import TrainClipConfig
 from showcases.errors import ConfigError
 from showcases.photos import PhotoError, to_pixels
 from showcases.storage.artifacts import Workspace
-from showcases.training import Chance, Report, fit
+from showcases.training import Chance, Session, Task, TrainingJob, fit
 from showcases.training.chance import STANDARD_ERRORS
 from showcases.training.gather import gather_rows
-from showcases.training.parallel import distributed
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
 TOP = 0.1  # share of a batch that counts as the top in validation
@@ -121,11 +120,10 @@ def _stored_photos(workspace: Workspace) -> tuple[dict[str, bytes], dict[str, st
     return stored, same_as
 
 
-def train_clip(
-    workspace: Workspace, config: TrainClipConfig, report: Report, resume_from: Path | None = None, device: str = "cpu"
-) -> None:
+def train_clip(job: TrainingJob[TrainClipConfig, None], session: Session) -> dict[str, float]:
     """Train on the photos and sentences of the training split, validate on those of the validation split."""
-    torch.manual_seed(config.loop.seed)
+    config, device = job.config, session.device
+    torch.manual_seed(job.seed)
     model_config = clip_model.small_config(config)
     bare = clip_model.build(model_config)
     if config.backbone_weights:
@@ -134,25 +132,21 @@ def train_clip(
         bare.freeze_backbone()
     bare.to(device)
     context = model_config["model_cfg"]["text_cfg"]["context_length"]
-    data = {split: ClipPairs(workspace, split, config.image_size, context) for split in ("train", "val")}
+    data = {split: ClipPairs(job.workspace, split, config.image_size, context) for split in ("train", "val")}
     if config.freeze_backbone:
         scale = _scaling(config, device)
         for pairs in data.values():
             pairs.cache_features(lambda photos: bare.backbone_features(scale(photos)))
-    fit(
-        distributed(bare, device),
+    task = Task(
+        bare,
         _loss(data["train"], config, device),
-        lambda trained: _validate(trained, data["val"], config, device),
-        lambda trained, folder: clip_model.save(trained, model_config, folder),
-        len(data["train"]),
-        config.loop,
-        report,
-        monitor="val_loss",
-        larger_is_better=False,
-        resume_from=resume_from,
+        validate=lambda model: _validate(model, data["val"], config, device),
+        save=lambda model, folder: clip_model.save(model, model_config, folder),
+        examples=len(data["train"]),
         drop_last=True,  # the loss compares equal shares of the batch
         chances=chances(config.loop.batch_size, len(data["train"]), len(data["val"])),
     )
+    return fit(task, job.loop, session)
 
 
 def chances(batch_size: int, train: int, val: int) -> list[Chance]:

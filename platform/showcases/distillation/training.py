@@ -16,7 +16,7 @@ from showcases.distillation.metrics import best_threshold, f1_score, roc_auc
 from showcases.errors import ArtifactError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingTable, require_one_space
-from showcases.training import Chance, Report, fit
+from showcases.training import Chance, Report, Session, Task, fit
 from showcases.training.chance import STANDARD_ERRORS
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # sentences (n, d), photos (n, d), labels (n,) float32
@@ -61,18 +61,17 @@ def train_classifier(
         text, image, labels = parts["val"]
         return {"val_auc": roc_auc(labels, module.score(text, image))}  # type: ignore[operator]
 
-    best = fit(
+    task = Task(
         model,
         loss,
         validate,
-        lambda module, folder: module.save_pretrained(Path(folder)),  # type: ignore[operator]
-        len(train_labels),
-        config.loop,
-        report,
+        save=lambda module, folder: module.save_pretrained(Path(folder)),  # type: ignore[operator]
+        examples=len(train_labels),
         monitor="val_auc",
         larger_is_better=True,
         chances=chances(parts["val"][2]),
     )
+    best = fit(task, config.loop, Session(report))
     model.eval()
     model.threshold = best_threshold(parts["val"][2], model.score(*parts["val"][:2]))
     validated = {name: figure for name, figure in best.items() if name.endswith("val_auc")}

@@ -112,3 +112,7 @@ class TrainGeneratorConfig:
     def __post_init__(self) -> None:
         if not self.variants or not self.seeds:
             raise ConfigError("train_generator.variants and train_generator.seeds need one entry each at least")
+
+    def needs_hard(self, variant: Inputs) -> bool:
+        """Whether a variant is trained with hard negatives (Eq. 8)."""
+        return self.contrastive.image_loss == "ccl" and "img" in variant

@@ -23,7 +23,7 @@ def prepared_rows(workspace: Workspace, config: TrainGeneratorConfig, variant: I
     rows, _ = learnable(training_rows(workspace), embedded)
     texts = rows["explanation"].to_pylist()
     hard: list[str | None] = [None] * len(texts)
-    if needs_hard(config, variant):
+    if config.needs_hard(variant):
         finder = make_finder(config.spacy_model, texts)
         hard = replace_entities(texts, finder, seed, rows["review_id"].to_pylist())
     return with_hard(rows, hard)
@@ -32,11 +32,6 @@ def prepared_rows(workspace: Workspace, config: TrainGeneratorConfig, variant: I
 def with_hard(rows: pa.Table, hard: list[str | None]) -> pa.Table:
     """The rows with their hard negatives beside them."""
     return rows.append_column(HARD, pa.array(hard, pa.string()))
-
-
-def needs_hard(config: TrainGeneratorConfig, variant: Inputs) -> bool:
-    """Whether a variant is trained with hard negatives."""
-    return config.contrastive.image_loss == "ccl" and "img" in variant
 
 
 def training_rows(workspace: Workspace) -> pa.Table:

@@ -1,7 +1,5 @@
 """L = L_CE + λ1 L_CCL + λ2 L_PCL (Eq. 11) as one module, so that DistributedDataParallel sees all of it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,6 +54,12 @@ class Objective(nn.Module):
         parts = {"ce": ce, "image_loss": image_loss, "text_loss": text_loss}
         return loss, {name: value.detach() for name, value in parts.items()}
 
+    def nats(self, batch: Batch) -> Tensor:
+        """Sum of −log p(target) over the targets that are not IGNORED."""
+        encoded = self.generator.encode(batch.images, batch.image_mask, batch.reviews, batch.review_mask)
+        hidden = decode_packed(self.generator.decoder, batch.tokens, with_begin(batch.text_mask), encoded)
+        return total_cross_entropy(self.generator, hidden, batch.targets)
+
     def _decode(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """H^Y, and H^Y of the hard negatives if they are needed: decoded together over one encoder pass."""
         decoder = self.generator.decoder
@@ -78,18 +82,3 @@ def total_cross_entropy(generator: Generator, hidden: Tensor, targets: Tensor) -
     """Sum in nats of −log p(target) over the targets (B, T) that are not IGNORED, of hidden states (B, T, E)."""
     real = targets != IGNORED
     return F.cross_entropy(generator.logits(hidden[real]), targets[real], reduction="sum")
-
-
-def nats_per_word(generator: Generator, batches: Any, words: int) -> float:
-    """Cross entropy of explanations in nats per word of theirs: comparable across tokenizers, smaller is better.
-
-    Args:
-        batches: iterable of Batch.
-        words: of all their explanations together, parted by blanks.
-    """
-    nats = 0.0
-    for batch in batches:
-        encoded = generator.encode(batch.images, batch.image_mask, batch.reviews, batch.review_mask)
-        hidden = decode_packed(generator.decoder, batch.tokens, with_begin(batch.text_mask), encoded)
-        nats += float(total_cross_entropy(generator, hidden, batch.targets))
-    return nats / max(words, 1)

@@ -1,8 +1,8 @@
-"""Training of one variant of the generator, from a workspace to a model folder."""
+"""Training of one variant of the generator, from a workspace to a model folder; and what all models of text share."""
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,45 +12,23 @@ from torch import Tensor, nn
 
 from showcases.errors import ConfigError
 from showcases.generator.card import losses_in_words
-from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
+from showcases.generator.config import MONITOR, GeneratorConfig, Inputs, TrainGeneratorConfig
 from showcases.generator.data import COLUMNS, Features, GeneratorData, select_rows
 from showcases.generator.decoder import starting_decoder
 from showcases.generator.examples import HARD, prepared_rows, training_texts
 from showcases.generator.model import Generator
-from showcases.generator.objective import Objective, nats_per_word
+from showcases.generator.objective import Objective
 from showcases.model_card import Training
 from showcases.storage.artifacts import Workspace
-from showcases.training import Report, Stream, fit
+from showcases.training import Session, Stream, Task, TrainingJob, fit
 from showcases.training.batches import in_memory
-from showcases.training.parallel import distributed
 
 VALIDATION_BATCH = 64  # examples
 SAMPLE = 10_000  # rows that centre and scale of the features are taken from
 
 
-def train_generator_variant(
-    workspace: Workspace,
-    config: TrainGeneratorConfig,
-    variant: Inputs,
-    seed: int,
-    report: Report,
-    resume_from: Path | None = None,
-    device: str | torch.device = "cpu",
-    finetuned: Path | None = None,
-    examples: Stream | None = None,
-) -> dict[str, float]:
+def train_generator(job: TrainingJob[TrainGeneratorConfig, Inputs], session: Session) -> dict[str, float]:
     """Train a generator on the training split of GEST-s2, on one worker or many.
-
-    Args:
-        workspace: with gest_s2 and both embeddings.
-        config: options.
-        variant: modalities that it reads.
-        seed: of weights, entity replacement and order.
-        report: called after each validation; its checkpoint folder holds the model in `model/`.
-        resume_from: a checkpoint that an earlier call reported.
-        device: torch device of this worker.
-        finetuned: folder of the decoder to start from, where `config.finetune` asks for one (`finetune_decoder`).
-        examples: the training split as `prepared_rows` has it; none prepares it here, in memory.
 
     Returns:
         Metrics of the best weights: val_nats_per_word (smaller is better), ce, image_loss, text_loss, rows and more.
@@ -59,51 +37,83 @@ def train_generator_variant(
         ArtifactError, ConfigError, ModelError: what is missing or does not fit.
         LossError: the loss is not finite.
     """
+    workspace, config, variant = job.workspace, job.config, job.variant
     features = Features.read(workspace, ("train", "val"))
-    examples = examples or in_memory(prepared_rows(workspace, config, variant, seed), seed, config.loop.run)
+    examples = session.examples or in_memory(
+        prepared_rows(workspace, config, variant, job.seed), job.seed, job.loop.run
+    )
     val_rows = select_rows(_rows(workspace, "val"), features, config.model)
-    _require(examples.rows, len(val_rows), val_rows.left_out)
-    torch.manual_seed(seed)
-    generator = build_generator(workspace, features, config, variant, finetuned)
-    objective = Objective(generator, config.contrastive).to(device)
+    require_examples(examples.rows, len(val_rows), val_rows.left_out)
+    torch.manual_seed(job.seed)
+
+    def build(finetuned: Path | None) -> Generator:
+        return build_generator(workspace, features, config, variant, finetuned)
+
+    generator = build(None) if job.finetuned is None else workspace.load(build, *job.finetuned)
+    objective = Objective(generator, config.contrastive).to(session.device)
     tokenizer = generator.tokenizer
     val = GeneratorData(val_rows, tokenizer, config.model.max_tokens)
-    facts = {"train_rows": examples.rows, "val_rows": len(val), "vocabulary": len(tokenizer)}
-    facts |= {"parameters": sum(parameter.numel() for parameter in generator.parameters())}
     data = f"{examples.rows:,} training and {len(val):,} validation examples of a corpus in the form of GEST-s2"
-    told = Training(data, losses_in_words(config.contrastive, variant))
 
-    def loss(model: nn.Module, table: pa.Table) -> tuple[Tensor, dict[str, float]]:
+    def batch(table: pa.Table) -> Any:
         rows = select_rows(table.to_pylist(), features, config.model)
         hard = table[HARD].to_pylist() if objective.contrastive.needs_hard else None
-        batch = GeneratorData(rows, tokenizer, config.model.max_tokens, hard).batch(range(len(rows)))
-        value, parts = model(batch.to(device))
-        return value, {name: float(part) for name, part in parts.items()}
+        return GeneratorData(rows, tokenizer, config.model.max_tokens, hard).batch(range(len(rows)))
 
-    def validate(model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, Objective)
-        numbers = np.arange(len(val))
-        chunks = (numbers[i : i + VALIDATION_BATCH] for i in range(0, len(val), VALIDATION_BATCH))
-        batches = (val.batch(chunk).to(device) for chunk in chunks)
-        nats = nats_per_word(model.generator, batches, sum(val.words))
-        return {MONITOR: nats, **{name: float(number) for name, number in facts.items()}}
+    def save(_: nn.Module, folder: Path) -> None:
+        generator.save_pretrained(folder, Training(data, losses_in_words(config.contrastive, variant)))
 
-    def save(model: nn.Module, folder: Path) -> None:
-        assert isinstance(model, Objective)
-        model.generator.save_pretrained(folder, told)
+    facts = {"vocabulary": len(tokenizer), "parameters": sum(each.numel() for each in generator.parameters())}
+    return fit(text_task(objective, batch, val, examples, save, session.device, facts), job.loop, session)
 
-    return fit(
-        distributed(objective, device),
-        loss,
-        validate,
-        save,
-        examples,
-        replace(config.loop, seed=seed),
-        report,
-        monitor=MONITOR,
-        larger_is_better=False,
-        resume_from=resume_from,
-    )
+
+class Split(Protocol):
+    """Tokenised examples."""
+
+    @property
+    def words(self) -> Sequence[int]:
+        """Of each example's text."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, numbers: Sequence[int]) -> Any:
+        """The examples of these numbers, with `to(device)`."""
+
+
+def text_task(
+    model: nn.Module,
+    batch: Callable[[Any], Any],
+    val: Split,
+    examples: int | Stream,
+    save: Callable[[nn.Module, Path], None],
+    device: str,
+    facts: Mapping[str, int],
+) -> Task:
+    """How a model of text is trained: ours, a baseline, or a language model.
+
+    Args:
+        model: a batch -> (loss, its parts without gradient); and a method `nats`: a batch -> sum over its targets.
+        batch: of the rows or numbers of training examples.
+        facts: of model and data, reported beside the metrics.
+    """
+    train_rows = examples.rows if isinstance(examples, Stream) else examples
+    figures = {"train_rows": train_rows, "val_rows": len(val), **facts}
+
+    def loss(trained: nn.Module, part: Any) -> tuple[Tensor, dict[str, float]]:
+        value, parts = trained(batch(part).to(device))
+        return value, {name: float(figure) for name, figure in parts.items()}
+
+    def validate(_: nn.Module) -> dict[str, float]:
+        return {MONITOR: nats_per_word(model, val, device), **{name: float(value) for name, value in figures.items()}}
+
+    return Task(model, loss, validate, save, examples, MONITOR)
+
+
+@torch.no_grad()
+def nats_per_word(model: Any, data: Split, device: str = "cpu") -> float:
+    """Cross entropy of a split's texts in nats per word of theirs: comparable across tokenizers, smaller is better."""
+    chunks = (range(n, min(n + VALIDATION_BATCH, len(data))) for n in range(0, len(data), VALIDATION_BATCH))
+    return sum(float(model.nats(data.batch(chunk).to(device))) for chunk in chunks) / max(sum(data.words), 1)
 
 
 def build_generator(
@@ -116,16 +126,19 @@ def build_generator(
     """A generator with pretrained, fine-tuned or new weights and its tokenizer, for features of this width."""
     texts = training_texts(workspace) if finetuned is None and config.model.pretrained is None else []
     decoder, tokenizer = starting_decoder(config.model, texts, finetuned=finetuned)
-    vectors, reviews = features.images.vectors, features.review_vectors
-    space = features.images.model_id
-    generator = Generator(config.model, tokenizer, vectors.shape[1], reviews.shape[1], variant, space, decoder)
-    sample = select_rows(_rows(workspace, "train", SAMPLE), features, config.model)
+    widths = features.images.vectors.shape[1], features.review_vectors.shape[1]
+    generator = Generator(config.model, tokenizer, *widths, variant, features.images.model_id, decoder)
+    standardise(generator.encoder, _rows(workspace, "train", SAMPLE), features, config.model)
+    return generator
+
+
+def standardise(model: Any, rows: Iterable[Mapping[str, Any]], features: Features, limits: GeneratorConfig) -> None:
+    """Set centre and scale of what a model reads (its method `standardise`) from a sample of rows of GEST-s2."""
+    sample = select_rows(rows, features, limits)
     if len(sample):
         photos, history = np.unique(np.concatenate(sample.photos)), np.unique(np.concatenate(sample.history))
-        generator.encoder.standardise(
-            torch.from_numpy(vectors[photos].astype(np.float32)), torch.from_numpy(reviews[history])
-        )
-    return generator
+        images = torch.from_numpy(features.images.vectors[photos].astype(np.float32))
+        model.standardise(images, torch.from_numpy(features.review_vectors[history]))
 
 
 def _rows(workspace: Workspace, split: str, most: int | None = None) -> list[dict[str, Any]]:
@@ -133,7 +146,11 @@ def _rows(workspace: Workspace, split: str, most: int | None = None) -> list[dic
     return table.slice(0, most).to_pylist()  # type: ignore[no-any-return]
 
 
-def _require(train: int, val: int, left_out: dict[str, int]) -> None:
+def require_examples(train: int, val: int, left_out: Mapping[str, int]) -> None:
+    """
+    Raises:
+        ConfigError: a split is empty.
+    """
     for split, count in (("train", train), ("val", val)):
         if not count:
             raise ConfigError(

@@ -201,7 +201,7 @@ def _statistic(given: "Statistic | HasStatistic | np.ndarray") -> Statistic:
     if isinstance(given, np.ndarray):
         counted = ~np.isnan(given)
         return Sums(np.stack([np.where(counted, given, 0.0), counted], axis=1), ratio)
-    own = getattr(given, "statistic", given)
+    own: Statistic | None = getattr(given, "statistic", given)  # type: ignore[assignment]
     if own is None:
         raise ValueError("a figure without a statistic can't be resampled")
     return own

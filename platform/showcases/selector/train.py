@@ -1,8 +1,7 @@
 """Training of the selector by the likelihood of the photos that users posted (paper sections 4.1, 5.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,53 +21,37 @@ from showcases.selector.profiles import join_profile
 from showcases.selector.rankers import rank_split, selector_ranker
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, with_photo
-from showcases.training import Chance, Report, Stream, fit
+from showcases.training import Chance, Session, Stream, Task, TrainingJob, fit
 from showcases.training.batches import in_memory
 from showcases.training.chance import STANDARD_ERRORS
-from showcases.training.parallel import distributed
 
 SAMPLE = 10_000  # examples that the first weights are made from
 
 
-def train_selector_variant(
-    workspace: Workspace,
-    config: TrainSelectorConfig,
-    variant: Profile,
-    seed: int,
-    report: Report,
-    resume_from: Path | None = None,
-    device: str = "cpu",
-    examples: Stream | None = None,
-) -> dict[str, float]:
-    """Train one variant, on this process or on this rank of an initialised process group.
+def train_selector(job: TrainingJob[TrainSelectorConfig, Profile], session: Session) -> dict[str, float]:
+    """Train one variant on GEST-s1, on this process or on this rank of an initialised process group.
 
-    Args:
-        workspace: holds gest_s1, photos, image_embeddings, sentence_embeddings.
-        variant: user profile.
-        seed: of the initial weights and the order of examples.
-        report: called after each validation with train_loss, val_loss, val_precision@k, val_recall@k, val_f1@k,
-            val_div@k, and a checkpoint whose `model` folder is a selector.
-        resume_from: a checkpoint that an earlier call reported.
-        examples: the training split as `prepared_rows` has it; none reads it here, into memory.
+    Reports train_loss, val_loss, val_precision@k, val_recall@k, val_f1@k, val_div@k; `model/` in a checkpoint is a
+    selector.
 
     Returns:
-        The metrics of the kept weights.
+        The metrics of the best weights.
 
     Raises:
         ConfigError: a split is empty.
         LossError: the loss is not finite.
     """
-    world = World.read(workspace, ("train", "val"))
-    rows = workspace.read_table("gest_s1")
+    world = World.read(job.workspace, ("train", "val"))
+    rows = job.workspace.read_table("gest_s1")
     validation = world.select(rows.filter(pc.field("split") == "val").to_pylist())
     start = world.select(rows.filter(pc.field("split") == "train").slice(0, SAMPLE).to_pylist())
-    examples = examples or in_memory(prepared_rows(workspace), seed, config.loop.run)
-    _require(examples.rows, len(validation))
+    examples = session.examples or in_memory(prepared_rows(job.workspace), job.seed, job.loop.run)
 
     def batch(table: pa.Table) -> SelectorBatch:
-        return world.select(table.to_pylist()).batch(np.arange(len(table)), variant)
+        return world.select(table.to_pylist()).batch(np.arange(len(table)), job.variant)
 
-    return _fit(start, validation, examples, batch, config, variant, seed, report, resume_from, device)[1]
+    _, task = _task(start, validation, examples, batch, job.config, job.variant, job.seed, session.device)
+    return fit(task, job.loop, session)
 
 
 def prepared_rows(workspace: Workspace) -> pa.Table:
@@ -83,23 +66,19 @@ def fit_selector(
     config: TrainSelectorConfig,
     variant: Profile,
     seed: int,
-    report: Report,
-    resume_from: Path | None = None,
-    device: str = "cpu",
+    session: Session,
 ) -> tuple[Selector, dict[str, float]]:
-    """`train_selector_variant` on data at hand; returns the model, too."""
-    _require(len(train), len(validation))
+    """`train_selector` on data at hand; returns the model, too."""
 
     def batch(numbers: np.ndarray) -> SelectorBatch:
         return train.batch(numbers, variant)
 
-    return _fit(
-        train, validation, len(train), batch, config, variant, seed, report, resume_from, device,
-        names=train.review_ids, groups=train.business,
-    )  # fmt: skip
+    selector, task = _task(train, validation, len(train), batch, config, variant, seed, session.device)
+    task = replace(task, names=train.review_ids, groups=train.business)
+    return selector, fit(task, replace(config.loop, seed=seed), session)
 
 
-def _fit(
+def _task(
     start: SelectorData,
     validation: SelectorData,
     examples: int | Stream,
@@ -107,44 +86,32 @@ def _fit(
     config: TrainSelectorConfig,
     variant: Profile,
     seed: int,
-    report: Report,
-    resume_from: Path | None,
     device: str,
-    names: Sequence[str] = (),
-    groups: np.ndarray | None = None,
-) -> tuple[Selector, dict[str, float]]:
-    """Train from weights that begin with the likeness of profiles and photos in `start`."""
+) -> tuple[Selector, Task]:
+    """A new model, whose weights begin with the likeness of profiles and photos in `start`, and its training."""
+    count = examples.rows if isinstance(examples, Stream) else examples
+    for name, size in (("train", count), ("val", len(validation))):
+        if not size:
+            raise ConfigError(f"gest_s1 has no {name} examples with an embedded photo; is the corpus large enough?")
     torch.manual_seed(seed)
     images = start.pool.images
     selector = Selector(config.model, variant, images.dim, start.text.shape[1], images.model_id)
     selector.start_from_likeness(*_sample(start, variant))
     model = SetLikelihood(selector).to(device)
+    data = f"{count:,} training and {len(validation):,} validation examples of a corpus in the form of GEST-s1"
 
     def loss(model: nn.Module, part: Any) -> tuple[Tensor, dict[str, float]]:
         return -model(batch(part).to(device)).mean(), {}
 
-    def validate(_: nn.Module) -> dict[str, float]:
-        return validation_figures(model, validation, config.k, device)
-
-    count = examples.rows if isinstance(examples, Stream) else examples
-    data = f"{count:,} training and {len(validation):,} validation examples of a corpus in the form of GEST-s1"
-    told = Training(data, LOSS)
-    metrics = fit(
-        distributed(model, device),
+    return selector, Task(
+        model,
         loss,
-        validate,
-        lambda _, folder: selector.save_pretrained(folder, told),
-        examples,
-        replace(config.loop, seed=seed),
-        report,
+        validate=lambda _: validation_figures(model, validation, config.k, device),
+        save=lambda _, folder: selector.save_pretrained(folder, Training(data, LOSS)),
+        examples=examples,
         monitor=MONITOR,
-        larger_is_better=False,
-        resume_from=resume_from,
-        names=names,
-        groups=groups,
         chances=chances(validation, config.k),
     )
-    return selector, metrics
 
 
 def chances(data: SelectorData, k: int) -> list[Chance]:
@@ -161,12 +128,6 @@ def chances(data: SelectorData, k: int) -> list[Chance]:
     if recall + STANDARD_ERRORS * error >= 1:
         return []
     return [Chance(f"val_recall@{k}", recall, STANDARD_ERRORS * error, larger_is_better=True)]
-
-
-def _require(train: int, validation: int) -> None:
-    for name, count in (("train", train), ("val", validation)):
-        if not count:
-            raise ConfigError(f"gest_s1 has no {name} examples with an embedded photo; is the corpus large enough?")
 
 
 def _sample(data: SelectorData, variant: Profile, most: int = SAMPLE) -> tuple[Tensor, Tensor]:

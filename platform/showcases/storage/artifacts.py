@@ -1,9 +1,5 @@
-"""The flow: every artifact's place under the workspace root, its Arrow schema, its producer.
+"""A workspace: where the artifacts of the flow are, and how their files are read and written."""
 
-The names here, in the README's table and in `jobs/pipeline.py` are the same, in the same order.
-"""
-
-import hashlib
 import json
 import os
 import tempfile
@@ -11,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,121 +18,16 @@ from pyarrow import fs
 
 from showcases.errors import ArtifactError
 from showcases.storage import s3
+from showcases.storage.flow import ARTIFACTS as ARTIFACTS
+from showcases.storage.flow import FLOW as FLOW
+from showcases.storage.flow import Manifest as Manifest
 from showcases.storage.s3_errors import list_files, read_retrying, store_errors_of
-from showcases.storage.schemas import (
-    ALIGNMENTS,
-    ANNOTATIONS,
-    EMBED_FAILURES,
-    GEST_FT,
-    GEST_S1,
-    GEST_S2,
-    IMAGES,
-    PHOTOS,
-    REJECTS,
-    REVIEWS,
-)
 
 _T = TypeVar("_T")
 
 MANIFEST = "manifest.json"
 Place = tuple[str, ...]  # an artifact, and folders in it
 _FOLDERS: dict[tuple[str, str], str] = {}  # by root and artifact, as the manifest said that this process read last
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One artifact of the flow: its folder's name, the step that writes it, its form.
-
-    Attributes:
-        row_group: the most rows of a Parquet row group, which is read whole by whoever wants some of it.
-        counted: the count in the manifest that the rows of its Parquet files must amount to; None is not compared.
-        counts_failures: failures have rows, too.
-        is_in_use: by a service, while it is written; it has versions of its own, and is never built aside.
-    """
-
-    name: str
-    step: str
-    form: str
-    schema: pa.Schema | None = None
-    row_group: int | None = None
-    counted: str | None = None
-    counts_failures: bool = False
-    is_in_use: bool = False
-
-    @property
-    def is_parquet(self) -> bool:
-        return self.form.startswith("Parquet")
-
-
-FLOW: tuple[Artifact, ...] = (
-    Artifact("reviews", "ingest", "Parquet, one row a review", REVIEWS, row_group=4096, counted="reviews"),
-    Artifact("photos", "ingest", "Parquet, one row a photo", PHOTOS, counted="photos"),
-    Artifact("rejects", "ingest", "Parquet, one row a line of the file that is no review", REJECTS, counted="rejects"),
-    Artifact(
-        "images",
-        "fetch_images",
-        "Parquet shards: the JPEG bytes and a status a photo",
-        IMAGES,
-        row_group=256,
-        counted="ok",
-        counts_failures=True,
-    ),
-    Artifact("clip", "train_clip", "open_clip config + safetensors"),
-    Artifact("image_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
-    Artifact("sentence_embeddings", "embed", "Parquet: id, unit float16 vector", counted="vectors"),
-    Artifact("embed_failures", "embed", "Parquet: photos that don't decode, and why", EMBED_FAILURES, counted="photos"),
-    Artifact("annotations", "annotate", "Parquet: (sentence, photo), votes, label", ANNOTATIONS, counted="pairs"),
-    Artifact("classifier", "distill", "safetensors + config + metrics"),
-    Artifact("alignments", "distill", "Parquet: (sentence, photo), score", ALIGNMENTS, counted="pairs"),
-    Artifact("gest_s1", "build_gest", "Parquet, one row a review, split by user", GEST_S1, counted="reviews"),
-    Artifact("gest_s2", "build_gest", "Parquet, one row a review, split by user", GEST_S2, counted="reviews"),
-    Artifact("gest_ft", "build_gest", "Parquet: texts of users with one review", GEST_FT, counted="reviews"),
-    Artifact("selector", "train_selector", "a folder a variant: safetensors + config + metrics"),
-    Artifact("generator", "train_generator", "a folder a variant: safetensors + config + tokenizer + metrics"),
-    Artifact("report", "evaluate", "Markdown, CSV, one HTML page with the gallery"),
-    Artifact("catalog", "publish", "LanceDB tables photos and reviews, indexed", is_in_use=True),
-)
-ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in FLOW}
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What made an artifact, from what, and what came of it. Without one a folder is unfinished work.
-
-    Attributes:
-        inputs: digest of the manifest of each artifact read.
-        rows, failures: counts by kind.
-        claim: token of the run that wrote it; artifacts that one step writes together have the same.
-        folder: that holds the files, under the workspace root; "" is the artifact's own (see showcases.storage.builds).
-        stored: what the files amount to: files, bytes and, of Parquet, rows.
-    """
-
-    artifact: str
-    step: str
-    config: dict[str, Any]
-    inputs: dict[str, str]
-    code_version: str
-    created: str  # UTC, ISO 8601
-    seconds: float
-    rows: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    claim: str = ""
-    folder: str = ""
-    stored: dict[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the manifest: changes whenever the artifact was made anew."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-    def made_from(self, config: dict[str, Any], inputs: dict[str, str]) -> bool:
-        """Whether the same config and inputs made this artifact."""
-        plain = json.loads(json.dumps(config))
-        return self.config == plain and self.inputs == inputs
 
 
 @dataclass(frozen=True)
@@ -246,12 +137,33 @@ class Workspace:
 
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
         """Remove all folders of an artifact but these."""
-        kept = {self.path(artifact, name) for name in folders}
-        with self._store_errors_of(artifact):
-            found = self.filesystem.get_file_info(fs.FileSelector(self.path(artifact), allow_not_found=True))
-            for info in found:
-                if info.type == fs.FileType.Directory and info.path not in kept:
-                    self.filesystem.delete_dir(info.path)
+        for name in set(self.folders_in(artifact)) - set(folders):
+            self.remove(artifact, name)
+
+    def folders_in(self, artifact: str, *parts: str) -> list[str]:
+        """Names of the folders in a folder, sorted; none where it does not exist."""
+        path = self.path(artifact, *parts)
+        with store_errors_of(self.filesystem, path):
+            found = self.filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def remove(self, artifact: str, *parts: str) -> None:
+        """Remove a folder, if it exists."""
+        path = self.path(artifact, *parts)
+        with store_errors_of(self.filesystem, path):
+            if self.filesystem.get_file_info(path).type == fs.FileType.Directory:
+                self.filesystem.delete_dir(path)
+
+    def write_json(self, value: Any, artifact: str, *parts: str) -> None:
+        """Write a value as a JSON file, whole or not at all."""
+        self.write_bytes(json.dumps(value, indent=2).encode(), artifact, *parts)
+
+    def find_json(self, artifact: str, *parts: str) -> Any:
+        """What a JSON file holds; None where there is no such file."""
+        try:
+            return json.loads(self.read_bytes(artifact, *parts))
+        except FileNotFoundError:
+            return None
 
     def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
         """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""

@@ -18,7 +18,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from jobs import promote
 from jobs.evaluating.quality_gate import SCORES
 from jobs.runner.config import PipelineConfig
-from jobs.tracking import tracker as tracking
+from jobs.tracking.config import tracking_uri
 from serve_apps.args import ShowcaseArgs, deployment_options
 from serve_apps.rollout import models, registry
 from serve_apps.rollout.models import Parts, RegistryAwayError, find
@@ -150,7 +150,7 @@ def test_only_pairs_that_fit_are_promoted(
 
 def keep_scores(config: PipelineConfig, name: str, version: str, hits: np.ndarray) -> None:
     """As jobs.evaluate does: BLEU-1's rows of 40 texts of 10 words each, of which `hits` (40,) are right."""
-    client = MlflowClient(tracking.tracking_uri(config))
+    client = MlflowClient(tracking_uri(config))
     rows = np.stack([hits, np.full(40, 10), np.full(40, 10), np.full(40, 10)], axis=1)
     scores = Scores({"test set": "tiny"}, [f"r{number}" for number in range(40)], {"BLEU-1": rows.tolist()})
     run = client.get_model_version(name, version).run_id

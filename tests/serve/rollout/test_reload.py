@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from jobs.promote import NAME, promote
 from jobs.runner.config import PipelineConfig
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from serve_apps.args import ShowcaseArgs
 from serve_apps.rollout.canary import takes_candidate
 from showcases.storage.artifacts import Workspace

@@ -15,9 +15,9 @@ from showcases.baselines.kinds import KINDS
 from showcases.baselines.train import Splits, read_world, train_baseline
 from showcases.generator import GeneratorConfig, TrainGeneratorConfig
 from showcases.generator.config import MONITOR
-from showcases.generator.train import train_generator_variant
+from showcases.generator.train import train_generator
 from showcases.storage.artifacts import Workspace
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 from tests.artifacts import embedding_table, put
 
 from .conftest import DIM, SMALLEST
@@ -67,11 +67,11 @@ class Kept:
 def test_it_is_trained_as_ours_is_and_a_resumed_run_ends_the_same(name, workspace, tmp_path):
     size = replace(SMALLEST[name], dropout=0.1)
     whole, again = Kept(tmp_path / "whole"), Kept(tmp_path / "again")
-    metrics = train_baseline(workspace, CONFIG, name, 0, whole, size=size)
+    metrics = train_baseline(TrainingJob(workspace, CONFIG, name), Session(whole), size)
     model = load_baseline(whole.checkpoints[-1] / "model")
     assert whole.metrics[-1][MONITOR] < whole.metrics[0][MONITOR] and metrics["parameters"] == model.parameter_count
     assert (metrics["train_rows"], metrics["val_rows"]) == (TRAIN, VAL) and model.embedding_space == "space"
-    train_baseline(workspace, CONFIG, name, 0, again, resume_from=whole.checkpoints[0], size=size)
+    train_baseline(TrainingJob(workspace, CONFIG, name), Session(again, whole.checkpoints[0]), size)
     assert again.metrics == whole.metrics[1:]
     resumed = load_baseline(again.checkpoints[-1] / "model").state_dict()
     assert all(torch.equal(value, resumed[key]) for key, value in model.state_dict().items())
@@ -79,7 +79,7 @@ def test_it_is_trained_as_ours_is_and_a_resumed_run_ends_the_same(name, workspac
 
 def test_the_actor_that_writes_for_ours_writes_for_a_baseline(workspace, tmp_path):
     report = Kept(tmp_path)
-    train_baseline(workspace, CONFIG, "ST", 0, report, size=SMALLEST["ST"])
+    train_baseline(TrainingJob(workspace, CONFIG, "ST"), Session(report), SMALLEST["ST"])
     workspace.upload(report.checkpoints[-1] / "model", "_reproduce", "baseline-ST-seed0")
     photos = np.random.default_rng(0).normal(size=(2, 3, DIM)).astype(np.float32)
     batch = {"images": photos, "n_images": np.array([3, 1]), "number": np.arange(2)}
@@ -104,8 +104,8 @@ def test_the_first_epoch_has_the_examples_the_words_and_the_tokenizer_of_ours(wo
 
         monkeypatch.setattr(module, kind, Watched)
     config = replace(CONFIG, loop=replace(CONFIG.loop, epochs=1))
-    theirs = train_generator_variant(workspace, config, "text", 0, lambda metrics, checkpoint: None)
-    metrics = train_baseline(workspace, config, "ST", 0, lambda metrics, checkpoint: None, size=SMALLEST["ST"])
+    theirs = train_generator(TrainingJob(workspace, config, "text"), Session(lambda *_: None))
+    metrics = train_baseline(TrainingJob(workspace, config, "ST"), Session(lambda *_: None), SMALLEST["ST"])
     assert seen["own"] == seen["ours"] and len(seen["own"]) == 2 + 1
     assert metrics["vocabulary"] == theirs["vocabulary"]
 

@@ -18,7 +18,7 @@ from showcases.clip.config import TrainClipConfig
 from showcases.clip.train import ClipPairs, _loss, chances, train_clip
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Workspace
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 from tests.unit.clip.test_clip_train import CONFIG, workspace  # noqa: F401 - as a fixture
 
 TINY = replace(TrainClipConfig(), embed_dim=16, text_width=32, text_layers=1, context_length=16)
@@ -105,7 +105,7 @@ def test_each_photo_goes_through_a_frozen_backbone_once(workspace: Workspace, tm
     config = replace(config, loop=replace(config.loop, epochs=3))
     history = []
     with photos_seen(timm.models.EfficientNet) as sizes:  # timm's class of MobileNetV2
-        train_clip(workspace, config, lambda metrics, _: history.append(metrics))
+        train_clip(TrainingJob(workspace, config, None), Session(lambda metrics, _: history.append(metrics)))
     assert sum(sizes) == 124 + 32  # of both splits
     assert len(history) == 3 and history[-1]["train_loss"] < history[0]["train_loss"]
 
@@ -159,13 +159,13 @@ def test_cached_features_give_the_loss_and_gradients_of_the_whole_tower(
 def test_a_training_that_stays_at_chance_is_marked(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
     config = replace(CONFIG, loop=LoopConfig(epochs=2, batch_size=32, lr=0.0))
     history: list[dict[str, float]] = []
-    train_clip(workspace, config, lambda metrics, _: history.append(metrics))
+    train_clip(TrainingJob(workspace, config, None), Session(lambda metrics, _: history.append(metrics)))
     last = history[-1]
     assert last["chance_train_loss"] == pytest.approx(np.log(32))
     assert last["at_chance_train_loss"] == 1 and last["at_chance_val_recall_top_tenth"] == 1
     json.dumps(last)
     history.clear()
-    train_clip(workspace, CONFIG, lambda metrics, _: history.append(metrics))
+    train_clip(TrainingJob(workspace, CONFIG, None), Session(lambda metrics, _: history.append(metrics)))
     assert history[-1]["at_chance_train_loss"] == 0 and history[-1]["reached_train_loss"] < np.log(32)
 
 

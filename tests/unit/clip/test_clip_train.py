@@ -15,7 +15,7 @@ from showcases.clip.train import ClipPairs, train_clip
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Workspace
 from showcases.storage.schemas import IMAGES, PHOTOS, REVIEWS
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 from tests.artifacts import put
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
@@ -64,7 +64,7 @@ def test_it_learns_from_pairs_what_a_colour_is_called(workspace: Workspace, tmp_
         shutil.rmtree(tmp_path / "kept", ignore_errors=True)
         shutil.copytree(checkpoint / "model", tmp_path / "kept")
 
-    train_clip(workspace, CONFIG, report)
+    train_clip(TrainingJob(workspace, CONFIG, None), Session(report))
     encoder = ClipEncoder.from_pretrained(tmp_path / "kept")
     rng = np.random.default_rng(9)
     photos, _ = encoder.encode_images([jpeg(colour, rng) for colour in COLOURS for _ in range(5)])

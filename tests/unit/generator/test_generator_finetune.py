@@ -19,7 +19,7 @@ from showcases.generator.finetune import finetune_decoder
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.generator.train import build_generator
 from showcases.storage.artifacts import Workspace
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 
 from .conftest import DISHES, OPINIONS, finish
 
@@ -55,7 +55,7 @@ def test_it_learns_to_speak_and_a_generator_starts_from_it(make_world, config, t
     def report(metrics: dict[str, float], checkpoint: Path | None) -> None:
         kept.append((metrics, copytree(checkpoint, tmp_path / str(len(kept)))))
 
-    best = finetune_decoder(workspace, config, 0, report)
+    best = finetune_decoder(TrainingJob(workspace, config, None), Session(report))
     first, last = kept[0][1] / "model", kept[-1][1] / "model"
     assert best[MONITOR] < 0.6 * kept[0][0][MONITOR]
     assert nats_per_word(last, TEXTS) < 0.6 * nats_per_word(first, TEXTS)
@@ -70,7 +70,7 @@ def test_it_learns_to_speak_and_a_generator_starts_from_it(make_world, config, t
 def test_too_few_texts_are_refused(make_world, config):
     workspace = with_texts(make_world(train=8), TEXTS[:5])
     with pytest.raises(ConfigError, match="gest_ft has 5 texts"):
-        finetune_decoder(workspace, config, 0, lambda *_: None)
+        finetune_decoder(TrainingJob(workspace, config, None), Session(lambda *_: None))
 
 
 def test_random_weights_of_the_size_of_given_ones(small, tmp_path):

@@ -16,7 +16,8 @@ from jobs.runner.config import parse
 from showcases.generator.config import TrainGeneratorConfig
 from showcases.generator.losses import PC2LLoss
 from showcases.generator.tokenizer import learn_tokenizer
-from showcases.generator.train import train_generator_variant
+from showcases.generator.train import train_generator
+from showcases.training import Session, TrainingJob
 
 from .conftest import DISHES, OPINIONS
 
@@ -64,9 +65,9 @@ def test_the_papers_generator_is_built_from_weights_in_a_folder_and_trains(make_
         kept.update(load_file(checkpoint / "model" / "model.safetensors"))
 
     world = make_world(train=TRAIN, val=4, test=0, dim=CLIP)
-    metrics = train_generator_variant(world, config, "img+text", 0, report)
+    metrics = train_generator(TrainingJob(world, config, "img+text"), Session(report))
     steps = round(metrics["lr"] / config.loop.lr * config.loop.warmup_steps) - 1  # the warm-up counts them
-    assert (steps, metrics["train_rows"], metrics["hard_negatives"]) == (3, TRAIN, TRAIN)
+    assert (steps, metrics["train_rows"]) == (3, TRAIN)
     assert all(math.isfinite(reports[0][name]) for name in ("train_loss", "ce", "image_loss", "text_loss"))
     assert reports[0]["ce"] == pytest.approx(math.log(VOCABULARY), rel=0.1)  # random weights know nothing
 

@@ -14,12 +14,12 @@ from showcases.generator import ContrastiveConfig, Generator, GeneratorPredictor
 from showcases.generator.config import MONITOR
 from showcases.generator.data import IGNORED, Features, GeneratorData, pad_features, read_rows
 from showcases.generator.examples import HARD, prepared_rows
-from showcases.generator.objective import Objective, nats_per_word, with_begin
+from showcases.generator.objective import Objective, with_begin
 from showcases.generator.packed import decode_packed
-from showcases.generator.train import build_generator, train_generator_variant
+from showcases.generator.train import build_generator, nats_per_word, train_generator
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingTable, review_features
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 
 from .conftest import DISHES
 
@@ -63,7 +63,7 @@ def named_dishes(workspace: Workspace, model: Path) -> tuple[float, float]:
 def test_it_names_what_the_photo_shows_and_without_photos_it_cannot(make_world, config, tmp_path, variant, least, most):
     workspace, report = make_world(train=256), Kept(tmp_path)
     longer = replace(config, loop=replace(config.loop, epochs=12, checkpoint_every=12))
-    train_generator_variant(workspace, longer, variant, 0, report)
+    train_generator(TrainingJob(workspace, longer, variant), Session(report))
     right, any_dish = named_dishes(workspace, report.checkpoints[-1] / "model")
     assert any_dish >= 0.9  # it speaks of dishes either way
     assert least <= right <= most
@@ -74,8 +74,8 @@ def test_a_resumed_run_ends_with_the_same_weights(make_world, config, tmp_path):
     workspace = make_world(train=64)
     config = replace(config, model=replace(config.model, dropout=0.1), loop=replace(config.loop, schedule="cosine"))
     whole, again = Kept(tmp_path / "whole"), Kept(tmp_path / "again")
-    train_generator_variant(workspace, config, "img+text", 0, whole)
-    train_generator_variant(workspace, config, "img+text", 0, again, resume_from=whole.checkpoints[0])
+    train_generator(TrainingJob(workspace, config, "img+text"), Session(whole))
+    train_generator(TrainingJob(workspace, config, "img+text"), Session(again, whole.checkpoints[0]))
     assert len(again.metrics) == 1 and again.metrics[0] == whole.metrics[1]
     straight, resumed = (
         Generator.from_pretrained(folder / "model").state_dict()
@@ -90,13 +90,13 @@ def test_the_seed_decides_the_weights(make_world, config, tmp_path):
     figures = []
     for number, seed in enumerate((1, 1, 2)):
         report = Kept(tmp_path / str(number))
-        figures.append(train_generator_variant(workspace, config, "img", seed, report)[MONITOR])
+        figures.append(train_generator(TrainingJob(workspace, config, "img", seed), Session(report))[MONITOR])
     assert figures[0] == figures[1] != figures[2]
 
 
 def test_an_empty_split_is_refused_with_what_was_left_out(make_world, config):
     with pytest.raises(ConfigError, match="no val row"):
-        train_generator_variant(make_world(train=8, val=0), config, "img", 0, lambda metrics, checkpoint: None)
+        train_generator(TrainingJob(make_world(train=8, val=0), config, "img"), Session(lambda *_: None))
 
 
 @pytest.fixture
@@ -130,8 +130,7 @@ def test_the_loss_is_equation_11(prepared):
     assert float(parts["image_loss"]) > 0 and float(parts["text_loss"]) > 0
     expected = parts["ce"] + 0.3 * parts["image_loss"] + 0.7 * parts["text_loss"]
     assert float(loss.detach()) == pytest.approx(float(expected))
-    with torch.no_grad():
-        per_word = nats_per_word(objective.generator, [data.batch([0, 1, 2, 3]), data.batch([4, 5])], sum(data.words))
+    per_word = nats_per_word(objective, data)
     assert per_word == pytest.approx(sum(nats) / sum(len(text.split()) for text in data.rows.texts), rel=1e-5)
 
 

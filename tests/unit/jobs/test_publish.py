@@ -11,7 +11,7 @@ from jobs import publish
 from jobs.runner.config import PipelineConfig
 from jobs.runner.execute import execute
 from jobs.runner.step import StepContext
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from showcases.catalog import Catalog, NotFoundError, corpus, located
 from showcases.errors import ModelError
 from showcases.storage.artifacts import Workspace

@@ -13,9 +13,9 @@ from showcases.errors import ConfigError
 from showcases.selector import Selector, SelectorConfig, TrainSelectorConfig
 from showcases.selector.data import read_splits
 from showcases.selector.rankers import most_popular, random_ranker, rank_split, selector_ranker
-from showcases.selector.train import SetLikelihood, chances, fit_selector, train_selector_variant
+from showcases.selector.train import SetLikelihood, chances, fit_selector, train_selector
 from showcases.storage.artifacts import Workspace
-from showcases.training import LoopConfig
+from showcases.training import LoopConfig, Session, TrainingJob
 
 CONFIG = TrainSelectorConfig(
     model=SelectorConfig(hidden_dims=(32,), out_dim=16), loop=LoopConfig(epochs=6, batch_size=32, lr=3e-3)
@@ -40,7 +40,7 @@ def test_beats_random_and_most_popular_on_new_users(taste_workspace: Workspace, 
         reports.append(metrics)
         copytree(checkpoint, kept, dirs_exist_ok=True)
 
-    train_selector_variant(taste_workspace, CONFIG, variant, 0, report)
+    train_selector(TrainingJob(taste_workspace, CONFIG, variant), Session(report))
     assert [entry["epoch"] for entry in reports] == [1, 2, 3, 4, 5, 6]
     assert reports[-1]["train_loss"] < reports[0]["train_loss"]
     assert reports[-1]["at_chance_val_recall@3"] == 0
@@ -81,16 +81,15 @@ def test_the_rbf_kernel_trains_too(taste_workspace: Workspace) -> None:
         loop=replace(CONFIG.loop, epochs=2, batch_size=64),
     )
     losses: list[float] = []
-    fit_selector(
-        splits["train"], splits["val"], config, "img", 0, lambda metrics, _: losses.append(metrics["train_loss"])
-    )
+    session = Session(lambda metrics, _: losses.append(metrics["train_loss"]))
+    fit_selector(splits["train"], splits["val"], config, "img", 0, session)
     assert losses[1] < losses[0]
 
 
 def test_an_empty_split_is_told(taste_workspace: Workspace) -> None:
     splits = read_splits(taste_workspace, ("train", "nowhere"))
     with pytest.raises(ConfigError, match="no val examples"):
-        fit_selector(splits["train"], splits["nowhere"], CONFIG, "img", 0, lambda *_: None)
+        fit_selector(splits["train"], splits["nowhere"], CONFIG, "img", 0, Session(lambda *_: None))
 
 
 def test_recall_by_chance_is_that_of_random_photos(taste_workspace: Workspace) -> None:

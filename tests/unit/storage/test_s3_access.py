@@ -97,7 +97,8 @@ def test_mlflow_goes_the_same_way_as_the_same_person(
     monkeypatch: pytest.MonkeyPatch, proxy: FaultyProxy, s3_bucket: str, tmp_path: Path
 ) -> None:
     from jobs.runner.config import PipelineConfig
-    from jobs.tracking.tracker import TrackingConfig, step_run
+    from jobs.tracking.config import TrackingConfig
+    from jobs.tracking.tracker import step_run
 
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS")
     for name in (*names, "AWS_SESSION_TOKEN", "MLFLOW_S3_ENDPOINT_URL"):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from showcases.errors import ShowcasesError
-from showcases.training import Batches, LoopConfig, Stream, fit
+from showcases.training import Batches, LoopConfig, Session, Stream, Task, fit
 from showcases.training.batches import StreamedBatches, in_memory
 from showcases.training.loop import LossError
 
@@ -70,11 +70,9 @@ def train(folder: Path, resume_from: Path | None = None, die: bool = False, bad:
         if die and metrics["epoch"] > 1:
             raise CutError
 
-    fit(
-        model, loss, lambda _: {"val_loss": 0.0}, lambda _, place: place.mkdir(), in_memory(TABLE, 3),
-        LoopConfig(epochs=3, batch_size=4, lr=1e-2, checkpoint_steps=4, accumulate=2, select="last"), report,
-        monitor="val_loss", larger_is_better=False, resume_from=resume_from,
-    )  # fmt: skip
+    task = Task(model, loss, lambda _: {"val_loss": 0.0}, lambda _, place: place.mkdir(), in_memory(TABLE, 3))
+    config = LoopConfig(epochs=3, batch_size=4, lr=1e-2, checkpoint_steps=4, accumulate=2, select="last")
+    fit(task, config, Session(report, resume_from))
     return model
 
 

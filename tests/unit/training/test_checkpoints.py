@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from showcases.errors import CheckpointError
-from showcases.training import Chance, LoopConfig, chance_warning, fit
-from showcases.training.loop import STATE_FILE
+from showcases.training import Chance, LoopConfig, Session, Task, chance_warning, fit
+from showcases.training.checkpoints import STATE_FILE
 
 CONFIG = LoopConfig(epochs=4, batch_size=8, lr=1e-2)
 
@@ -33,19 +33,13 @@ def train(folder: Path | None = None, resume_from: Path | None = None, width: in
             copytree(checkpoint, folder / f"{metrics['epoch']:g}", dirs_exist_ok=True)
 
     reports: list[dict[str, float]] = options.pop("reports", [])
-    fit(
-        model,
-        loss,
-        lambda module: {"val_loss": float(loss(module, np.arange(24))[0])},
-        lambda _, place: place.mkdir(),
-        24,
-        options.pop("config", CONFIG),
-        report,
-        monitor="val_loss",
-        larger_is_better=False,
-        resume_from=resume_from,
-        **options,
-    )
+
+    def validate(module: nn.Module) -> dict[str, float]:
+        return {"val_loss": float(loss(module, np.arange(24))[0])}
+
+    config = options.pop("config", CONFIG)
+    task = Task(model, loss, validate, lambda _, place: place.mkdir(), 24, **options)
+    fit(task, config, Session(report, resume_from))
     return [parameter.detach().clone() for parameter in model.parameters()]
 
 

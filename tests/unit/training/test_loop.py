@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from showcases.errors import ConfigError
-from showcases.training import Batches, LoopConfig, fit
+from showcases.training import Batches, LoopConfig, Session, Task, fit
 from showcases.training.loop import LossError
 
 EXAMPLES = 50
@@ -70,20 +70,9 @@ class Kept:
 def _run(config: LoopConfig, report: Any, resume_from: Path | None = None, **options: Any) -> tuple[Toy, dict]:  # type: ignore[type-arg]
     model = Toy()
     chosen = {"loss": _loss, "validate": _validate, **options}
-    metrics = fit(
-        model,
-        chosen["loss"],
-        chosen["validate"],
-        _save,
-        EXAMPLES,
-        config,
-        report,
-        monitor="val_loss",
-        larger_is_better=False,
-        resume_from=resume_from,
-        names=options.get("names", ()),
-    )
-    return model, metrics
+    names = options.get("names", ())
+    task = Task(model, chosen["loss"], chosen["validate"], _save, EXAMPLES, names=names)
+    return model, fit(task, config, Session(report, resume_from))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
@@ -143,17 +132,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(accumulate: int) -> No
 
     def run(config: LoopConfig) -> tuple[dict[str, Tensor], dict[str, float]]:
         model = Toy(dropout=0.0)
-        metrics = fit(
-            model,
-            _loss,
-            _validate,
-            _save,
-            EXAMPLES,
-            config,
-            lambda *_: None,
-            monitor="val_loss",
-            larger_is_better=False,
-        )
+        metrics = fit(Task(model, _loss, _validate, _save, EXAMPLES), config, Session(lambda *_: None))
         return model.state_dict(), metrics
 
     (whole, metrics), (parts, found) = run(config), run(replace(config, accumulate=accumulate))

@@ -20,7 +20,7 @@ def test_trials_are_named_by_the_run_that_the_sweep_was_begun_with(
 ) -> None:
     """MLflow was away at first: its own id of the run, known later, would name the trials' runs anew."""
     workspace = Workspace(str(tmp_path))
-    for name in GENERATOR_KIND.step.reads:
+    for name in GENERATOR_KIND.family.step.reads:
         workspace.finish(Manifest(name, ARTIFACTS[name].step, {}, {}, "0", "2026-01-01T00:00:00+00:00", 0.0))
     given: list[tuple[str | None, str]] = []
 

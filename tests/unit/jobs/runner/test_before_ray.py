@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.pipeline import STEPS
-from jobs.runner import cluster, exits, preflight, requirements
+from jobs.runner import cluster, exits, needs, preflight, requirements
 from jobs.runner.cluster import ClusterConfig, RayStartError
 from jobs.runner.config import PipelineConfig, parse
 from showcases.clip.config import ClipConfig
@@ -203,7 +203,7 @@ def test_room_is_checked_by_what_will_be_written(tmp_path: Path) -> None:
     (photos / "a.jpg").write_bytes(bytes(1000))
     config = PipelineConfig(root=str(tmp_path / "not" / "yet"))
     config = replace(config, corpus=replace(config.corpus, photos=str(photos)))
-    [room] = requirements.photo_needs(config)
+    [room] = needs.photo_needs(config)
     assert isinstance(room, requirements.Room)
     assert (room.need_bytes, room.problem()) == (1000, None)
     assert "take about 1073741824.0 GiB" in str(replace(room, need_bytes=2**60).problem())

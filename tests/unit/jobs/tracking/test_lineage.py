@@ -12,6 +12,7 @@ from jobs.runner.execute import execute
 from jobs.runner.step import Step, StepContext
 from jobs.tracking import run_facts
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import tracking_uri
 from showcases.storage.artifacts import Workspace
 
 CORPUS = "c" * 64
@@ -25,8 +26,8 @@ def train(context: StepContext) -> None:
     folder = Path(context.workspace.root, "selector")
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    figures = {"monitor": "loss", "larger_is_better": False, "tags": {"validation_data": "v"}}
-    tracking.register(context.tracker, "showcases-selector", folder, {"loss": 1.0}, **figures)
+    asked = tracking.Registration("showcases-selector", "loss", 1.0, False, {"validation_data": "v"})
+    tracking.register(context.tracker, folder, asked)
 
 
 INGEST = Step("ingest", (), ("reviews",), ("seed",), nothing, inputs=lambda _: {"corpus": CORPUS})
@@ -63,7 +64,7 @@ def test_a_model_leads_to_its_config_and_to_the_corpus(
 
 
 def test_mlflow_shows_inputs_seed_and_versions(config: PipelineConfig) -> None:
-    client = tracking.client_of(tracking.tracking_uri(config))
+    client = tracking.client_of(tracking_uri(config))
     run = client.get_run(str(client.get_model_version("showcases-selector", "1").run_id))
     assert run.inputs is not None
     [read] = run.inputs.dataset_inputs

@@ -18,7 +18,7 @@ from jobs import lineage, mlflow_ui, promote, resend
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import run_facts
 from jobs.tracking import tracker as tracking
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig, tracking_uri
 from serve_apps.args import ShowcaseArgs
 from serve_apps.rollout.models import Bundle
 from serve_apps.rollout.registry import resolve
@@ -144,7 +144,7 @@ def test_what_waits_in_a_moved_workspace_goes_to_its_own_database(
     config = PipelineConfig(root=str(copied))
     with tracking.step_run("train", config, {}, None) as tracker:
         pass
-    late = tracking.Tracker(tracking.tracking_uri(config), tracker.run_id, config.root)
+    late = tracking.Tracker(tracking_uri(config), tracker.run_id, config.root)
     late.spool._ending = True  # as of a process that ends before it could send anything
     late.log_metrics({"loss": 2.0})
     assert not late.spool.close(1)

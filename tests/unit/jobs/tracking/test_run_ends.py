@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import run_ends
 from jobs.tracking import tracker as tracking
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig, tracking_uri
 
 pytestmark = pytest.mark.server
 
@@ -26,7 +26,7 @@ AT_WORK = """
     from jobs.tracking import run_ends
     from jobs.tracking import tracker as tracking
     from jobs.runner.config import PipelineConfig
-    from jobs.tracking.tracker import TrackingConfig
+    from jobs.tracking.config import TrackingConfig
     from tuning.runs import TrialRuns, sweep_run
     run_ends.GRACE_SECONDS = {grace!r}
     config = PipelineConfig(root={root!r}, tracking=TrackingConfig({uri!r}, {experiment!r}))
@@ -77,7 +77,7 @@ def start(config: PipelineConfig, repository: Path, grace: float = run_ends.GRAC
 
 
 def runs_of(config: PipelineConfig) -> dict[str, Any]:
-    client = MlflowClient(tracking.tracking_uri(config))
+    client = MlflowClient(tracking_uri(config))
     experiment = client.get_experiment_by_name(config.tracking.experiment)
     assert experiment is not None
     return {str(run.info.run_name): run for run in client.search_runs([experiment.experiment_id])}
@@ -121,7 +121,7 @@ def test_the_next_run_closes_those_of_a_killed_process_and_no_others(
     at_work.send_signal(signal.SIGKILL)
     at_work.communicate()
     assert statuses(config) == dict.fromkeys(NAMES, "RUNNING") | {"meanwhile": "FINISHED"}
-    elsewhere = PipelineConfig(root=f"{config.root}-other", tracking=TrackingConfig(tracking.tracking_uri(config)))
+    elsewhere = PipelineConfig(root=f"{config.root}-other", tracking=TrackingConfig(tracking_uri(config)))
     with tracking.step_run("of another workspace", elsewhere, {}, None):
         pass
     assert statuses(config)["train"] == "RUNNING"
@@ -156,7 +156,7 @@ def test_a_sweep_that_is_resumed_keeps_its_run(config: PipelineConfig, at_work: 
 
 def test_a_process_on_another_machine_is_gone_after_its_last_heartbeat(config: PipelineConfig) -> None:
     """Two drivers elsewhere, of which one has said nothing for long; one that had no time for a heartbeat."""
-    client = MlflowClient(tracking.tracking_uri(config))
+    client = MlflowClient(tracking_uri(config))
     now = int(time.time() * 1000)
     long_ago = now - int(1000 * run_ends.LOST_SECONDS) - 60_000
     with tracking.step_run("first", config, {}, None):
@@ -175,7 +175,7 @@ def test_a_process_on_another_machine_is_gone_after_its_last_heartbeat(config: P
         found = statuses(config)
     assert [found[f"step on {host}"] for host in "abc"] == ["RUNNING", "KILLED", "RUNNING"]
     with tracking.step_run("step on a", config, {}, None, is_claimed=True) as mine:  # it can't be at work on that
-        assert MlflowClient(tracking.tracking_uri(config)).get_run(mine.run_id).info.status == "RUNNING"
+        assert MlflowClient(tracking_uri(config)).get_run(mine.run_id).info.status == "RUNNING"
         by_name = client.search_runs([experiment.experiment_id], "attributes.run_name = 'step on a'")
         assert sorted(run.info.status for run in by_name) == ["KILLED", "RUNNING"]
         assert statuses(config)["step on c"] == "RUNNING"

@@ -15,8 +15,8 @@ from jobs import resend
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import leftovers, spool
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig
 from jobs.tracking.spool import OPS, SPOOLS
-from jobs.tracking.tracker import TrackingConfig
 from showcases.errors import ConfigError
 from showcases.storage.artifacts import Manifest, Workspace
 from tests import faulty_proxy as proxies
@@ -38,8 +38,8 @@ def train(config: PipelineConfig) -> tuple[int, bool] | None:
             tracker.log_metrics({"loss": loss, "f1@3": loss / 10}, step=step)
         tracker.log_manifest(Manifest("selector", "train", {}, {}, "0", "now", 1.5, {"models": 2}))
         tags = {"validation_data": "v", tracking.FINGERPRINT: f"of {config.tracking.experiment}"}
-        names = {"monitor": "loss", "larger_is_better": False, "tags": tags}
-        return tracking.register(tracker, config.tracking.experiment, model, {"loss": LOSSES[-1]}, **names)
+        asked = tracking.Registration(config.tracking.experiment, "loss", LOSSES[-1], False, tags)
+        return tracking.register(tracker, model, asked)
 
 
 def assert_all_arrived(config: PipelineConfig, upstream: str) -> None:

@@ -19,9 +19,9 @@ from jobs import lineage
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import mlmodel
 from jobs.tracking import tracker as tracking
+from jobs.tracking.config import TrackingConfig
 from jobs.tracking.run_facts import datasets
 from jobs.tracking.spool import SPOOLS
-from jobs.tracking.tracker import TrackingConfig
 from showcases.generator import Generator, GeneratorConfig, GeneratorPredictor
 from showcases.generator.tokenizer import learn_tokenizer
 from showcases.pyfunc import example
@@ -125,15 +125,9 @@ def test_on_postgresql_and_s3_a_killed_server_loses_nothing(
             first.__exit__(None, None, None)  # killed
             for step in range(1, 20):
                 tracker.log_metrics({"loss": 2.0 / step}, step=step)
-            made = tracking.register(
-                tracker,
-                "showcases-selector",
-                model,
-                {"loss": 0.1},
-                monitor="loss",
-                larger_is_better=False,
-                tags={"validation_data": "v", tracking.FINGERPRINT: "f"},
-            )
+            tags = {"validation_data": "v", tracking.FINGERPRINT: "f"}
+            asked = tracking.Registration("showcases-selector", "loss", 0.1, False, tags)
+            made = tracking.register(tracker, model, asked)
             assert made is None
         with mlflow_server(**served):
             with tracking.step_run("evaluate", config, {}, None):

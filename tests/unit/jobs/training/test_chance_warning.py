@@ -8,7 +8,6 @@ from mlflow import MlflowClient
 from jobs.runner.config import PipelineConfig
 from jobs.runner.step import StepContext
 from jobs.tracking import tracker as tracking
-from jobs.training.ray_train import warn_of_chance
 from showcases.clip.config import CHANCE_CAUSES
 from showcases.storage.artifacts import Workspace
 
@@ -19,8 +18,8 @@ def test_it_is_on_the_screen_and_a_tag_of_the_run(tmp_path: Path, capsys: pytest
     config = PipelineConfig(root=str(tmp_path))
     with tracking.step_run("train_clip", config, {}, None) as tracker:
         context = StepContext(Workspace(str(tmp_path)), config, tracker, {}, {})
-        warn_of_chance(context, "selector", STUCK | {"at_chance_train_loss": 0.0}, CHANCE_CAUSES)
-        warn_of_chance(context, "clip", STUCK, CHANCE_CAUSES)
+        context.warn_of_chance("selector", STUCK | {"at_chance_train_loss": 0.0}, CHANCE_CAUSES)
+        context.warn_of_chance("clip", STUCK, CHANCE_CAUSES)
         run, uri = tracker.run_id, tracker.uri
     [line] = [line for line in capsys.readouterr().out.splitlines() if "WARNING" in line]
     assert "clip is no better than chance: train_loss 4.159 at best (chance 4.159). Look for: photos that" in line

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import ray
 
-from jobs.training.ray_train import RAY_STATE, RUNS, checkpoint_names, drop_unreadable_state
+from jobs.training.ray_train import RAY_STATE, drop_unreadable_state
+from jobs.training.worker import RUNS, checkpoint_names
 from showcases.storage.artifacts import Workspace
 
 GOOD = {"ray_version": ray.__version__, "checkpoint_results": [{"checkpoint_dir_name": "checkpoint_2"}]}
