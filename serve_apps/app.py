@@ -135,8 +135,11 @@ class Gateway:
             return False
 
 
-def build_app(args: ShowcaseArgs) -> Application:
+def build_app(args: ShowcaseArgs, num_gpus: float | None = None) -> Application:
     """Bind the application.
+
+    Args:
+        num_gpus: of each replica of the two models; by default config.yaml's.
 
     Raises:
         ModelError: a model is missing, or the parts do not belong together.
@@ -144,10 +147,12 @@ def build_app(args: ShowcaseArgs) -> Application:
     """
     parts = Parts.of(args)
     bundle = resolve(args, parts)
-    selector = _deployment(Selector).bind(args, bundle.selector)
-    generator = _deployment(Generator).bind(args, bundle.generator)
+    selector = _deployment(Selector, num_gpus).bind(args, bundle.selector)
+    generator = _deployment(Generator, num_gpus).bind(args, bundle.generator)
     return _deployment(Gateway).bind(args, bundle, parts, selector, generator)
 
 
-def _deployment(kind: type) -> serve.Deployment:
-    return serve.deployment(**deployment_options(kind.__name__), name=kind.__name__, logging_config=LOGGING)(kind)
+def _deployment(kind: type, num_gpus: float | None = None) -> serve.Deployment:
+    return serve.deployment(**deployment_options(kind.__name__, num_gpus), name=kind.__name__, logging_config=LOGGING)(
+        kind
+    )

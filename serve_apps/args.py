@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it sta
     "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
     "MALLOC_ARENA_MAX": "4",  # heaps of a process: with glibc's eight a core its memory creeps up for many minutes
 }
+Device = Literal["auto", "cpu", "cuda"]  # of the models; auto: the GPU that Ray gave a replica, or else the CPU
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "config.yaml"
 
@@ -55,6 +56,7 @@ class ShowcaseArgs(BaseModel):
     generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
     alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
     # What follows is by default as config.yaml has it.
+    device: Device = Field(default_factory=lambda: _configured("device"), validate_default=True)
     precision: Precision = Field(default_factory=lambda: _configured("precision"), validate_default=True)
     catalog_keep_bytes: int = Field(
         default_factory=lambda: _configured("catalog_keep_bytes"),
@@ -79,10 +81,17 @@ class ShowcaseArgs(BaseModel):
         return database_uri(self.root, self.tracking_uri)
 
 
-def deployment_options(name: str) -> dict[str, Any]:
-    """Options of one deployment as `config.yaml` has them, so that every way to start the service reads one file."""
+def deployment_options(name: str, num_gpus: float | None = None) -> dict[str, Any]:
+    """Options of one deployment as `config.yaml` has them, so that every way to start the service reads one file.
+
+    Args:
+        num_gpus: of each replica, 0 or more, e.g. 0.5; by default the file's.
+    """
     found = next(options for options in _application()["deployments"] if options["name"] == name)
-    return {key: value for key, value in found.items() if key != "name"}
+    options = {key: value for key, value in found.items() if key != "name"}
+    if num_gpus is not None:
+        options["ray_actor_options"] = options["ray_actor_options"] | {"num_gpus": num_gpus}
+    return options
 
 
 def runtime_env() -> dict[str, Any]:

@@ -11,19 +11,26 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from serve_apps.access.protect import announcement
-from serve_apps.args import SERVE_ENV, ShowcaseArgs, runtime_env
+from serve_apps.args import SERVE_ENV, Device, ShowcaseArgs, runtime_env
 from serve_apps.compat import export_port
 from serve_apps.http.cors import checked_origin
 from showcases.errors import ConfigError, ShowcasesError
+from showcases.generator.config import Precision
 
 APP = "showcases"
 
 
 @contextlib.contextmanager
-def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000, metrics_port: int = 0) -> Iterator[str]:
+def serving(
+    args: ShowcaseArgs,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    metrics_port: int = 0,
+    num_gpus: float | None = None,
+) -> Iterator[str]:
     """Serve inside the block; yields the base URL once the service is ready.
 
     Starts Ray unless this process is connected already, and ends only what it started.
@@ -31,9 +38,10 @@ def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000, metri
     Args:
         port: 0 takes a free one.
         metrics_port: of the Ray that it starts; 0 takes a free one.
+        num_gpus: of each replica of the two models; by default config.yaml's.
 
     Raises:
-        ConfigError: the port is taken, or Serve runs on this cluster already.
+        ConfigError: the port is taken, Serve runs on this cluster already, or it has fewer GPUs.
         ArtifactError: the workspace has no catalog.
         ModelError: a model is missing, or the parts do not belong together.
     """
@@ -44,10 +52,11 @@ def serving(args: ShowcaseArgs, host: str = "127.0.0.1", port: int = 8000, metri
 
         from serve_apps.app import build_app
 
+        _require_gpus(num_gpus or 0)
         if serve.status().proxies:
             raise ConfigError("Ray Serve runs on this cluster already, on a port of its own: use `serve deploy` there")
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        application = build_app(args)
+        application = build_app(args, num_gpus)
         quiet = {"log_level": "WARNING", "enable_access_log": False}
         serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
         try:
@@ -69,8 +78,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     parser.add_argument("--metrics-port", type=int, default=0, help="port of the metrics; 0 takes a free one")
+    parser.add_argument("--device", choices=get_args(Device), help="of the models; auto is the GPU of --num-gpus")
+    parser.add_argument("--num-gpus", type=float, help="of each replica of the two models, e.g. 0.5")
+    parser.add_argument("--precision", choices=get_args(Precision), help="of the generator's decoder")
     options = parser.parse_args(argv)
-    args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)
+    models = {"device": options.device, "precision": options.precision}
+    args = ShowcaseArgs(
+        root=options.root,
+        tracking_uri=options.tracking_uri,
+        **{name: value for name, value in models.items() if value},
+    )
     chosen: dict[str, Any] = {"host": options.host} | ({"keys": options.keys} if options.keys else {})
     try:
         chosen |= {"cors_origins": tuple(map(checked_origin, options.cors_origin))} if options.cors_origin else {}
@@ -81,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"warning: {line}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, either one ends it tidily
     try:
-        with serving(args, options.host, options.port, options.metrics_port) as url:
+        with serving(args, options.host, options.port, options.metrics_port, options.num_gpus) as url:
             ended = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: ended.set())
@@ -103,6 +120,17 @@ def metrics_url() -> str:
 
     node = ray.nodes()[0]
     return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+
+def _require_gpus(wanted: float) -> None:
+    """Replicas that no node can hold would wait for ever."""
+    import ray
+
+    there = ray.cluster_resources().get("GPU", 0)
+    if 2 * wanted > there:
+        raise ConfigError(
+            f"--num-gpus {wanted:g}: Selector and Generator take {2 * wanted:g} GPUs in all, this cluster has {there:g}"
+        )
 
 
 @contextlib.contextmanager

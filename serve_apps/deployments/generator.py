@@ -9,6 +9,7 @@ import numpy as np
 
 from serve_apps.args import ShowcaseArgs
 from serve_apps.deployments.batching import Batches
+from serve_apps.deployments.device import torch_device
 from serve_apps.deployments.lookup import Selection
 from serve_apps.deployments.model_cache import Loaded, each_by_its_model
 from serve_apps.observability import metrics, replica
@@ -69,8 +70,9 @@ class Generator:
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
         replica.install(args.operations, "Generator")
-        self.encoder = models.load_encoder(args)
-        self.classifier = models.load_classifier(args)
+        self.device = torch_device(args.device)
+        self.encoder = models.load_encoder(args, self.device)
+        self.classifier = models.load_classifier(args, self.device)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
         run = replica.in_batch("write", self.write_all)
@@ -86,7 +88,7 @@ class Generator:
     def load(self, model: ModelRef) -> GeneratorPredictor:
         """A version that has written once, so that the first request finds it warm."""
         with weights(self.args, model) as folder:
-            predictor = GeneratorPredictor(folder, precision=self.args.precision)
+            predictor = GeneratorPredictor(folder, device=self.device, precision=self.args.precision)
         inside = predictor.model
         images = np.full((1, 1, inside.image_dim), inside.image_dim**-0.5, np.float32)
         reviews = np.full((1, 1, inside.text_dim), inside.text_dim**-0.5, np.float32)

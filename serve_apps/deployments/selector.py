@@ -9,6 +9,7 @@ from serve_apps.args import ShowcaseArgs
 from serve_apps.deployments import uploads
 from serve_apps.deployments.batching import Batches
 from serve_apps.deployments.catalog_refresh import follow
+from serve_apps.deployments.device import torch_device
 from serve_apps.deployments.lookup import Asking, Lookup, Missing, Selection, Wish
 from serve_apps.deployments.model_cache import Loaded, each_by_its_model
 from serve_apps.observability import replica
@@ -29,7 +30,8 @@ class Selector:
         replica.install(args.operations, "Selector")
         self.catalog = models.open_catalog(args)
         self._following = follow(self.catalog, args.rollout.reload_s)
-        self.encoder = models.load_encoder(args)
+        self.device = torch_device(args.device)
+        self.encoder = models.load_encoder(args, self.device)
         self.look_up = Lookup(self.catalog, self.encoder)
         self.versions = Loaded(self.load)
         self.versions.put(model, self.load(model))
@@ -46,7 +48,7 @@ class Selector:
     def load(self, model: ModelRef) -> SelectorPredictor:
         """A version that has chosen once, so that the first request finds it warm."""
         with weights(self.args, model) as folder:
-            predictor = SelectorPredictor(folder, k=MAX_PHOTOS)
+            predictor = SelectorPredictor(folder, k=MAX_PHOTOS, device=self.device)
         inside = predictor.model
         images = np.full((1, MAX_PHOTOS, inside.image_dim), inside.image_dim**-0.5, np.float32)
         profile = np.full((1, inside.profile_dim), inside.profile_dim**-0.5, np.float32)

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -217,13 +218,13 @@ def open_catalog(args: ShowcaseArgs) -> Catalog:
     return Catalog.open(*located(args.workspace), keep_bytes=args.catalog_keep_bytes)
 
 
-def load_encoder(args: ShowcaseArgs) -> ClipEncoder:
-    """The workspace's CLIP."""
+def load_encoder(args: ShowcaseArgs, device: str = "cpu") -> ClipEncoder:
+    """The workspace's CLIP on a torch device."""
     args.workspace.require("clip")
-    return args.workspace.load(ClipEncoder.from_pretrained, "clip")
+    return args.workspace.load(partial(ClipEncoder.from_pretrained, device=device), "clip")
 
 
-def load_classifier(args: ShowcaseArgs) -> PairClassifier:
-    """The workspace's classifier of (sentence, photo) pairs."""
+def load_classifier(args: ShowcaseArgs, device: str = "cpu") -> PairClassifier:
+    """The workspace's classifier of (sentence, photo) pairs on a torch device."""
     args.workspace.require("classifier")
-    return args.workspace.load(PairClassifier.from_pretrained, "classifier")
+    return args.workspace.load(PairClassifier.from_pretrained, "classifier").to(device)

@@ -16,11 +16,12 @@ class SelectorPredictor:
         folder: written by `Selector.save_pretrained`.
         k: photos to choose.
         theta: quality/diversity dial; by default the model's own, see SelectorConfig.
+        device: torch device of the model.
     """
 
-    def __init__(self, folder: Path | str, k: int = 3, theta: float | None = None) -> None:
-        self.model = Selector.from_pretrained(Path(folder))
-        self.k, self.theta = k, theta
+    def __init__(self, folder: Path | str, k: int = 3, theta: float | None = None, device: str = "cpu") -> None:
+        self.model = Selector.from_pretrained(Path(folder)).to(device)
+        self.k, self.theta, self.device = k, theta, device
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Choose for each row.
@@ -36,22 +37,22 @@ class SelectorPredictor:
         Raises:
             ModelError: the features' widths are not those that the model was trained on.
         """
-        profiles, images = _tensor(batch["profile"]), _tensor(batch["images"])
+        profiles, images = self._tensor(batch["profile"]), self._tensor(batch["images"])
         self._check(profiles, images)
-        counts = torch.as_tensor(np.asarray(batch["n_images"], dtype=np.int64))
-        mask = torch.arange(images.shape[1])[None, :] < counts[:, None]  # (B, N)
+        counts = torch.as_tensor(np.asarray(batch["n_images"], dtype=np.int64), device=self.device)
+        mask = torch.arange(images.shape[1], device=self.device)[None, :] < counts[:, None]  # (B, N)
         with torch.no_grad():
             images = images.masked_fill(~mask[:, :, None], 0.0)
             chosen = self.model.select(profiles, images, mask, self.k, theta=self._theta(batch))
             relevance = self.model.relevance(profiles, images).masked_fill(~mask, 0.0)
-        return {"chosen": chosen.numpy(), "relevance": relevance.numpy()}
+        return {"chosen": chosen.cpu().numpy(), "relevance": relevance.cpu().numpy()}
 
     def _theta(self, batch: dict[str, np.ndarray]) -> float | torch.Tensor | None:
         """One for all rows, or (B, 1)."""
         if "theta" not in batch:
             return self.theta
         own = self.model.config.theta if self.theta is None else self.theta
-        return _tensor(np.nan_to_num(np.asarray(batch["theta"], np.float32), nan=own))[:, None]
+        return self._tensor(np.nan_to_num(np.asarray(batch["theta"], np.float32), nan=own))[:, None]
 
     def _check(self, profiles: torch.Tensor, images: torch.Tensor) -> None:
         found, needed = (profiles.shape[-1], images.shape[-1]), (self.model.profile_dim, self.model.image_dim)
@@ -62,8 +63,7 @@ class SelectorPredictor:
                 f"use embeddings of {space} and a {self.model.profile} profile"
             )
 
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    if array.dtype == object:  # Ray Data's ragged columns come as objects
-        array = np.stack(list(array))
-    return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32))
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        if array.dtype == object:  # Ray Data's ragged columns come as objects
+            array = np.stack(list(array))
+        return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32), device=self.device)
