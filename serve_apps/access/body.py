@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator
 
 from serve_apps.access.config import Limits
-from serve_apps.access.room import Held, Room
 from serve_apps.http.asgi import (
     CLOSE,
     App,
@@ -21,12 +21,53 @@ from serve_apps.http.asgi import (
 from serve_apps.http.json_body import require_json
 from serve_apps.http.routes import TYPES, rule_for
 
+RETRY_S = 5  # an upload's usual time
 # A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
 
 
 class ClientLeftError(Exception):
     """The connection was closed before the body was whole; there is nobody to answer."""
+
+
+class Held:
+    """What one upload holds of the room for all."""
+
+    def __init__(self, room: "Room") -> None:
+        self.room, self.bytes = room, 0
+
+    def cover(self, total: int) -> None:
+        """Hold so many bytes in all, if it holds fewer.
+
+        Raises:
+            RefusedError: 503, there is no room for them now.
+        """
+        more = max(0, total - self.bytes)
+        if self.room.taken + more > self.room.size:
+            headers = {"retry-after": str(RETRY_S), "connection": "close"}
+            said = f"uploads under way fill the memory kept for them; try again in {RETRY_S} s"
+            raise RefusedError(503, said, headers)
+        self.bytes += more
+        self.room.taken += more
+
+
+class Room:
+    """The bytes of all uploads under way in one gateway process, bounded: each is held whole.
+
+    What a request announces is held before a byte is read: else many would begin, and most be refused half way.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.taken = size, 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Held]:
+        """Room that is given back when the block ends."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self.taken -= held.bytes
 
 
 class Body:

@@ -6,13 +6,14 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from serve_apps.access.config import Limits
-from serve_apps.access.images import require_image
 from serve_apps.http.asgi import RefusedError
 from serve_apps.http.pointers import in_body
 from showcases.ids import MAX_ID_LENGTH
 from showcases.jpeg import take_to_show
-from showcases.photos import PhotoError, TakenPhoto
+from showcases.photo_files.kinds import kind_of
+from showcases.photos import PhotoError, PhotoTooLargeError, TakenPhoto, measured
 
+FORMATS = ("JPEG", "PNG", "WEBP")
 FIELD = "photos"  # of a page's file input: then the file's name is the photo's id
 HOW = "send each as -F 'ID=@file.jpg', or -F 'photos=@file.jpg;filename=ID'"
 
@@ -87,6 +88,24 @@ def taken(name: str, data: bytes, limits: Limits) -> TakenPhoto:
         return take_to_show(data, limits.image_pixels)
     except PhotoError as error:
         raise _of_photo(RefusedError(422, str(error), code="photo_invalid"), name) from None
+
+
+def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height in pixels, as the head of the file tells; nothing is decoded.
+
+    Raises:
+        RefusedError: 413 too many bytes, 422 too many pixels, 415 not an image of FORMATS.
+    """
+    if len(data) > limits.image_bytes:
+        raise RefusedError(413, f"the image has {len(data)} bytes; at most {limits.image_bytes} are read")
+    try:
+        return measured(data, limits.image_pixels, FORMATS)
+    except PhotoTooLargeError as error:
+        raise RefusedError(422, f"the image is {error}", code="photo_invalid") from None
+    except PhotoError as error:
+        kind = kind_of(data)
+        reason = f": {error}" if kind in FORMATS else f", but {kind}"
+        raise RefusedError(415, f"that is no image of {', '.join(FORMATS)}{reason}") from None
 
 
 def _parts(body: bytes, content_type: str, at_most: int) -> list[Part]:

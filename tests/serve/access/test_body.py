@@ -15,7 +15,7 @@ from PIL import Image
 
 from serve_apps.access.body import require_plain_json
 from serve_apps.access.config import AccessConfig, Limits
-from serve_apps.access.images import require_image
+from serve_apps.api.upload import require_image
 from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
 from tests.waiting import wait_until
