@@ -52,8 +52,12 @@ class Tracker:
     """
 
     def __init__(self, uri: str, run_id: str, root: str = "") -> None:
-        self.uri = uri
+        self.uri, self.root = uri, root
         self.spool = Spool(uri, run_id, root)
+
+    def __reduce__(self) -> tuple[type["Tracker"], tuple[str, str, str]]:
+        """In another process, a tracker of the same run with a spool of its own."""
+        return Tracker, (self.uri, self.run_id, self.root)
 
     @property
     def run_id(self) -> str:
