@@ -49,13 +49,13 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 	  --train_generator.variants '["img+text", "img", "text"]'
 
 test: check ## checks, then every test but the slow ones: those on Ray in one process, on one cluster, the others beside it
-	$(PY) -m pytest -m "not slow" -n 2 --dist loadgroup --durations=20
+	$(PY) -m pytest -m "not slow" -n 2 --dist loadscope --durations=20
 
 test-fast: $(READY) ## the tests that need neither Ray nor a server, a browser, Java or several processes
-	$(PY) -m pytest -m "not slow and not ray and not server" -n 2 --dist loadgroup
+	$(PY) -m pytest -m "not slow and not ray and not server" -n 2 --dist loadscope
 
 coverage: $(READY) ## what of the library the tests without Ray run
-	$(PY) -m pytest -m "not slow and not ray" -n 2 --dist loadgroup --cov --cov-report=term
+	$(PY) -m pytest -m "not slow and not ray" -n 2 --dist loadscope --cov --cov-report=term
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
 	$(PY) -m pytest -m slow -s tests/ray --ignore tests/ray/test_soak.py

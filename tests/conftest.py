@@ -38,6 +38,7 @@ from serve_apps.args import SERVE_ENV  # noqa: E402
 
 os.environ.update(SERVE_ENV)  # the service is tested as `serve_apps.run` runs it
 
+from tests.scheduling import RAY, pytest_xdist_make_scheduler, scope  # noqa: E402, F401 - as a hook
 from tests.serve.fixtures import service, spans, tiny_workspace  # noqa: E402, F401 - as fixtures
 from tests.skips import SHARED, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401 - as hooks
 
@@ -110,21 +111,24 @@ def shared_data() -> Path:
 SERVERS = {"s3_server", "chromium", "upstream"}  # fixtures that start a process
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests on Ray into one group of `--dist loadgroup`, on one cluster; those of another folder are a group.
+    """Sort and mark.
 
     What asks the running service comes after tests/ray: the service holds a CPU of the shared cluster to the end.
     Coverage is that of tests/unit: tracing takes a third of the time of what runs under it.
     """
-    items.sort(key=lambda item: item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
     for item in items:
-        on_ray = item.get_closest_marker("ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if on_ray else str(item.path.parent.relative_to(REPOSITORY))))
         if item.path.parent.name == "distributed" or SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
         if REPOSITORY / "tests" / "unit" not in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if scope(item.path.relative_to(REPOSITORY).as_posix()) != RAY:
+        return 2
+    return int(item.path.parent.name == "docs" and "service" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,13 @@ import pytest
 
 from showcases.storage.artifacts import Workspace
 from tests.serve.otlp_receiver import Receiver, receive
-from tests.serve.tiny_service import shared_workspace
 
 
 @pytest.fixture(scope="session")
 def tiny_workspace(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with all that serving reads."""
+    from tests.serve.tiny_service import shared_workspace  # torch, Ray and MLflow: not for every run of a test
+
     return shared_workspace(tmp_path_factory.mktemp("served"), tiny_corpus)
 
 

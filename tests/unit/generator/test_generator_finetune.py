@@ -20,8 +20,9 @@ from showcases.generator.tokenizer import learn_tokenizer
 from showcases.generator.train import build_generator
 from showcases.storage.artifacts import Workspace
 from showcases.training import LoopConfig, Session, TrainingJob
+from tests.artifacts import finish
 
-from .conftest import DISHES, OPINIONS, finish
+from .conftest import DISHES, OPINIONS
 
 TEXTS = [f"The {dish} was {word} and the {other} too." for dish in DISHES for word in OPINIONS for other in DISHES]
 
