@@ -1,4 +1,4 @@
-"""A run fails for a skip that nobody expects, alone and under xdist, and names it; expected ones do no harm."""
+"""An unexpected skip is named and fails a run in CI, alone and under xdist; expected ones pass."""
 
 import os
 import subprocess
@@ -22,9 +22,11 @@ def test_skipped() -> None: ...
 """
 
 
-def run(folder: Path, repository: Path, *options: str, allowed: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, repository: Path, *options: str, allowed: str = "", ci: str = "true"
+) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join((str(repository / "platform"), str(repository)))
-    environment = {**os.environ, "PYTHONPATH": path, skips.ALLOWED: allowed}
+    environment = {**os.environ, "PYTHONPATH": path, skips.ALLOWED: allowed, skips.STRICT: ci}
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder)]
@@ -46,6 +48,11 @@ def test_an_unexpected_skip_fails_the_run_and_is_named(
     done = run(folder, repository, *options)
     assert done.returncode == 1
     assert "UNEXPECTED SKIP test_one.py::test_skipped: no frobnicator" in done.stdout
+
+
+def test_on_a_developers_machine_it_is_named_alone(folder: Path, repository: Path) -> None:
+    done = run(folder, repository, ci="")
+    assert done.returncode == 0 and "UNEXPECTED SKIP test_one.py::test_skipped: no frobnicator" in done.stdout
 
 
 def test_a_file_skipped_whole_is_seen_too(folder: Path, repository: Path) -> None:
