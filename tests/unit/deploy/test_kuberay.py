@@ -76,6 +76,15 @@ def test_serves_what_the_config_file_serves(manifests: dict[str, dict[str, Any]]
         for name in OURS:
             app["args"].pop(name, None)
         app["args"]["access"].pop("keys")
+    shares = {}
+    for options in there["applications"][0]["deployments"]:
+        shares[options["name"]] = options["ray_actor_options"].pop("num_gpus", 0)
+    for options in here["applications"][0]["deployments"]:
+        assert options["ray_actor_options"].pop("num_gpus", 0) == 0  # a laptop has none
+    groups = manifests["RayService"]["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    pods = [group["template"]["spec"]["containers"][0]["resources"]["limits"] for group in groups]
+    gpus = max(int(pod.get("nvidia.com/gpu", 0)) for pod in pods)
+    assert 0 < shares["Selector"] + shares["Generator"] <= gpus and not shares["Gateway"]  # a node's GPU holds both
     assert there["applications"] == here["applications"]
     assert there["proxy_location"] == here["proxy_location"]
 
