@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from showcases.errors import PhotoError, PhotoTooLargeError
 from showcases.photo_files.bare import Bare, bare, exif_orientation, upright, without_metadata
+from showcases.photo_files.blocks import check_blocks
 from showcases.photo_files.colors import to_rgb, whiten
 from showcases.photo_files.kinds import PHOTO_KINDS, kind_of
 
@@ -127,6 +128,7 @@ class _Photo:
         if self.kind not in formats:
             found = f"{_of(self.kind)}, which" if self.kind in PHOTO_KINDS else f"not an image: {_of(self.kind)}, which"
             raise PhotoError(f"{found} can't be taken; {', '.join(formats)} can")
+        check_blocks(data, self.kind)
         self.file = bare(data, self.kind)
         try:
             self.image = self._open(self.file)
