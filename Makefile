@@ -23,7 +23,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Ray makes a token (~/.ray/auth_token) at first use: other users of this machine can't run code in your cluster.
 export RAY_AUTH_MODE ?= token
 
-.PHONY: help demo test test-fast coverage docs test-docs fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
+.PHONY: help demo test test-fast coverage docs test-docs extras fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ full-size: $(READY) ## slow: three training steps of the generator at the paper'
 
 slow: $(READY) ## slow: every slow test, those of `make faults` among them
 	$(PY) -m pytest -m slow -s
+
+extras: $(READY) ## slow: a new virtual environment for the base package and for each extra, and what it must import
+	$(PY) -m pytest -m slow tests/unit/test_extras.py
 
 fuzz: $(READY) ## slow: 20,000 mutated photos and as many mutated review lines through the library, by FUZZ_SEED
 	$(PY) -m benchmarks.faults.fuzz --photos 20000 --reviews 20000 --seed $(FUZZ_SEED)

@@ -128,3 +128,36 @@ def test_the_base_package(repository: Path, code: str) -> None:
 )
 def test_each_extra_imports_what_it_is_for(repository: Path, extras: tuple[str, ...], folders: tuple[str, ...]) -> None:
     run(repository, all_of(repository, *folders), *extras)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("extra", "folders"),
+    [
+        ("", ()),
+        ("ray", ("jobs", "tuning")),
+        ("serve", ("serve_apps",)),
+        ("studies", ("showcases/evaluation/report", "showcases/metrics")),
+        ("annotation", ("showcases/distillation", "showcases/evaluation/human")),
+    ],
+)
+def test_each_extra_is_enough_where_nothing_else_is_installed(
+    repository: Path, tmp_path: Path, extra: str, folders: tuple[str, ...]
+) -> None:
+    """`make extras`: a virtual environment each, installed by pip and asked from another folder."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python, wanted = tmp_path / "venv/bin/python", f"{repository}[{extra}]" if extra else str(repository)
+    pip = [python, "-m", "pip", "install", "--quiet", "-c", repository / "constraints.txt", wanted]
+    subprocess.run(pip, check=True)
+    code = SELECT + (all_of(repository, *folders).replace(str(repository), "SITE") if folders else HIDDEN)
+    site = subprocess.run(
+        [python, "-c", "import pathlib, showcases; print(pathlib.Path(showcases.__file__).parents[1])"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    code = code.replace("SITE/platform", site).replace("SITE", site)
+    done = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
