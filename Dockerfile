@@ -4,11 +4,14 @@ ARG RAY=2.60.0
 ARG FLAVOR=cpu
 FROM rayproject/ray:${RAY}-py311-${FLAVOR}
 
-# METEOR runs on Java; the base image's user may sudo, and stays the one that the container runs as.
-RUN sudo apt-get update \
-    && sudo apt-get install --yes --no-install-recommends default-jre-headless \
-    && sudo rm -rf /var/lib/apt/lists/* \
-    && mkdir /home/ray/showcases
+# METEOR needs Java. The base image lets its user become root with sudo, which nothing needs afterwards.
+USER root
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends default-jre-headless \
+    && SUDO_FORCE_REMOVE=yes apt-get purge --yes sudo \
+    && rm -rf /var/lib/apt/lists/* /etc/sudoers /etc/sudoers.d
+USER ray
+RUN mkdir /home/ray/showcases
 
 WORKDIR /home/ray/showcases
 

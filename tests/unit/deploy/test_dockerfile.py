@@ -80,7 +80,10 @@ def test_its_ray_is_the_pinned_one(instructions: list[tuple[str, str]], reposito
 
 
 def test_runs_as_the_images_user_and_installs_what_is_pinned(instructions: list[tuple[str, str]]) -> None:
-    assert [value for name, value in instructions if name == "USER"] == ["ray"]
+    users = [(place, value) for place, (name, value) in enumerate(instructions) if name == "USER"]
+    assert [value for _, value in users] == ["root", "ray", "ray"]
+    as_root = [value for name, value in instructions[users[0][0] + 1 : users[1][0]]]
+    assert len(as_root) == 1 and "apt-get purge --yes sudo" in as_root[0] and "pip" not in as_root[0]
     installs = [value for name, value in instructions if name == "RUN" and "pip install" in value]
     assert len(installs) == 2
     assert all("--constraint constraints.txt" in value or "--no-deps" in value for value in installs)

@@ -24,7 +24,11 @@ def schemas(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def manifests(repository: Path) -> dict[str, dict[str, Any]]:
-    return {each["kind"]: each for each in yaml.safe_load_all((repository / "deploy/kuberay.yaml").read_text())}
+    return {each["kind"]: each for each in documents(repository)}
+
+
+def documents(repository: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((repository / "deploy/kuberay.yaml").read_text()))
 
 
 def cluster_of(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +119,10 @@ def test_clusters_grow_from_cpu_and_gpu_groups(manifests: dict[str, dict[str, An
 def test_pods_are_not_root_and_hold_no_secret(manifests: dict[str, dict[str, Any]], repository: Path) -> None:
     for _, _, pod in pods(manifests):
         assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False and security["capabilities"] == {"drop": ["ALL"]}
         assert "env" not in pod["containers"][0]  # values come by reference
     text = (repository / "deploy/kuberay.yaml").read_text()
     assert not re.search(r"AKIA|ASIA|password|private_key|-----BEGIN|kind: Secret", text)
@@ -130,3 +137,26 @@ def test_the_job_is_a_command_line_of_ours(manifests: dict[str, dict[str, Any]])
     assert program == "showcases"
     assert COMMANDS[step].remote
     assert parse(with_shipped_config(options), step).root.startswith("s3://")
+
+
+def test_workers_do_not_have_the_account_that_may_change_the_cluster(
+    manifests: dict[str, dict[str, Any]], repository: Path
+) -> None:
+    """KubeRay binds the right to patch the RayCluster to the account of its head."""
+    accounts = {each["metadata"]["name"]: each for each in documents(repository) if each["kind"] == "ServiceAccount"}
+    used: dict[bool, set[str]] = {True: set(), False: set()}
+    for kind, group, pod in pods(manifests):
+        is_head = "groupName" not in group
+        used[is_head].add(pod["serviceAccountName"])
+        assert kind == "RayService" or "serve" not in pod["serviceAccountName"]
+        if not is_head:
+            assert pod["automountServiceAccountToken"] is False
+            assert accounts[pod["serviceAccountName"]]["automountServiceAccountToken"] is False
+    assert len(used[True]) == len(used[False]) == 2 and not used[True] & used[False]
+    assert used[True] | used[False] == set(accounts)
+
+
+def test_jobs_do_not_write_where_the_keys_are(manifests: dict[str, dict[str, Any]]) -> None:
+    [application] = yaml.safe_load(manifests["RayService"]["spec"]["serveConfigV2"])["applications"]
+    keys, root = application["args"]["access"]["keys"], application["args"]["root"]
+    assert keys.split("/")[2] != root.split("/")[2]  # another bucket
