@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from cachetools import LRUCache, cachedmethod
 
 from showcases.catalog import filters
 from showcases.catalog.filters import CatalogError, IdTakenError
@@ -15,6 +14,10 @@ from showcases.catalog.own import KEYS, hidden, merged, summed
 from showcases.catalog.schema import EMBEDDING_SPACE
 from showcases.catalog.tables import connect, find
 from showcases.catalog.versions import Versions
+from showcases.extras import imports_of
+
+with imports_of("serve", "ray"):
+    from cachetools import LRUCache, cachedmethod
 
 if TYPE_CHECKING:
     from lancedb.table import Table
