@@ -9,7 +9,7 @@ import pytest
 
 from serve_apps import keys as command
 from serve_apps.access.config import AccessConfig
-from showcases.catalog import presence
+from showcases.catalog import existence_index
 from tests.serve.content import Client, jpeg, make_api, tiny_encoder
 from tests.unit.catalog.made_up import PHOTOS, write
 
@@ -32,7 +32,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Client]:
     scopes = ("--scopes", "read,write", "--rate", "1000")
     tokens = {name: key(root, "--tenant", name, *scopes) for name in ("acme", "other")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presence, "FRESH_S", 0.02)
+        patch.setattr(existence_index, "FRESH_S", 0.02)
         api = make_api(root / "catalog", tiny_encoder(), AccessConfig(keys=str(root)))
         made = {name: Client(api, token) for name, token in tokens.items()} | {"nobody": Client(api)}
         sent = {"reviews": [{"review_id": "own-review", "business_id": "b1", "text": "Lovely soup."}]}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from showcases.catalog import Catalog, CatalogError, IdTakenError, NotFoundError, live, located, presence, tables
+from showcases.catalog import Catalog, CatalogError, IdTakenError, NotFoundError, existence_index, live, located, tables
 from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import ATTACKS, DIM, PHOTOS, REVIEWS, write
 
@@ -36,7 +36,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant's first PUT waits for so long."""
-    monkeypatch.setattr(presence, "FRESH_S", 0.02)
+    monkeypatch.setattr(existence_index, "FRESH_S", 0.02)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_what_does_not_fit_is_refused_whole(catalog: Catalog, row: dict[str, Any
 
 
 def test_ids_of_puts_are_checked_and_taken_as_they_are(catalog: Catalog) -> None:
-    with pytest.raises(CatalogError, match="comes twice"):
+    with pytest.raises(CatalogError, match="duplicate"):
         catalog.put_reviews("careful", [review("r"), review("r")], "a")
     for bad in ("", "a\nb", "a" * 257):
         for user, tenant in ((bad, "a"), ("careful", bad)):
