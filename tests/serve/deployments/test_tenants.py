@@ -113,7 +113,7 @@ def test_two_tenants_may_use_the_same_names(clients: dict[str, Client]) -> None:
 
 def test_one_id_in_two_businesses_is_refused_to_one_tenant_alone(clients: dict[str, Client]) -> None:
     refused = clients["acme"].put_photos("b2", {PHOTO: jpeg(3)})
-    assert refused.status_code == 409 and f"you sent it for the business {PLACE!r}" in refused.json()["detail"]
+    assert refused.status_code == 409 and f"you uploaded it for the business {PLACE!r}" in refused.json()["detail"]
     assert clients["acme"].put_photos(PLACE, {PHOTO: jpeg()}).status_code == 200  # sent again where it is
     assert clients["other"].put_photos("b2", {PHOTO: jpeg(3)}).status_code == 200
     assert (

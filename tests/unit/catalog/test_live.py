@@ -120,7 +120,7 @@ def test_a_new_business_is_one_as_soon_as_it_has_photos(catalog: Catalog) -> Non
 
 def test_a_photos_id_is_one_photo_of_its_tenant(catalog: Catalog) -> None:
     catalog.put_photos("b1", [photo("mine")], "single")
-    with pytest.raises(IdTakenError, match="photo 'mine': you sent it for the business 'b1'"):
+    with pytest.raises(IdTakenError, match="photo 'mine': you uploaded it for the business 'b1'"):
         catalog.put_photos("b3", [photo("else"), photo("mine")], "single")
     assert "else" not in catalog.photos_of_business("b3", "single").ids
     catalog.put_photos("b3", [photo("mine")], "another")

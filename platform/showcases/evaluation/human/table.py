@@ -1,4 +1,4 @@
-"""Table 6 and its verdict: does the order that the paper found hold here, and is it more than chance?"""
+"""Table 6 and its verdict: is the paper's order of the models reproduced, and is it significant?"""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ LEVEL = 0.01  # the paper's
 
 
 def table_6(result: Outcome, draws: int = DRAWS, seed: int = 0) -> Table:
-    """Table 6: each model's means, then how far ours is ahead, with the sign test's p."""
+    """Table 6: each model's means, then ours minus each other's, with the sign test's p."""
     models = result.study.models
     rows = []
     for number, model in enumerate(models):
@@ -43,7 +43,7 @@ def _mean(values: np.ndarray, draws: int, seed: int) -> Figure:
 
 
 def notes(result: Outcome) -> list[str]:
-    """What must be known to read the table."""
+    """Notes below the table."""
     study = result.study
     examples = len(next(iter(result.scores.values())))
     kept = study.judges - len(result.excluded)
@@ -67,7 +67,7 @@ def notes(result: Outcome) -> list[str]:
 
 
 def verdicts(result: Outcome) -> list[str]:
-    """One line a question and other model: does the paper's order hold, and is it significant?"""
+    """One line per question and other model: does the paper's order hold, and is it significant?"""
     lines, models = [], result.study.models
     for question in QUESTIONS:
         for number, (other, test) in enumerate(result.tests[question.name].items()):
