@@ -82,11 +82,11 @@ class Order:
 
     def sentence(self, column: str) -> str:
         """Sentence for the table's notes."""
-        told = f"{column}: {self.agree} of {self.pairs} pairs of rows are ordered as in the paper"
-        told += f", {self.clear} of them by more than the seeds' spread"
+        text = f"{column}: {self.agree} of {self.pairs} pairs of rows have the paper's order"
+        text += f", {self.clear} of them by more than the seeds' spread"
         if self.against:
-            told += "; the other way round by more than that: " + ", ".join(f"{a} above {b}" for a, b in self.against)
-        return told + "."
+            text += "; the other way round by more than that: " + ", ".join(f"{a} above {b}" for a, b in self.against)
+        return text + "."
 
 
 def compare_order(ours: Mapping[str, tuple[float, float]], paper: Mapping[str, float]) -> Order:

@@ -56,7 +56,7 @@ class Collected:
         lacking = ((item, [n for n in NAMES if n not in self.ratings.get(item.token, {})]) for item in self.study.items)
         return [(item, names) for item, names in lacking if names]
 
-    def told(self) -> list[str]:
+    def report(self) -> list[str]:
         """Faults and missing answers, one line each, for display."""
         lines = []
         for kind, places in self.faults.items():
@@ -170,6 +170,4 @@ def _rated(result: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _same_study(found: Any, study: str, path: Path) -> None:
     if found != study:
-        raise StudyError(
-            f"{path}: of study {found!r}, but the key is of {study!r}; use the key.json of the same export"
-        )
+        raise StudyError(f"{path}: of study {found!r}, but the key is of {study!r}; use that export's key.json")

@@ -39,7 +39,7 @@ def ordered(mine: np.ndarray, random: np.random.Generator) -> list[tuple[int, in
     """A judge's texts in display order.
 
     Rounds of one text of each model, in random order within the round: no model comes earlier than another. All
-        models use one shuffled order of examples with different offsets: texts of one example are far apart, and each model
+        models use one shuffled order of examples with different offsets: texts of one example are far apart, and each
         comes first equally often.
 
     Args:

@@ -26,7 +26,7 @@ class Attention:
     def fails(self) -> bool:
         return self.answered > 0 and self.failed / self.answered > MAX_FAILED
 
-    def told(self) -> str:
+    def report(self) -> str:
         verdict = "FAILS: too many" if self.fails else "passes" if self.answered else "nothing to judge by"
         return (
             f"judge {self.judge}: {self.failed} of {self.answered} checks answered failed ({self.of} asked): {verdict}"

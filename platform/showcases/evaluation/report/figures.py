@@ -45,7 +45,7 @@ def figure_6a(texts: Texts) -> tuple[Table, Picture]:
     """How long the texts are: share of the texts in bins of 10 words up to 60, mean over the seeds.
 
     Args:
-        texts: of the ground truth and each system; words are separated by white space, empty texts are in the first bin.
+        texts: of the ground truth and each system; words are split at white space, empty texts are in the first bin.
 
     Source: paper Figure 6 (a).
     """

@@ -39,7 +39,7 @@ def _figures(point: Point) -> dict[str, list[Figure]]:
 
 
 def curve_picture(curve: Curve) -> bytes:
-    """AUC and F1 over the number of labels with a bar of one standard deviation, as a PNG; systems without labels as lines."""
+    """AUC and F1 over the number of labels with bars of one standard deviation, as PNG; label-free systems as lines."""
     figure, both = blank(2, width=9.6, height=4.2)
     for axes, name in zip(both, ("auc", "f1"), strict=True):
         _draw(axes, curve, name)

@@ -65,7 +65,7 @@ def verdict(table: Table, differs: str) -> str:
         return f"{table.title}: nothing to compare with the paper's order. Differs: {differs}."
     holds = "the paper's order holds" if agree == pairs else "the paper's order does not hold throughout"
     return (
-        f"{table.title}: {holds}: {agree} of {pairs} pairs of rows in {len(found)} columns are ordered as in the paper, "
+        f"{table.title}: {holds}: {agree} of {pairs} pairs of rows in {len(found)} columns have the paper's order, "
         f"{clear} of them clearly, {against} clearly the other way round. Differs: {differs}."
     )
 

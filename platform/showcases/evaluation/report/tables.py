@@ -129,7 +129,7 @@ class Table:
             for row in rows:
                 mean, spread = row.value(column.name)
                 ours = self.cell(row, column) if mean is None else column.number(mean)
-                told = NONE if spread is None else column.number(spread)
+                spread_text = NONE if spread is None else column.number(spread)
                 lines.append(f"| {row.name} | {self.paper_cell(row, column)} | {ours} | {spread_text} |")
             lines += [""] if rows else []
         return "\n".join(lines)
