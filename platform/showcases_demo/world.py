@@ -83,7 +83,7 @@ def _photo_counts(rng: np.random.Generator, reviews: int, total: int, crowded: i
     appetite = rng.gamma(1.2, 1.0, len(plain))
     while (missing := total - counts.sum()) > 0:
         open_ = np.where(counts[plain] < MOST_PHOTOS, appetite, 0.0)
-        if not open_.any():  # the asked-for mean is at the cap
+        if not open_.any():  # the requested mean is at the cap
             counts[order[0]] += missing
             break
         more = rng.multinomial(min(missing, max(1, missing // 2)), open_ / open_.sum())

@@ -141,4 +141,4 @@ def _other(business_ids: list[str], left_aside: tuple[str, ...]) -> np.ndarray:
 
 
 def _pick(values: list, keep: np.ndarray) -> list:
-    return [value for value, kept in zip(values, keep, strict=True) if kept]
+    return [value for value, is_kept in zip(values, keep, strict=True) if is_kept]

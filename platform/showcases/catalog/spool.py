@@ -50,12 +50,12 @@ class IdIndex:
 
     def join(self, ids: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         """All pairs (position in `ids`, row number) with equal ids, ordered by both."""
-        asked = _digests(ids)
-        first, last = (np.searchsorted(self._first, asked[:, 0], side) for side in ("left", "right"))
+        digests = _digests(ids)
+        first, last = (np.searchsorted(self._first, digests[:, 0], side) for side in ("left", "right"))
         counts = last - first
-        places = np.repeat(np.arange(len(asked)), counts)
+        places = np.repeat(np.arange(len(digests)), counts)
         found = spans(first, counts)
-        same = self._second[found] == asked[places, 1]
+        same = self._second[found] == digests[places, 1]
         return places[same], self._rows[found[same]]
 
     def find(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:

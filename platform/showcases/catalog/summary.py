@@ -127,8 +127,8 @@ def _samples(key: np.ndarray, posted: pa.Table, order: np.ndarray) -> pa.Array:
     again[by_review[_firsts(key[by_review], review[by_review])]] = False
     ranked = np.lexsort((again, key))
     group = key[ranked]
-    kept = np.arange(len(group)) - np.searchsorted(group, group) < SAMPLE_PHOTOS
-    ranked, group = ranked[kept], group[kept]
+    is_sample = np.arange(len(group)) - np.searchsorted(group, group) < SAMPLE_PHOTOS
+    ranked, group = ranked[is_sample], group[is_sample]
     first, last = (np.searchsorted(group, order, side) for side in ("left", "right"))
     ids = posted["photo_id"].take(pa.array(ranked[spans(first, last - first)])).combine_chunks()
     return lists(ids, last - first)

@@ -57,10 +57,12 @@ class Consensus:
 
     def lines(self) -> list[str]:
         """Lines for display."""
-        told = []
+        lines = []
         if self.method == "dawid-skene":
-            told.append(f"Dawid-Skene: {self.changed} labels differ from the majority, {self.settled} ties are decided")
-        return [*told, *(skill.line() for skill in self.skills)]
+            lines.append(
+                f"Dawid-Skene: {self.changed} labels differ from the majority, {self.settled} ties are decided"
+            )
+        return [*lines, *(skill.line() for skill in self.skills)]
 
 
 def find_consensus(labelled: Sequence[LabelledPair], method: Aggregate = "majority") -> Consensus:

@@ -124,8 +124,8 @@ class Pairable:
         found = np.bincount(owners(lengths)[usable], minlength=len(lengths)) > 0
         found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=split_ids(self.sentences)[0]))
         if review_ids is not None:
-            asked = pa.array(sorted(set(review_ids)), pa.string())
-            found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=asked))
+            wanted = pa.array(sorted(set(review_ids)), pa.string())
+            found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=wanted))
         return np.flatnonzero(found).tolist()
 
     def pairs(self, rows: Sequence[int]) -> list[ReviewPairs]:

@@ -80,8 +80,8 @@ def read_exports(given: Given) -> tuple[list[LabelledPair], dict[str, int]]:
     """Read Label Studio JSON exports, one per round.
 
     Annotators are identified across files by Label Studio's user id or by e-mail address; an address is mapped to the
-    id that any of the files gives for it. Of several answers by one annotator to a pair, the last changed one counts, or
-    the last one in file order if a time is missing.
+    id that any of the files gives for it. Of several answers by one annotator to a pair, the last changed one counts,
+    or the last one in file order if a time is missing.
 
     Args:
         given: files (see `find_files`), plain or gzip.

@@ -41,8 +41,8 @@ class Scores:
     @staticmethod
     def of(setting: dict[str, str], examples: list[str], statistics: dict[str, Statistic | None]) -> "Scores":
         """Create scores from the storable ones of these statistics; None marks a missing one."""
-        kept = {name: each.rows.tolist() for name, each in statistics.items() if isinstance(each, Sums)}
-        return Scores(setting, examples, kept)
+        stored = {name: each.rows.tolist() for name, each in statistics.items() if isinstance(each, Sums)}
+        return Scores(setting, examples, stored)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

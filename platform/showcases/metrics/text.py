@@ -100,14 +100,14 @@ def nist_statistic(words: Sequence[Sequence[str]], expected: Sequence[Sequence[s
 
     An n-gram's information is computed once from all references, and not changed by resampling.
     """
-    told = _information(expected)
+    information = _information(expected)
     rows = []
     for text, other in zip(words, expected, strict=True):
         matches, counts = [], []
         for order in range(1, NIST_ORDER + 1):
             found = Counter(ngrams(text, order))
             both = found & Counter(ngrams(other, order))
-            matches.append(sum(told[gram] * count for gram, count in both.items()))
+            matches.append(sum(information[gram] * count for gram, count in both.items()))
             counts.append(found.total())
         rows.append([*matches, *counts, len(text), len(other)])
     return Sums(np.array(rows, float).reshape(len(rows), 2 * NIST_ORDER + 2), _nist_of_sums)

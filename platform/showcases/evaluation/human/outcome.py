@@ -74,9 +74,9 @@ def check_attention(collected: Collected) -> list[Attention]:
         answered = failed = 0
         for item in checks:
             given = collected.ratings.get(item.token, {})
-            asked = {name: span for name, span in item.expected.items() if name in given}
-            answered += bool(asked)
-            failed += any(not low <= given[name] <= high for name, (low, high) in asked.items())
+            expected = {name: span for name, span in item.expected.items() if name in given}
+            answered += bool(expected)
+            failed += any(not low <= given[name] <= high for name, (low, high) in expected.items())
         result.append(Attention(judge, answered, failed, len(checks)))
     return result
 

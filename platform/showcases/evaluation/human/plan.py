@@ -54,12 +54,12 @@ def _check(subjects: Sequence[Subject], number: int, judge: int, random: np.rand
     """An attention check; kinds alternate, and photos are those of any example."""
     subject = subjects[int(random.integers(len(subjects)))]
     if number % 2 == 0:
-        asked = {name: int(random.choice(SCALE)) for name in NAMES}
-        expected = {name: (rating, rating) for name, rating in asked.items()}
+        ratings = {name: int(random.choice(SCALE)) for name in NAMES}
+        expected = {name: (rating, rating) for name, rating in ratings.items()}
         text = (
             "This is no recommendation. To show that you read the texts, please choose {} for the first question "
             "and {} for the second."
-        ).format(*asked.values())
+        ).format(*ratings.values())
         return Item(_token(random), judge, "instructed", text, subject.photos, subject.review_id, expected=expected)
     expected = {NAMES[0]: (SCALE[0], SCRAMBLED_AT_MOST)}  # the words may match the photos
     text = _scrambled(subjects, random)

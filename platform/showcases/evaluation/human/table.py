@@ -46,10 +46,10 @@ def notes(result: Outcome) -> list[str]:
     """Notes below the table."""
     study = result.study
     examples = len(next(iter(result.scores.values())))
-    kept = study.judges - len(result.excluded)
+    included = study.judges - len(result.excluded)
     out = f" ({len(result.excluded)} of {study.judges} left out: attention checks)" if result.excluded else ""
     lines = [
-        f"{examples} test examples, {kept} judges{out}, Likert 1 to 5. A mean is over examples of the mean over "
+        f"{examples} test examples, {included} judges{out}, Likert 1 to 5. A mean is over examples of the mean over "
         "judges; in brackets its 95 % bootstrap interval over examples.",
         "Sign test: two-sided, paired by example, on means over the judges who rated both texts; ties are dropped. No "
         "correction for asking two questions. The paper had 500 examples and 3 judges, on GEST.",
