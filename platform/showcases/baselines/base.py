@@ -116,8 +116,8 @@ class Baseline(nn.Module, ABC):
 
         Args:
             given: what is read.
-            max_tokens: at most; none takes the config's.
-            beams: of beam search; 1 is greedy; none takes the config's.
+            max_tokens: maximum length; None uses the config's.
+            beams: of beam search; 1 is greedy; None uses the config's.
         """
         if not len(given):
             return []

@@ -31,7 +31,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 RULES = (
     f"Texts are compared as words in lower case without punctuation; nearly the same are two whose sets of word "
     f"3-shingles have a Jaccard index of at least {JACCARD}. All such pairs are found.",
-    f"Texts of fewer than {SHORT} words are not compared for likeness, and the same one in two splits is no error: "
+    f"Texts of fewer than {SHORT} words are not compared, and the same one in two splits is no error: "
     "many people write “Great food”.",
     "Texts in two splits are those to be learned or written (the review in gest_s1, the explanation in gest_s2), not "
     "the past reviews, which are input and follow their user. Candidates of gest_s1, all photos of a business, are "
