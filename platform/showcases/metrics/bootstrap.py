@@ -5,7 +5,7 @@ Resamples each example's contribution to a metric, not its text, so a thousand d
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -201,7 +201,8 @@ def _statistic(given: "Statistic | HasStatistic | np.ndarray") -> Statistic:
     if isinstance(given, np.ndarray):
         counted = ~np.isnan(given)
         return Sums(np.stack([np.where(counted, given, 0.0), counted], axis=1), ratio)
-    statistic: Statistic | None = getattr(given, "statistic", given)  # type: ignore[assignment]
+    itself: Any = given  # a statistic has no attribute `statistic`
+    statistic: Statistic | None = getattr(given, "statistic", itself)
     if statistic is None:
         raise ValueError("a figure without a statistic can't be resampled")
     return statistic
