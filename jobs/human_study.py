@@ -71,9 +71,9 @@ def import_answers(
     report = [
         table.to_markdown(),
         *(f"- {line}" for line in verdicts(result)),
-        *(f"- attention, {entry.told()}" for entry in result.attention),
+        *(f"- attention, {entry.report()}" for entry in result.attention),
         *(f"- left out: judge {judge}, who fails the attention checks" for judge in result.excluded),
-        *(f"- {line}" for line in collected.told()),
+        *(f"- {line}" for line in collected.report()),
     ]
     text = "\n".join(report) + "\n"
     write(out, {"table_6.md": text, "table_6.csv": table.to_csv(), "missing.csv": missing(collected)})

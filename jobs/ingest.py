@@ -64,7 +64,7 @@ class _Progress:
         to_go = seconds * (self.total - self.read) / max(self.read, 1)
         rejected = sum(ledger.rejected.values())
         self.context.say(
-            f"{self.read / 1e6:,.0f} of {self.total / 1e6:,.0f} MB read, {ledger.lines:,} lines: {ledger.kept:,} "
+            f"{self.read / 1e6:,.0f} of {self.total / 1e6:,.0f} MB read, {ledger.lines:,} lines: {ledger.stored:,} "
             f"reviews, {rejected:,} rejected; {ledger.lines / seconds:,.0f} a second, {to_go:,.0f} s to go"
         )
 
@@ -165,7 +165,7 @@ def fill_shard(workspace: Workspace, name: str, cuts: np.ndarray, seed: int) -> 
 
 
 def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
-    context.say(f"kept {ledger.kept:,} reviews by {ledger.users:,} users, {ledger.photos:,} photos")
+    context.say(f"kept {ledger.stored:,} reviews by {ledger.users:,} users, {ledger.photos:,} photos")
     for reason, count in sorted(ledger.counts.items()):
         context.say(f"left out {count:,}: {reason}")
     rejected = {reason: count for reason, count in ledger.rejected.items() if count}
@@ -174,7 +174,7 @@ def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
         "blank_lines": ledger.blank,
         **bill(progress.tally(ledger), context.config.cluster),
     }
-    context.record("reviews", {"reviews": ledger.kept, "users": ledger.users}, ledger.counts, figures)
+    context.record("reviews", {"reviews": ledger.stored, "users": ledger.users}, ledger.counts, figures)
     photos = {reason: count for reason, count in ledger.photo_counts.items() if count}
     context.record("photos", {"photos": ledger.photos}, photos)
     context.record("rejects", {"rejects": sum(rejected.values()), **rejected})

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def on_first_use(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's `__getattr__` (PEP 562) that imports a name from its module when it is first asked for.
+    """A package's `__getattr__` (PEP 562) that imports a name from its module on first use.
 
     Args:
         package: its `__name__`.

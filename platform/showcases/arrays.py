@@ -1,4 +1,4 @@
-"""Functions of tensors that NumPy arrays may be given to as well."""
+"""Decorator for tensor functions that also accept NumPy arrays."""
 
 import functools
 from collections.abc import Callable
@@ -12,9 +12,9 @@ R = TypeVar("R")
 
 
 def numpy_or_tensors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function of tensors take NumPy arrays, too: it then computes without gradients and returns arrays.
+    """Let a tensor function also accept NumPy arrays: it then computes without gradients and returns arrays.
 
-    Numbers, None and other arguments pass as they are. Float arrays keep their precision.
+    Other arguments are unchanged. Float arrays keep their precision.
 
     Raises:
         TypeError: an array and a tensor in one call.

@@ -4,9 +4,9 @@ import torch
 
 
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether the device multiplies matrices in bfloat16 by instructions of its own, not by emulating them.
+    """Whether the device multiplies bfloat16 matrices natively, not by emulation.
 
-    An x86 CPU without AVX512_BF16 and AMX emulates them, which is slower than float32; other CPUs count as such.
+    An x86 CPU without AVX512_BF16 and AMX emulates it, which is slower than float32; so do other CPUs.
 
     Args:
         device: cpu or cuda.

@@ -1,6 +1,6 @@
-"""The parts that answer together, pinned: selector, generator, encoder and Phi only make sense in one embedding space.
+"""Bundles: pinned versions of selector, generator, encoder and Phi, which must share one embedding space.
 
-A bundle is promoted and taken back as a whole, so that a new selector never meets an old generator.
+A bundle is promoted and rolled back as a whole, so that a new selector is never combined with an old generator.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from showcases.errors import ModelError
 
 BUNDLE_FILE = "bundle.json"
-SERVED_TOGETHER = "they can't be served together: run jobs.pipeline, which makes again what is out of date"
+SERVED_TOGETHER = "they can't be served together: run jobs.pipeline, which rebuilds what is out of date"
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Pinned:
 
     @staticmethod
     def parse(text: str) -> "Pinned":
-        """Of what `str` makes of it."""
+        """Inverse of `str`."""
         return Pinned(*text.rsplit(" version ", 1))
 
 
 @dataclass(frozen=True)
 class BundleSpec:
-    """What a bundle is made of.
+    """The parts of a bundle.
 
     Attributes:
         clip: digest of the encoder's manifest.
@@ -51,30 +51,30 @@ class BundleSpec:
     def from_json(text: str, place: str) -> "BundleSpec":
         """
         Args:
-            place: where it was read, for the error.
+            place: source, for the error.
 
         Raises:
-            ModelError: it is not of this form.
+            ModelError: invalid format.
         """
         try:
             plain = json.loads(text)
             selector, generator = Pinned(**plain.pop("selector")), Pinned(**plain.pop("generator"))
             return BundleSpec(selector, generator, **plain)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{place} is not a bundle ({error}); jobs.promote makes one") from error
+            raise ModelError(f"{place} is not a bundle ({error}); run jobs.promote to create one") from error
 
-    def require_parts(self, clip: str, classifier: str, told: str) -> None:
+    def require_parts(self, clip: str, classifier: str, name: str) -> None:
         """
         Args:
-            clip, classifier: digests of those at hand.
-            told: what this bundle is called.
+            clip, classifier: digests of the current ones.
+            name: of this bundle, for the error.
 
         Raises:
-            ModelError: it was made with others.
+            ModelError: the bundle was built with others.
         """
-        for part, own, other in (("encoder", self.clip, clip), ("classifier", self.classifier, classifier)):
-            if own != other:
+        for part, ours, other in (("encoder", self.clip, clip), ("classifier", self.classifier, classifier)):
+            if ours != other:
                 raise ModelError(
-                    f"{told} was made with another {part} (manifest {own[:12]}) than the one at hand ({other[:12]}) "
-                    "and can't be served with it: run jobs.promote, which makes a bundle of what there is now"
+                    f"{name} was built with another {part} (manifest {ours[:12]}) than the current one ({other[:12]}) "
+                    "and can't be served with it: run jobs.promote to create a bundle of the current parts"
                 )

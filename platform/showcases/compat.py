@@ -1,4 +1,4 @@
-"""What the library needs of its dependencies beyond their public names, each with the reason and a test."""
+"""Uses of dependencies beyond their public API, each with the reason and a test."""
 
 import sys
 from typing import Any, Literal
@@ -22,7 +22,7 @@ def import_torchvision() -> None:
 
     Such a torchvision cannot load its C++ library and then fails while registering fake kernels for operators that
     were never defined, and whatever imports it fails too. Declaring these operators, without kernels, lets it import.
-    Matching builds import as they are; without torchvision nothing happens.
+    Matching builds are imported normally; without torchvision this does nothing.
     """
     if "torchvision" in sys.modules:
         return
@@ -38,12 +38,12 @@ def import_torchvision() -> None:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _libraries.append(library)
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]  # half imported
+            del sys.modules[name]  # partially imported
         import torchvision  # noqa: F401
 
 
 def has_onednn(vectors: Tensor) -> bool:
-    """Whether `onednn_linear` takes vectors of this type and device; torch gives no public way to oneDNN's product."""
+    """Whether `onednn_linear` takes vectors of this type and device; torch has no public API for oneDNN's product."""
     return (
         vectors.device.type == "cpu"
         and (vectors.dtype == torch.float32 or (vectors.dtype == torch.bfloat16 and has_fast_bfloat16("cpu")))
@@ -54,16 +54,16 @@ def has_onednn(vectors: Tensor) -> bool:
 
 
 def onednn_layout(weight: Tensor, rows: int) -> Tensor:
-    """A weight (out, in) in oneDNN's own layout for `onednn_linear` of about that many rows."""
+    """A weight (out, in) in oneDNN's layout, optimised for `onednn_linear` with about `rows` rows."""
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)  # type: ignore[no-any-return]
 
 
 def onednn_linear(
     vectors: Tensor, weight: Tensor, bias: Tensor | None = None, after: Literal["none", "relu", "gelu"] = "none"
 ) -> Tensor:
-    """vectors (..., in) @ weight (out, in).T + bias (out,) by oneDNN, and what comes after; no gradient.
+    """vectors (..., in) @ weight (out, in).T + bias (out,) by oneDNN, with a fused activation; no gradient.
 
-    torch hands float32 products to MKL, which is slower on some processors.
+    torch uses MKL for float32 products, which is slower on some processors.
 
     Args:
         weight: plain, or of `onednn_layout`.
@@ -78,16 +78,16 @@ def has_vnni() -> bool:
 
 
 def version_of(tensor: Tensor) -> int:
-    """Number of the tensor's last change in place, as autograd counts them."""
+    """The tensor's in-place modification counter from autograd."""
     return tensor._version
 
 
 def limit_tokens(scorer: Any, most: int) -> None:
-    """Have bert-score's BERTScorer cut texts after so many tokens: it obeys its tokenizer, which may name no limit."""
+    """Make bert-score's BERTScorer truncate texts to `most` tokens: its tokenizer may have no limit."""
     tokenizer = scorer._tokenizer
     tokenizer.model_max_length = min(tokenizer.model_max_length, most)
 
 
 def meteor_statistics(meteor: Any, text: str, reference: str) -> str:
-    """What pycocoevalcap's Meteor counts for a pair of texts, as METEOR prints it; in public it only gives scores."""
+    """METEOR's statistics of a pair of texts, as it prints them; pycocoevalcap's public API has only scores."""
     return str(meteor._stat(text, [reference]))

@@ -1,4 +1,4 @@
-"""The errors a caller can mend. Each message says where, what was found, what is allowed, what to do next."""
+"""Errors that a caller can fix. Each message says where, what was found, what is allowed, what to do next."""
 
 from typing import ClassVar
 
@@ -6,22 +6,22 @@ from typing import ClassVar
 class ShowcasesError(Exception):
     """Base of every error that the caller of Showcases can act on.
 
-    `exit_code` is what a command ends with: 1, or a code of sysexits.h that tells a scheduler whether to try again.
+    `exit_code` is a command's exit status: 1, or a code of sysexits.h that tells a scheduler whether to retry.
     """
 
     exit_code: ClassVar[int] = 1
 
 
 class ArtifactError(ShowcasesError):
-    """An artifact is missing, unfinished, or not of the form that its reader needs."""
+    """An artifact is missing, unfinished, or in another format than expected."""
 
 
 class ObjectStoreError(ShowcasesError):
-    """S3 refused or failed for good: expired credential, access denied, no bucket, wrong region, no answer."""
+    """A permanent S3 failure: expired credential, access denied, no bucket, wrong region, no response."""
 
 
 class DiskFullError(ShowcasesError):
-    """No room is left to write to: disk, quota, inodes or a limit on file size. Trying again meets the same disk."""
+    """No space left: disk, quota, inodes or a limit on file size. A retry won't help."""
 
     exit_code = 74  # EX_IOERR
 
@@ -45,7 +45,7 @@ class MissingPackageError(ShowcasesError, ModuleNotFoundError):
 
 
 class ModelError(ShowcasesError):
-    """A model folder is missing, incomplete, or does not fit the embeddings it is used with."""
+    """A model folder is missing, incomplete, or incompatible with the embeddings it is used with."""
 
 
 class CheckpointError(ShowcasesError):
@@ -53,7 +53,7 @@ class CheckpointError(ShowcasesError):
 
 
 class StudyError(ShowcasesError):
-    """The key, the texts or the answers of a human evaluation are not of their form, or not of one study."""
+    """The key, the texts or the answers of a human evaluation are invalid, or not of one study."""
 
 
 class ClaimError(ShowcasesError):
@@ -65,4 +65,4 @@ class PhotoError(ShowcasesError):
 
 
 class PhotoTooLargeError(PhotoError):
-    """A photo with more pixels, or bytes, than are taken in."""
+    """A photo with more pixels or bytes than allowed."""

@@ -11,10 +11,10 @@ Extra = Literal["ray", "serve", "studies", "annotation"]
 
 @contextmanager
 def imports_of(*extras: Extra) -> Iterator[None]:
-    """Around the imports of an optional dependency.
+    """Context manager for the imports of an optional dependency.
 
     Args:
-        extras: those that install it, the likeliest first.
+        extras: those that install it, most likely first.
 
     Raises:
         MissingPackageError: a package is not installed; the message says what installs it.

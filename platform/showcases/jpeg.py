@@ -1,13 +1,13 @@
-"""What a JPEG says beside its picture: where it was taken, by whose camera, a small picture of what was cut away."""
+"""Removal of a JPEG's metadata, such as location, camera, and thumbnails of the uncropped picture."""
 
 from showcases.photo_files.bare import START, without_metadata
 from showcases.photos import TakenPhoto, take_in
 
 
 def take_to_show(data: bytes, max_pixels: int) -> TakenPhoto:
-    """Check a photo by decoding it whole; an upright JPEG keeps its pixels as they are, all else is written anew.
+    """Verify a photo by decoding it; an upright JPEG is not re-encoded, all others are.
 
-    The result is upright and tells nothing beside its picture but how its colours are meant.
+    The result is upright and has no metadata except its color profile.
 
     Args:
         max_pixels: a photo with more is not decoded.
@@ -18,5 +18,5 @@ def take_to_show(data: bytes, max_pixels: int) -> TakenPhoto:
     """
     bare = without_metadata(data) if data.startswith(START) else None
     taken = take_in(data, max_side=0, max_pixels=max_pixels)
-    kept = bare is not None and taken.data is data
-    return TakenPhoto(bare if kept and bare else without_metadata(taken.data), taken.width, taken.height)
+    is_unchanged = bare is not None and taken.data is data
+    return TakenPhoto(bare if is_unchanged and bare else without_metadata(taken.data), taken.width, taken.height)

@@ -1,6 +1,6 @@
 """Model cards: the README.md beside a model's weights, in the form that the Hugging Face hub reads.
 
-A card holds facts of the model itself; what it was trained on, and how well it does, only a caller knows.
+A card has the model's own facts; the caller adds training data and metrics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,12 +51,12 @@ from {module} import {name}
 
 @dataclass(frozen=True)
 class Training:
-    """How a model came to be; what is left empty is left out of its card.
+    """A model's training; empty fields are omitted from the card.
 
     Attributes:
-        data: what it learned from, in words.
-        losses: what it minimised, in words.
-        metrics: by name, which says the split, too.
+        data: description of the training data.
+        losses: description of the losses.
+        metrics: by name, which includes the split.
     """
 
     data: str = ""
@@ -70,8 +70,8 @@ class Card:
 
     Attributes:
         model: class that loads it, as `module:name`.
-        front: more of the YAML front matter, beside the library and the first tag.
-        sizes: rows of a table, by what they count.
+        front: further YAML front matter, in addition to the library and the first tag.
+        sizes: rows of a table, by label.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The paper's figures, to stand beside ours (arXiv 2207.00422), as printed there: in percent, NIST too."""
+"""The paper's figures for comparison (arXiv 2207.00422), as printed there: in percent, NIST too."""
 
 TABLE_2_COLUMNS = ("BLEU-1", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score", "BERTScore")
 _TABLE_2: dict[str, tuple[float | None, ...]] = {

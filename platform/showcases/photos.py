@@ -1,4 +1,4 @@
-"""Photos' bytes to pixels: the only place where photos are decoded."""
+"""Decode photos: the only module that does so."""
 
 import io
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from showcases.photo_files.kinds import PHOTO_KINDS, kind_of
 __all__ = ["FORMATS", "MAX_PIXELS", "PhotoError", "PhotoTooLargeError", "TakenPhoto", "measured", "side_by_side",
            "take_in", "to_pixels"]  # fmt: skip
 
-MAX_PIXELS = 30_000_000  # a larger photo is refused before it is decoded
-FORMATS = PHOTO_KINDS  # the rest of Pillow's readers stay shut to what comes from outside; AVIF where Pillow has it
-MAX_RATIO = 8  # of the longer to the shorter side, when pixels are taken from the middle
+MAX_PIXELS = 30_000_000  # larger photos are rejected before decoding
+FORMATS = PHOTO_KINDS  # Pillow's other decoders are disabled for untrusted input; AVIF if Pillow supports it
+MAX_RATIO = 8  # of the longer to the shorter side, above which only the middle is decoded
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class TakenPhoto:
 
 
 def take_in(data: bytes, max_side: int, max_pixels: int = MAX_PIXELS, quality: int = 90) -> TakenPhoto:
-    """Check a photo by decoding it whole, and shrink it where it is larger than needed.
+    """Verify a photo by decoding it, and downscale it if it is larger than needed.
 
-    Metadata is ignored but for the orientation. What is transparent becomes white; samples of more than 8 bits are
-    scaled (see showcases.photo_files.colors).
+    Metadata is ignored except for the orientation. Transparency becomes white; samples of more than 8 bits are scaled
+    (see showcases.photo_files.colors).
 
     Args:
-        data: the file's bytes, in any of FORMATS, whatever its name or sender says it is.
-        max_side: px; the shorter side is shrunk to this; 0 keeps the size.
+        data: the file's bytes, in any of FORMATS, detected by content.
+        max_side: px; the shorter side is downscaled to this; 0 keeps the size.
         max_pixels: a photo with more is not decoded.
-        quality: of the JPEG, where it is written anew; 1 to 95.
+        quality: of the JPEG, if it is re-encoded; 1 to 95.
 
     Raises:
         PhotoTooLargeError: of more pixels.
@@ -106,7 +106,7 @@ def side_by_side(photos: Sequence[bytes], height: int, gap: int = 8) -> bytes:
 
 
 def measured(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS) -> tuple[int, int]:
-    """Width and height in px, as the head of the file tells, before it is turned upright; nothing is decoded.
+    """Width and height in px from the file's header, before orientation; nothing is decoded.
 
     Raises:
         PhotoTooLargeError: of more pixels.
@@ -116,7 +116,7 @@ def measured(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] =
 
 
 class _Photo:
-    """A photo that is opened, and not decoded yet.
+    """An opened photo, not yet decoded.
 
     Raises:
         PhotoTooLargeError: of more than `max_pixels`.
@@ -148,10 +148,10 @@ class _Photo:
         self.is_plain_jpeg = self.image.format == "JPEG" and self.image.mode == "RGB" and self.orientation == 1
 
     def rgb(self, draft: tuple[int, int] | None = None) -> Image.Image:
-        """Decode it: RGB, upright.
+        """Decode the photo to upright RGB.
 
         Args:
-            draft: width and height in px; libjpeg may scale by 1/2, 1/4, 1/8 while it decodes, to no less than this.
+            draft: width and height in px; libjpeg may downscale by 1/2, 1/4, 1/8 during decoding, to no less than this.
 
         Raises:
             PhotoError: the bytes don't decode.
@@ -162,7 +162,7 @@ class _Photo:
             rgb = to_rgb(self.image)
             if self.file.color_key:
                 rgb = whiten(rgb, self._low_bytes(), self.file.color_key)
-        except Exception as error:  # on broken bytes Pillow's readers raise whatever they stumble over
+        except Exception as error:  # Pillow's decoders raise arbitrary exceptions on broken bytes
             raise PhotoError(f"does not decode: {self._damage(error)}") from error
         return upright(rgb, self.orientation)
 
@@ -179,7 +179,7 @@ class _Photo:
             raise PhotoError(f"not an image that can be read: {self._damage(error)}") from error
 
     def _exif_orientation(self, data: bytes) -> int:
-        if self.file.data is data or self.kind == "AVIF":  # Pillow takes an AVIF's of its boxes
+        if self.file.data is data or self.kind == "AVIF":  # Pillow applies an AVIF's orientation from its boxes
             return exif_orientation(self.image)
         try:
             return exif_orientation(Image.open(io.BytesIO(data), formats=(self.kind,)))
@@ -187,13 +187,13 @@ class _Photo:
             return 1
 
     def _low_bytes(self) -> Image.Image:
-        """Of 16-bit RGB, of which Pillow gives the upper bytes: the lower ones, by naming the other byte order."""
+        """Lower bytes of 16-bit RGB, of which Pillow returns the upper ones, by declaring the other byte order."""
         image = self._open(self.file)
         image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # type: ignore[attr-defined]
         return image.convert("RGB")
 
     def _damage(self, error: Exception) -> str:
-        """What is wrong, without what Pillow's words say of its own objects."""
+        """Description of the damage, without Pillow's internals."""
         if isinstance(error, MemoryError):
             return f"{_of(self.kind)} that needs more memory than there is"
         cut = any(word in str(error).lower() for word in ("truncat", "not enough", "no more", "ended", "not processed"))
@@ -208,7 +208,7 @@ def _of(kind: str) -> str:
 
 
 def _no_strip(image: Image.Image) -> Image.Image:
-    """The middle of a photo that is far longer than it is wide: resized whole, a strip would not fit into memory."""
+    """The middle of a very elongated photo, whose resized version would exceed memory."""
     width, height = image.size
     reach = MAX_RATIO * min(width, height)
     if max(width, height) <= reach:

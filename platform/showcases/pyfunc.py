@@ -1,6 +1,6 @@
-"""Models as MLflow's `python_function` loads them: the MLmodel file beside a registered model names this module.
+"""MLflow `python_function` loader: the MLmodel file of a registered model names this module.
 
-MLflow asks for no more than `_load_pyfunc` and an object that has `predict`, so nothing of MLflow is needed here.
+MLflow only needs `_load_pyfunc` and an object with `predict`, so MLflow is not imported here.
 """
 
 import json
@@ -20,13 +20,13 @@ PREDICTORS: dict[str, type[SelectorPredictor] | type[GeneratorPredictor]] = {
 
 
 class Predicting:
-    """A predictor under the name that MLflow calls it by.
+    """Adapter of a predictor to MLflow's interface.
 
     Args:
         folder: of the model.
 
     Raises:
-        ModelError: no model that predicts lies there.
+        ModelError: the folder does not contain a model with a predictor.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,18 +36,18 @@ class Predicting:
         self.predictor: SelectorPredictor | GeneratorPredictor = PREDICTORS[kind](folder)
 
     def predict(self, batch: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The predictor's answer as lists, for the same batch; there are no params."""
+        """The predictor's result as lists; params are ignored."""
         return {name: column.tolist() for name, column in self.predictor(batch).items()}
 
 
 def kind_of(folder: Path) -> str:
-    """What config.json says that the model is; a selector's says it by its profile alone."""
+    """The model's kind from config.json; a selector is recognised by its profile."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return str(config.get("kind", "showcases.selector" if "profile" in config else None))
 
 
 def example(folder: Path, rows: int = 1) -> dict[str, np.ndarray]:
-    """A batch that the model in a folder can take: the same unit vectors each time; three photos, two reviews."""
+    """An example batch for the model in a folder: fixed unit vectors; three photos, two reviews."""
     predictor = Predicting(folder).predictor
     random = np.random.default_rng(0)
 

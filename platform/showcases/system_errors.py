@@ -1,7 +1,7 @@
-"""A full disk and a denied access, recognised in any error and explained in one line.
+"""Detect full disks and denied access in any error, and explain them in one line.
 
 The operating system's errors arrive in many forms: an OSError, text of sqlite, of Arrow or of Rust, or the stack trace
-of a task on another node. What they have in common is the error number or the system's own words.
+of a task on another node. Common to them is the error number or the system's message.
 """
 
 import errno
@@ -22,16 +22,16 @@ DENIED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
 }
-WORDS = {  # of programs that pass no error number on
+WORDS = {  # of programs that don't report an error number
     "database or disk is full": errno.ENOSPC,
     "Local disk is full": errno.ENOSPC,  # Ray's OutOfDiskError
     "attempt to write a readonly database": errno.EROFS,
 }
 PROBE_BYTES = 64 * 2**10
-MAKE_ROOM = "Make room (`df -h` shows which disk), then run the same command again: finished work is kept"
+MAKE_ROOM = "Make room (`df -h` shows which disk), then rerun the same command; it resumes"
 GRANT = (
-    "Give the user who runs this (`id`) the right to it (`ls -ld` and `mount` show what there is), or name another "
-    "place, then run the same command again"
+    "Grant the user who runs this (`id`) access to it (see `ls -ld` and `mount`), or use another path, then rerun the "
+    "same command"
 )
 _NUMBER = re.compile(r"\[errno (\d+)\]|\(os error (\d+)\)", re.IGNORECASE)
 _NODE = re.compile(r"\(pid=\d+, ip=([\w.:]+)")  # in the text of Ray's RayTaskError
@@ -49,7 +49,7 @@ def explain(number: int, path: str | None, node: str | None = None) -> Showcases
 
 
 def system_error_in(error: BaseException) -> ShowcasesError | None:
-    """The full disk or denied access behind an error, however it was wrapped; None if it has another cause."""
+    """The full disk or denied access behind an error, also if wrapped; None if it has another cause."""
     place = _NODE.search(str(error))
     node = place.group(1) if place else None
     for each in _chain(error):
@@ -62,7 +62,7 @@ def system_error_in(error: BaseException) -> ShowcasesError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes, of Ray (`cause`) and Ray Train (`worker_failures`) too; the innermost come first."""
+    """The error and its causes, of Ray (`cause`) and Ray Train (`worker_failures`) too; innermost first."""
     inner = [getattr(error, "cause", None), error.__cause__, *getattr(error, "worker_failures", {}).values()]
     for each in inner:
         if isinstance(each, BaseException) and each is not error:
@@ -89,15 +89,15 @@ def _path_in(text: str) -> str | None:
 
 
 def check_folder(folder: Path, need_bytes: int = 0, what: str = "") -> None:
-    """Check that this process can write to a folder, which is made if it is missing, and that its disk has room.
+    """Check that this process can write to a folder, creating it if necessary, and that its disk has space.
 
     Args:
         need_bytes: free space that the disk must have.
-        what: the folder is for, e.g. "the workspace".
+        what: purpose of the folder, e.g. "the workspace".
 
     Raises:
         DiskFullError: less is free, or the probe file does not fit.
-        AccessDeniedError: the folder can't be made or written to.
+        AccessDeniedError: the folder can't be created or written to.
     """
     named = f"{folder} ({what})" if what else str(folder)
     probe = folder / f".probe-{os.getpid()}-{os.urandom(4).hex()}"
@@ -107,12 +107,12 @@ def check_folder(folder: Path, need_bytes: int = 0, what: str = "") -> None:
             with probe.open("wb") as stream:
                 stream.write(bytes(PROBE_BYTES))
                 stream.flush()
-                os.fsync(stream.fileno())  # NFS and quotas may refuse only now
+                os.fsync(stream.fileno())  # NFS and quotas may fail only now
         finally:
             probe.unlink(missing_ok=True)
         free = os.statvfs(folder)
     except (FileExistsError, NotADirectoryError) as error:
-        raise AccessDeniedError(f"{named}: it, or a part of its path, is a file and no folder. Name another") from error
+        raise AccessDeniedError(f"{named}: it, or a part of its path, is a file, not a folder. Use another") from error
     except OSError as error:
         found = explain(error.errno or 0, named)
         raise (found or AccessDeniedError(f"{named}: can't be written to: {error.strerror}. {GRANT}")) from error

@@ -1,4 +1,4 @@
-"""Where a workspace's MLflow database and files are, as URIs; and their repair after the workspace was moved or copied.
+"""URIs of a workspace's MLflow database and files; and their repair after the workspace was moved or copied.
 
 MLflow writes absolute locations into its database, and its API can't change them.
 """
@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote, urlsplit
 from showcases.errors import ConfigError
 from showcases.storage.s3 import parse_root
 
-DATABASE = "mlflow.db"  # in the workspace; in the working folder where the workspace is on S3
+DATABASE = "mlflow.db"  # in the workspace; in the working directory if the workspace is on S3
 FILES = "mlflow"  # folder of the workspace: the files of its runs
-LOCK_SECONDS = 60.0  # to wait for another process that writes to the database
-URIS = (  # (table, column) of MLflow's schema that MLflow reads as a URI, if it may hold a place in the workspace
+LOCK_SECONDS = 60.0  # timeout for another process' lock on the database
+URIS = (  # (table, column) of MLflow's schema that MLflow reads as a URI, that may be in the workspace
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -24,11 +24,11 @@ URIS = (  # (table, column) of MLflow's schema that MLflow reads as a URI, if it
     ("model_versions", "storage_location"),
     ("model_version_tags", "value"),
 )
-TEXTS = (("tags", "value"), ("params", "value"))  # that may be a path in the workspace
+TEXTS = (("tags", "value"), ("params", "value"))  # may contain a path in the workspace
 
 
 def place(root: str) -> str:
-    """Where a workspace is: an absolute path, or its URI without what that says of keys and endpoints."""
+    """A workspace's location: an absolute path, or its URI without credentials and options."""
     if root.startswith("s3://"):
         return f"s3://{parse_root(root).path}"
     if "://" in root:
@@ -43,7 +43,7 @@ def database_file(root: str) -> Path:
 
 
 def files_uri(root: str) -> str:
-    """Where the files of the workspace's runs are."""
+    """URI of the files of the workspace's runs."""
     return f"{place(root)}/{FILES}" if "://" in root else (Path(place(root)) / FILES).as_uri()
 
 
@@ -55,8 +55,8 @@ def is_own(root: str, tracking_uri: str) -> bool:
 def sqlite_uri(file: Path) -> str:
     """SQLAlchemy's URI of a sqlite file, with `?` and `%` of the path percent-encoded.
 
-    After a folder with one of these, slashes are encoded, too: MLflow makes the parent folder of the path as the URI
-    writes it, and would make a second folder `a%3Fb` beside `a?b`.
+    After a folder with one of these, slashes are encoded, too: MLflow creates the parent folder of the undecoded path,
+    and would create a second folder `a%3Fb` beside `a?b`.
     """
     parts = file.absolute().as_posix().split("/")
     plain = next((n for n, part in enumerate(parts) if "%" in part or "?" in part), len(parts))
@@ -72,9 +72,9 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def database_uri(root: str, tracking_uri: str | None = None) -> str:
-    """MLflow's URI for a workspace: the one given, else that of the workspace's own database.
+    """MLflow's URI for a workspace: the given one, else that of the workspace's own database.
 
-    If that is the workspace's own, it is made to fit where the workspace is now.
+    The workspace's own database is updated to the workspace's current location.
 
     Raises:
         ConfigError: it can't be read, or has to be repaired and can't be written.
@@ -87,16 +87,16 @@ def database_uri(root: str, tracking_uri: str | None = None) -> str:
 
 
 def relocate(root: str) -> list[str]:
-    """Point the database of a workspace that was moved or copied to the files beside it.
+    """Update the database of a moved or copied workspace to its current files.
 
-    Runs that were under way in the former place can't go on here: they become KILLED.
+    Runs that were active in the former location can't continue here: they become KILLED.
 
     Returns:
-        The former places, none where nothing was to do.
+        The former locations; empty if nothing was changed.
 
     Raises:
         FileNotFoundError: there is no database yet.
-        ConfigError: it can't be read, or not be written.
+        ConfigError: it can't be read or written.
     """
     file, here = database_file(root), place(root)
     if not file.exists():
@@ -106,7 +106,7 @@ def relocate(root: str) -> list[str]:
             if not _former_places(database, here):
                 return []
         with _connected(file, "rw") as database:
-            database.execute("BEGIN IMMEDIATE")  # of two processes that open the workspace one does it
+            database.execute("BEGIN IMMEDIATE")  # only one of concurrent processes updates it
             former = _former_places(database, here)
             for there in former:
                 _rewrite(database, there, here)
@@ -127,8 +127,8 @@ def _connected(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _former_places(database: sqlite3.Connection, here: str) -> list[str]:
-    """Folders in which this workspace was before, by its experiments."""
-    if not _columns(database, "experiments"):  # another process is just making it
+    """Former folders of this workspace, from its experiments."""
+    if not _columns(database, "experiments"):  # another process is creating it
         return []
     found = {_path(location) for (location,) in database.execute("SELECT DISTINCT artifact_location FROM experiments")}
     folders = [path.parent for path in found if path is not None and path.name == FILES]
@@ -136,9 +136,9 @@ def _former_places(database: sqlite3.Connection, here: str) -> list[str]:
 
 
 def _is_former(database: sqlite3.Connection, there: Path, here: str) -> bool:
-    """Whether it was this workspace, and not another one whose steps were told to log to this database.
+    """Whether it was this workspace, and not another one whose steps logged to this database.
 
-    Such a one has its files in its own folder, and no database there.
+    Such a workspace has its files, but no database, in its own folder.
     """
     runs = [_path(uri) for (uri,) in database.execute("SELECT artifact_uri FROM runs")]
     tails = [path.relative_to(there) for path in runs if path is not None and path.is_relative_to(there)]
@@ -148,7 +148,7 @@ def _is_former(database: sqlite3.Connection, there: Path, here: str) -> bool:
 
 
 def _path(location: str | None) -> Path | None:
-    """Of a location on this machine, written as a path or as a file URI."""
+    """Path of a location on this machine, given as a path or as a file URI."""
     if not location:
         return None
     if location.startswith("file:"):
@@ -172,7 +172,7 @@ def _rewrite(database: sqlite3.Connection, there: str, here: str) -> None:
 
 
 def _moved(value: str | None, there: str, here: str, is_uri: bool) -> str | None:
-    """What a value of the database is after the move: itself, unless it is a place in the former workspace."""
+    """A database value after the move: unchanged, unless it is a location in the former workspace."""
     for old, new in ((there, here), (Path(there).as_uri(), Path(here).as_uri())):
         if value is not None and (value == old or value.startswith(f"{old}/")):
             moved = new + value[len(old) :]

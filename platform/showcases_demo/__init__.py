@@ -1,6 +1,6 @@
-"""A small town of restaurants, written out in the official GEST format: the data of `make demo` and of the tests.
+"""Generates a small town of restaurants in the official GEST format: the data of `make demo` and of the tests.
 
-Everything follows from `MiniConfig.seed`: the same config writes the same bytes.
+Deterministic: the same config writes the same bytes.
 """
 
 from showcases_demo.config import MiniConfig

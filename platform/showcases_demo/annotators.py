@@ -1,6 +1,6 @@
-"""Three people label (sentence, photo) pairs: careful ones, hasty ones, and what each does when it is unclear.
+"""Simulated annotators of (sentence, photo) pairs, with individual error rates and lenience.
 
-Written as Label Studio exports it, so that real annotations take the same way in.
+Written in Label Studio's export format, so that real annotations use the same code path.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from showcases_demo.model import Match, Photo, Review, Sentence, World
 
-ERROR_RATE = (0.02, 0.08)  # share of clear pairs that an annotator gets wrong, least and most
-LENIENCE = (0.2, 0.8)  # share of ambiguous pairs that an annotator calls a match, least and most
-SKIP_RATE = (0.005, 0.03)  # share of pairs that an annotator leaves unanswered, least and most
+ERROR_RATE = (0.02, 0.08)  # share of errors on clear pairs, min and max
+LENIENCE = (0.2, 0.8)  # share of ambiguous pairs labelled as a match, min and max
+SKIP_RATE = (0.005, 0.03)  # share of skipped pairs, min and max
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def make_annotators(count: int, seed: int) -> tuple[Annotator, ...]:
 
 
 def sampled_reviews(world: World) -> list[Review]:
-    """The reviews to annotate: plain rows, no text or photo of theirs is at fault; fewer if there are not enough."""
+    """Sample the reviews to annotate: rows without planted faults; fewer if there are not enough."""
     plain = [r for r in world.reviews if not r.fault and not any(photo.fault for photo in r.photos)]
     order = np.random.default_rng([world.config.seed, 5]).permutation(len(plain))
     return [plain[i] for i in sorted(order[: world.config.annotated_reviews])]
@@ -60,7 +60,7 @@ def pairs(world: World) -> Iterator[tuple[Review, int, Sentence, Photo]]:
 
 
 def label_tasks(world: World) -> list[dict[str, Any]]:
-    """A Label Studio JSON export: one task a pair, one annotation a person."""
+    """A Label Studio JSON export: one task per pair, one annotation per person."""
     people = make_annotators(world.config.annotators, world.config.seed)
     rng = np.random.default_rng([world.config.seed, 6])
     return [

@@ -1,4 +1,4 @@
-"""The sizes of the generated corpus, checked before anything is drawn."""
+"""The sizes of the generated corpus, validated before generation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class MiniConfig:
     Args:
         restaurants: businesses in the town.
         users: people who write reviews; about two in five write only one, as in GEST-raw.
-        reviews: rows of image_review_all.json, the planted duplicate rows among them.
-        photos: distinct photo ids over all rows, the planted copies and expired ones among them.
+        reviews: rows of image_review_all.json, including planted duplicate rows.
+        photos: distinct photo ids over all rows, including planted copies and expired ones.
         photo_size: length of a photo's shorter side, in pixels.
         annotated_reviews: reviews of which every (sentence, photo) pair is labelled.
         annotators: simulated people who label each pair.
@@ -32,7 +32,7 @@ class MiniConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no world can have, naming the one to change."""
+        """Reject impossible sizes."""
         _require(self.restaurants >= 4, f"restaurants={self.restaurants}", "at least 4")
         _require(self.users >= 10, f"users={self.users}", "at least 10")
         _require(self.photo_size >= 32, f"photo_size={self.photo_size} px", "at least 32 px")
@@ -42,12 +42,12 @@ class MiniConfig:
         _require(
             2 * self.users <= self.reviews <= 0.7 * self.users * self.restaurants,
             f"reviews={self.reviews} for {self.users} users and {self.restaurants} restaurants",
-            "2 to 0.7 * restaurants reviews a user",
+            "2 to 0.7 * restaurants reviews per user",
         )
         _require(
             1.4 * self.reviews <= self.photos <= 4 * self.reviews,
             f"photos={self.photos} for {self.reviews} reviews",
-            "1.4 to 4 photos a review",
+            "1.4 to 4 photos per review",
         )
 
 

@@ -1,4 +1,4 @@
-"""What is wrong in real data, planted here in counted numbers: copies, expired URLs, broken files, odd rows."""
+"""Planted faults of real data, in known numbers: copies, expired URLs, broken files, invalid rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT_TEXTS = ("Good.", "Nice place!", "Loved it.", "Ok food", "So yummy!", "Gre
 
 
 def plan_faults(config: MiniConfig) -> dict[str, int]:
-    """How many of each to plant: its rate, at least one."""
+    """Number of faults of each kind, at least one."""
     photos = {name: max(1, round(rate * config.photos)) for name, rate in PHOTO_RATES.items()}
     rows = {name: max(1, round(rate * config.reviews)) for name, rate in ROW_RATES.items()}
     return photos | rows

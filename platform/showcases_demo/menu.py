@@ -1,6 +1,6 @@
-"""What can be seen in the little town: dishes with their visible variants, scenes, cuisines.
+"""The visual vocabulary: dishes with their visible variants, scenes, cuisines.
 
-Painters, sentences and tastes all read this one list, so that a word and a shape always mean the same thing.
+Shared by drawings, sentences and tastes, so that words and shapes are consistent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subject:
-    """What a photo shows, or a sentence talks about: a dish or a scene, and its visible variant."""
+    """The subject of a photo or sentence: a dish or a scene, and its visible variant."""
 
     kind: str  # "dish" or "scene"
     name: str

@@ -1,4 +1,4 @@
-"""The records of the generated world: restaurants, users, photos, reviews, with the truth beside each."""
+"""The records of the generated world: restaurants, users, photos, reviews, with their ground truth."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and what it truly describes: `about` None and `vague` "" when nothing that can be seen."""
+    """One sentence and its ground truth: `about` is None and `vague` "" if it describes nothing visible."""
 
     text: str
     about: Subject | None = None
@@ -90,12 +90,12 @@ class Sentence:
             return "no match"
         if self.about.variant in ("", shown.variant):
             return "match"
-        return "ambiguous"  # the right dish, another version of it
+        return "ambiguous"  # the right dish, but another variant
 
 
 @dataclass(frozen=True)
 class Review:
-    """One row. `fault` names what is wrong with it: a key of faults.ROW_FAULTS, or "" for a plain one."""
+    """One row. `fault` is its planted fault, a key of faults.ROW_FAULTS, or ""."""
 
     user: int  # index into World.users
     restaurant: int  # index into World.restaurants
@@ -114,7 +114,7 @@ class World:
     restaurants: tuple[Restaurant, ...]
     users: tuple[User, ...]
     reviews: tuple[Review, ...]
-    faults: dict[str, int] = field(default_factory=dict)  # name -> how many were planted
+    faults: dict[str, int] = field(default_factory=dict)  # name -> number planted
 
     def review_id(self, review: Review) -> str:
         """The official form, <user_id>_<business_id>."""

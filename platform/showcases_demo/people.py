@@ -1,4 +1,4 @@
-"""Who lives in the town: restaurants with menus and looks, users with tastes that carry across restaurants."""
+"""Sample restaurants with menus and looks, and users with tastes that are consistent across restaurants."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
 
 
 def choose(rng: np.random.Generator, options: Sequence[str]) -> str:
-    """One option, all alike."""
+    """One option, uniformly."""
     return options[int(rng.integers(len(options)))]
 
 
 def token(*parts: object) -> bytes:
-    """32 bytes that depend on the parts alone: the source of every id and photo seed."""
+    """32 bytes that depend only on the parts: the source of every id and photo seed."""
     return hashlib.sha256("/".join(map(str, parts)).encode()).digest()
 
 
@@ -70,7 +70,7 @@ def _restaurant(rng: np.random.Generator, cuisine: str, seed: int, index: int) -
 
 
 def make_users(count: int, voices: Sequence[str], seed: int) -> tuple[User, ...]:
-    """`count` users, each from an own stream, so that more users leave the first ones as they were."""
+    """`count` users, each from its own random stream, so that adding users does not change the others."""
     return tuple(_user(np.random.default_rng([seed, 2, i]), voices, seed, i) for i in range(count))
 
 

@@ -1,4 +1,4 @@
-"""The words of the town: five voices, talk of scenes, and talk of what no photo shows.
+"""Phrases of the reviews: five voices, sentences about scenes, and about things that no photo shows.
 
 In templates: {np} the dish with its variant, {Np} the same capitalised, {noun} the bare noun, {detail} what meets the
 eye, {was} was/were, {it} it/they, {adj} an adjective, {plate} and {accent} colours. No full stops inside a sentence.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Voice:
-    """How somebody writes: templates for dishes, adjectives by mood, ways to start and to close."""
+    """A writing style: templates for dishes, adjectives by mood, openings and closings."""
 
     dishes: tuple[str, ...]
     good: tuple[str, ...]

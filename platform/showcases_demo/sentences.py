@@ -1,4 +1,4 @@
-"""Writes a review: sentences about its photos, about dishes that were eaten only, and about nothing that shows.
+"""Write a review: sentences about its photos, about dishes not photographed, and about nothing visible.
 
 A sentence ends in . or ! and has no other stop inside, so a rule-based splitter finds exactly these sentences.
 """
@@ -46,11 +46,11 @@ def write_sentences(
         body.insert(0, Sentence(words.favourite(voice.openings)))
     if rng.random() < 0.5 or len(body) < 2:
         body.append(Sentence(words.favourite(voice.closings)))
-    return list({sentence.text: sentence for sentence in body}.values())  # nobody says a thing twice
+    return list({sentence.text: sentence for sentence in body}.values())  # without repeated sentences
 
 
 class _Words:
-    """A user's way to choose among phrases: mostly a few favourites, the same in every review."""
+    """A user's choice among phrases: mostly a few favourites, the same in every review."""
 
     def __init__(self, rng: np.random.Generator, user: User) -> None:
         self.rng = rng
@@ -82,7 +82,7 @@ def _about(words: _Words, voice: Voice, decor: Decor, rating: int, topic: Subjec
 def _fields(
     words: _Words, voice: Voice, decor: Decor, rating: int, topic: Subject, says_variant: bool
 ) -> dict[str, str]:
-    """What the placeholders of a dish template stand for."""
+    """Values of a dish template's placeholders."""
     dish = DISHES[topic.name]
     variant = dish.variants[topic.variant]
     phrase = choose(words.rng, variant.phrases) if says_variant else dish.noun

@@ -1,4 +1,4 @@
-"""What was made, printed next to the figures of GEST, so that nobody takes one for the other."""
+"""Statistics of the generated corpus, beside those of GEST."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GEST = {
 
 @dataclass(frozen=True)
 class MiniSummary:
-    """Counts and means over the rows as written."""
+    """Counts and means over the written rows."""
 
     reviews: int
     photos: int  # distinct photo ids

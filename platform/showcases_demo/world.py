@@ -1,4 +1,4 @@
-"""Life in the town: who goes where, what they order and photograph, what they write. `build_world` is the truth."""
+"""Simulate the town: visits, orders, photos, reviews. `build_world` returns the ground truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from showcases_demo.phrases import VOICES
 from showcases_demo.sentences import write_sentences
 
 SINGLE_SHARE = 0.4  # of users write one review
-MOST_PHOTOS = 5  # a review, but for the planted ones
+MOST_PHOTOS = 5  # per review, except for planted ones
 
 
 def build_world(config: MiniConfig) -> World:
@@ -47,7 +47,7 @@ def build_world(config: MiniConfig) -> World:
 def _visits(
     rng: np.random.Generator, users: tuple[User, ...], restaurants: tuple[Restaurant, ...], total: int
 ) -> list[tuple[int, int]]:
-    """`total` distinct (user, restaurant) pairs, shuffled; people go where their favourites are served."""
+    """`total` distinct (user, restaurant) pairs, shuffled; users prefer restaurants that serve their favourites."""
     pairs = []
     for index, count in enumerate(_review_counts(rng, len(users), len(restaurants), total)):
         pull = [r.popularity * sum(users[index].tastes[dish] for dish in r.menu) for r in restaurants]
@@ -83,7 +83,7 @@ def _photo_counts(rng: np.random.Generator, reviews: int, total: int, crowded: i
     appetite = rng.gamma(1.2, 1.0, len(plain))
     while (missing := total - counts.sum()) > 0:
         open_ = np.where(counts[plain] < MOST_PHOTOS, appetite, 0.0)
-        if not open_.any():  # the asked-for mean is at the cap
+        if not open_.any():  # the requested mean is at the cap
             counts[order[0]] += missing
             break
         more = rng.multinomial(min(missing, max(1, missing // 2)), open_ / open_.sum())
@@ -92,7 +92,7 @@ def _photo_counts(rng: np.random.Generator, reviews: int, total: int, crowded: i
 
 
 def _order(rng: np.random.Generator, user: User, restaurant: Restaurant) -> list[Subject]:
-    """One to three different dishes of the menu, in the versions that the user likes."""
+    """One to three different dishes of the menu, in the user's preferred variants."""
     wanted = dish_weights(user, restaurant)
     dishes = []
     for _ in range(min(int(rng.integers(1, 4)), len(wanted))):
@@ -103,7 +103,7 @@ def _order(rng: np.random.Generator, user: User, restaurant: Restaurant) -> list
 
 
 def dish_weights(user: User, restaurant: Restaurant) -> dict[str, float]:
-    """How much the user wants each dish of the menu; not normalised."""
+    """The user's preference for each dish of the menu; not normalised."""
     return {dish: user.tastes[dish] * popularity**0.5 for dish, popularity in restaurant.menu.items()}
 
 

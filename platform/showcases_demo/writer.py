@@ -1,4 +1,4 @@
-"""Writes the world to disk in the official GEST format: the review file, the photos, the labels."""
+"""Write the world to disk in the official GEST format: the review file, the photos, the labels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from showcases_demo.summary import MiniSummary, summarize
 from showcases_demo.world import build_world
 
 REVIEWS_FILE, PHOTOS_FOLDER, LABELS_FILE = "image_review_all.json", "photos", "labels.json"
-FEW_PHOTOS = 400  # are drawn faster here than a second process takes to start
-CHUNK = 50  # photos a task of the pool
+FEW_PHOTOS = 400  # below this, drawing in this process is faster than starting others
+CHUNK = 50  # photos per task of the pool
 
 
 def write_mini(
@@ -58,12 +58,12 @@ def official_rows(world: World) -> Iterator[dict[str, object]]:
 
 
 def photo_url(photo_id: str) -> str:
-    """The form of the published URLs; nobody answers at these."""
+    """A URL in the published format; these URLs don't exist."""
     return f"https://lh5.googleusercontent.com/p/{photo_id}=w150-h150-k-no-p"
 
 
 def photo_order(world: World, review: Review, photo: Photo) -> PhotoOrder:
-    """What the camera needs to take the photo."""
+    """The camera's input for a photo."""
     decor = world.restaurants[review.restaurant].decor
     return PhotoOrder(photo.photo_id, photo.subject, photo.shot, decor, photo.seed, world.config.photo_size)
 

@@ -38,7 +38,7 @@ def test_photos_that_are_not_there_fail_the_step_and_can_be_fetched_later(
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    with pytest.raises(CorpusError, match="not one of 80 photos is among the 0 images there"):
+    with pytest.raises(CorpusError, match="none of 80 photos is among the 0 images there"):
         fetch(workspace, folder)
     forms = ("jpg", "JPEG", "png", "webp")
     for i in range(4):

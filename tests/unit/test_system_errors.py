@@ -114,7 +114,7 @@ def test_too_little_room_says_how_much(tmp_path: Path) -> None:
 def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(AccessDeniedError, match="is a file and no folder"):
+        with pytest.raises(AccessDeniedError, match="is a file, not a folder"):
             check_folder(folder)
 
 

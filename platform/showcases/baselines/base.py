@@ -1,4 +1,4 @@
-"""What all baselines share: loss, writing, and the folder that a model is saved to."""
+"""Base class of all baselines: loss, decoding, and saving."""
 
 import json
 from abc import ABC, abstractmethod
@@ -28,11 +28,11 @@ WEIGHTS_FILE = "model.safetensors"
 IDS_FILE = "ids.json"
 KIND = "showcases.baseline"
 Column = Literal["images", "reviews", "item_reviews", "ids"]
-Memory = tuple[Tensor, ...]  # what a model has read: tensors with a row an example
+Memory = tuple[Tensor, ...]  # encoded input: tensors with one row per example
 
 
 class Baseline(nn.Module, ABC):
-    """A model that writes explanations. A kind says what it reads, how it reads it, and how it goes on from words.
+    """A model that writes explanations. Subclasses define its input, encoder and decoder.
 
     Args:
         config: size.
@@ -66,18 +66,18 @@ class Baseline(nn.Module, ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make the layers of this kind."""
+        """Create the layers of this kind."""
 
     @abstractmethod
     def read(self, given: Given) -> Memory:
-        """Encode what the kind reads."""
+        """Encode the input."""
 
     @abstractmethod
     def decode(self, tokens: Tensor, memory: Memory) -> Tensor:
-        """Hidden states (B, T, E), each of which knows `tokens` (B, T) up to its own."""
+        """Hidden states (B, T, E), causal in `tokens` (B, T)."""
 
     def further_losses(self, batch: BaselineBatch, memory: Memory) -> dict[str, tuple[float, Tensor]]:
-        """Losses beside the cross entropy: by name the weight, and the sum in nats over this worker's text tokens."""
+        """Further losses: weight and sum in nats over this worker's text tokens, by name."""
         return {}
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -85,17 +85,17 @@ class Baseline(nn.Module, ABC):
         return self.output(self.dropout(hidden))
 
     def nats(self, batch: BaselineBatch, memory: Memory | None = None) -> Tensor:
-        """Sum of −log p(target) over the targets that are not IGNORED; `memory` is what was read, if it was."""
+        """Sum of −log p(target) over the targets that are not IGNORED; `memory` is the encoded input, if available."""
         real = batch.targets != IGNORED
         hidden = self.decode(batch.tokens, self.read(batch.given) if memory is None else memory)
         return F.cross_entropy(self.logits(hidden[real]), batch.targets[real], reduction="sum")
 
     def loss(self, batch: BaselineBatch) -> Tensor:
-        """Cross entropy in nats a token."""
+        """Cross entropy in nats per token."""
         return self.nats(batch) / (batch.targets != IGNORED).sum()
 
     def forward(self, batch: BaselineBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What training minimises, and its parts without gradient.
+        """Training loss, and its detached parts.
 
         As in our generator's objective, means are over the tokens of the global batch: the mean of what the workers
         return, weighted by their examples, is the loss of one worker with the whole batch.
@@ -116,8 +116,8 @@ class Baseline(nn.Module, ABC):
 
         Args:
             given: what is read.
-            max_tokens: at most; none takes the config's.
-            beams: of beam search; 1 is greedy; none takes the config's.
+            max_tokens: maximum length; None uses the config's.
+            beams: of beam search; 1 is greedy; None uses the config's.
         """
         if not len(given):
             return []
@@ -127,11 +127,11 @@ class Baseline(nn.Module, ABC):
         return write_with(model, len(given), int(self.tokenizer.eos_token_id), how, given.users.device)
 
     def texts(self, given: Given, beams: int | None = None) -> list[str]:
-        """As `write`, as text."""
+        """Like `write`, but decoded to text."""
         return [decode_text(self.tokenizer, ids).strip() for ids in self.write(given, beams=beams)]
 
     def standardise(self, images: Tensor, reviews: Tensor) -> None:
-        """Set centre and scale of what is read from features (n, D) and (m, D') of the training split."""
+        """Set mean and scale of the input from features (n, D) and (m, D') of the training split."""
         for name, features in (("images", images), ("reviews", reviews), ("item_reviews", reviews)):
             projection = getattr(self, name, None)
             if isinstance(projection, Projection):
@@ -142,7 +142,7 @@ class Baseline(nn.Module, ABC):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write config.json, model.safetensors, the tokenizer's files, and the ids if the kind knows any."""
+        """Write config.json, model.safetensors, the tokenizer's files, and the ids if the kind uses them."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
@@ -164,7 +164,7 @@ class Baseline(nn.Module, ABC):
         """Read what `save_pretrained` wrote; in evaluation mode.
 
         Raises:
-            ModelError: the folder is not complete, or not of this kind.
+            ModelError: the folder is incomplete, or not of this kind.
         """
         folder = Path(folder)
         found = description(folder)
@@ -181,12 +181,12 @@ class Baseline(nn.Module, ABC):
 
 
 class Rereading:
-    """A baseline fed one token a row. It reads the text so far again each time: slower than remembering, and the same.
+    """Step-wise decoding for a baseline without a cache: recomputes the whole text at each step.
 
     Args:
         model: in evaluation mode.
         memory: of B examples.
-        beams: K rows an example.
+        beams: K rows per example.
     """
 
     def __init__(self, model: Baseline, memory: Memory, beams: int) -> None:
@@ -200,13 +200,13 @@ class Rereading:
         return self.model.logits(self.model.decode(self.tokens, self.memory)[:, -1]).float()
 
     def take_beams(self, parents: Tensor) -> None:
-        """Go on from other beams (B, K) of the same examples: what was read stays."""
+        """Reorder the beams: parents (B, K) are beams of the same example; the encoded input is unchanged."""
         first = torch.arange(len(parents), device=parents.device)[:, None] * self.beams
         self.tokens = self.tokens[(first + parents).flatten()]
 
-    def take_examples(self, kept: Tensor) -> None:
-        """Go on with some examples (b,) only."""
-        rows = (kept[:, None] * self.beams + torch.arange(self.beams, device=kept.device)).flatten()
+    def take_examples(self, examples: Tensor) -> None:
+        """Continue with a subset of the examples (b,)."""
+        rows = (examples[:, None] * self.beams + torch.arange(self.beams, device=examples.device)).flatten()
         self.tokens, self.memory = self.tokens[rows], tuple(part[rows] for part in self.memory)
 
 
@@ -214,7 +214,7 @@ def description(folder: Path) -> dict[str, Any]:
     """The folder's config.json.
 
     Raises:
-        ModelError: the folder is not complete, or not of a baseline.
+        ModelError: the folder is incomplete, or not of a baseline.
     """
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():

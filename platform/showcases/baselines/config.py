@@ -1,4 +1,4 @@
-"""Options of the baselines, and sizes that make them comparable with ours."""
+"""Options of the baselines, with sizes comparable to ours."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ NAMES: tuple[Name, ...] = get_args(Name)
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """One baseline; options that its kind does not have make no difference.
+    """One baseline; options of other kinds are ignored.
 
     Args:
         name: which one.
@@ -22,12 +22,12 @@ class BaselineConfig:
         dropout: of word vectors and hidden states.
         memory_slots: rows of R2Gen's relational memory.
         context_weight: of PETER's context prediction loss.
-        unknown_rate: share of ids that training shows PETER as unknown, so that it learns what to do with one.
+        unknown_rate: share of ids replaced by "unknown" in PETER's training, so that it learns to handle them.
         max_images: photos that are read, at most.
         max_reviews: past reviews of the user, and reviews of the business, that are read, at most.
         max_tokens: length of an explanation.
         beams: of beam search.
-        no_repeat_ngram: no n-gram of this many tokens is written twice in an explanation; 0 allows all.
+        no_repeat_ngram: n-grams of this size are not repeated within an explanation; 0 disables the rule.
     """
 
     name: Name
@@ -58,9 +58,9 @@ SMALL: dict[Name, BaselineConfig] = {
     "ST": BaselineConfig("ST", width=240),
     "R2Gen": BaselineConfig("R2Gen", width=96),
     "Ref2Seq": BaselineConfig("Ref2Seq", width=164),
-    "PETER": BaselineConfig("PETER", width=160, heads=2),  # without the ids, which go with the corpus
+    "PETER": BaselineConfig("PETER", width=160, heads=2),  # without the id embeddings, which depend on the corpus
 }
-# of their own papers: beside pretrained weights
+# sizes of their own papers, for comparison with pretrained weights
 LARGE: dict[Name, BaselineConfig] = {
     "ST": BaselineConfig("ST", width=512),
     "R2Gen": BaselineConfig("R2Gen", width=512, layers=3, heads=8),
@@ -70,9 +70,9 @@ LARGE: dict[Name, BaselineConfig] = {
 
 
 def sized_like(name: Name, generator: GeneratorConfig) -> BaselineConfig:
-    """A baseline for one table with this generator: what it reads and writes is the same, and its size is near.
+    """A baseline to compare with this generator: same input and output limits, similar size.
 
-    Beside pretrained GPT-2 weights, which no baseline of the paper has, it gets the size of its own paper.
+    For a generator with pretrained GPT-2 weights, which the paper's baselines lack, it has the size of its own paper.
     """
     if name not in NAMES:
         raise ConfigError(f"baseline {name!r}; there are {', '.join(NAMES)}")

@@ -1,4 +1,4 @@
-"""Batches of the baselines: those of our generator, and beside them ids and what others wrote about the business."""
+"""Batches of the baselines: our generator's input, ids, and others' reviews of the business."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ COLUMNS = (*SHARED_COLUMNS, "user_id", "business_id")
 
 @dataclass(frozen=True)
 class Given:
-    """All that some baseline reads of B examples; each reads a part of it (`Baseline.reads`).
+    """Input of B examples for all baselines; each reads a part of it (`Baseline.reads`).
 
     Attributes:
         images, image_mask: (B, I, D), (B, I) bool.
         reviews, review_mask: (B, R, D'), (B, R) bool: past reviews of the user.
-        item_reviews, item_review_mask: (B, Q, D'), (B, Q) bool: what others wrote about the business.
+        item_reviews, item_review_mask: (B, Q, D'), (B, Q) bool: others' reviews of the business.
         users, items: (B,) numbers, 0 for unknown ones.
     """
 
@@ -68,13 +68,13 @@ class BaselineBatch:
 
 @dataclass(frozen=True)
 class World:
-    """What examples of every split point to.
+    """Data that examples of every split reference.
 
     Attributes:
         features: photos, and past reviews of users and businesses.
         ids: of the training split.
         item_reviews: likewise.
-        limits: photos, reviews and tokens an example, at most.
+        limits: maximum photos, reviews and tokens per example.
     """
 
     features: Features
@@ -84,11 +84,11 @@ class World:
 
 
 class BaselineData:
-    """Tokenised examples of a split; those that our generator would learn from, in the same order.
+    """Tokenised examples of a split; the same as our generator's, in the same order.
 
     Args:
         rows: of schema GEST_S2.
-        world: what they point to.
+        world: data that they reference.
         tokenizer: of the explanations.
     """
 
@@ -96,17 +96,17 @@ class BaselineData:
         selected = select_rows(rows, world.features, world.limits)
         self.shared = GeneratorData(selected, tokenizer, world.limits.max_tokens)
         of = {row["review_id"]: row for row in rows}
-        kept = [of[name] for name in selected.review_ids]
-        self.users = world.ids.user_numbers(row["user_id"] for row in kept)
-        self.items = world.ids.item_numbers(row["business_id"] for row in kept)
-        self.item_reviews = [_item_rows(row, world) for row in kept]
+        usable = [of[name] for name in selected.review_ids]
+        self.users = world.ids.user_numbers(row["user_id"] for row in usable)
+        self.items = world.ids.item_numbers(row["business_id"] for row in usable)
+        self.item_reviews = [_item_rows(row, world) for row in usable]
 
     def __len__(self) -> int:
         return len(self.shared)
 
     @property
     def words(self) -> list[int]:
-        """Of each explanation."""
+        """Number of words of each explanation."""
         return self.shared.words
 
     def batch(self, numbers: Sequence[int] | np.ndarray) -> BaselineBatch:
@@ -127,7 +127,7 @@ class BaselineData:
 
 
 def _item_rows(row: Mapping[str, Any], world: World) -> np.ndarray:
-    """Rows of the review vectors, of reviews of the example's business that the example may see."""
+    """Rows of the review vectors for the reviews of the example's business that it may use."""
     names = world.item_reviews.seen_by(row["user_id"], row["business_id"])
     known = [world.features.review_row[name] for name in names if name in world.features.review_row]
     return np.array(known[: world.limits.max_reviews], np.int64)

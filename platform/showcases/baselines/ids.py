@@ -1,4 +1,4 @@
-"""Numbers of users and businesses, for models that know them by name.
+"""Integer codes of users and businesses, for models with id embeddings.
 
 GEST-s2 is split by user, so every user of the validation and test splits is unknown; most businesses are not.
 """
@@ -14,10 +14,10 @@ UNKNOWN = 0
 
 @dataclass(frozen=True)
 class Ids:
-    """Users and businesses of the training split; number 0 is one that is not among them.
+    """Users and businesses of the training split; code 0 stands for unknown ones.
 
     Attributes:
-        users: number 1 first.
+        users: the first has code 1.
         items: businesses, likewise.
     """
 
@@ -26,7 +26,7 @@ class Ids:
 
     @classmethod
     def of(cls, rows: pa.Table) -> "Ids":
-        """All that a table names in its columns user_id and business_id."""
+        """Collect the ids in a table's columns user_id and business_id."""
         return cls(*(tuple(sorted(set(rows[name].to_pylist()))) for name in ("user_id", "business_id")))
 
     def user_numbers(self, names: Iterable[str]) -> list[int]:
@@ -46,13 +46,13 @@ class Ids:
 
 @dataclass(frozen=True)
 class ItemReviews:
-    """What others wrote about each business: (review_id, user_id) by business, of the training split alone."""
+    """Reviews of each business: (review_id, user_id) by business, from the training split only."""
 
     by_item: Mapping[str, list[tuple[str, str]]]
 
     @classmethod
     def of(cls, rows: pa.Table) -> "ItemReviews":
-        """Of a table with review_id, user_id and business_id, which must be the training split's."""
+        """Build from a table with review_id, user_id and business_id, which must be the training split's."""
         found: dict[str, list[tuple[str, str]]] = {}
         columns = (rows[name].to_pylist() for name in ("review_id", "user_id", "business_id"))
         for review, user, item in zip(*columns, strict=True):
@@ -60,7 +60,7 @@ class ItemReviews:
         return cls(found)
 
     def seen_by(self, user: str, item: str) -> list[str]:
-        """Reviews of `item` that may be shown when `user` writes about it: never one of the user's own."""
+        """Reviews of `item` by users other than `user`."""
         return [review for review, author in self.by_item.get(item, []) if author != user]
 
     @property

@@ -13,9 +13,9 @@ KINDS: dict[Name, type[Baseline]] = {kind.name: kind for kind in (ShowAndTell, R
 
 
 def load_baseline(folder: Path | str) -> Baseline:
-    """Whichever baseline a folder holds.
+    """Load a baseline of any kind.
 
     Raises:
-        ModelError: it holds none.
+        ModelError: the folder does not contain a baseline.
     """
     return KINDS[description(Path(folder))["baseline"]["name"]].from_pretrained(folder)

@@ -1,7 +1,7 @@
 """PETER: user and business as two tokens before the words, in one small transformer.
 
-Li, Zhang, Chen: "Personalized Transformer for Explainable Recommendation", ACL 2021. The rating task is left out
-(GEST-s2 has no ratings), and so are features that an explanation must speak of (their PETER+).
+Li, Zhang, Chen: "Personalized Transformer for Explainable Recommendation", ACL 2021. Without the rating task
+(GEST-s2 has no ratings), and without required features of an explanation (their PETER+).
 """
 
 import math
@@ -41,7 +41,7 @@ class Peter(Baseline):
         return self.states(tokens, memory)[:, 2:]
 
     def states(self, tokens: Tensor, memory: Memory) -> Tensor:
-        """(B, 2 + T, E): of the user, of the business, of each word."""
+        """(B, 2 + T, E): states of the user, the business, and each word."""
         users, items = memory
         pair = torch.stack([self.users(users), self.items(items)], dim=1)
         inputs = torch.cat([pair, self.words(tokens)], dim=1) * math.sqrt(self.config.width)
@@ -49,8 +49,8 @@ class Peter(Baseline):
         return self.transformer(inputs, mask=hidden_from(inputs.shape[1], inputs.device))
 
     def further_losses(self, batch: BaselineBatch, memory: Memory) -> dict[str, tuple[float, Tensor]]:
-        """Context prediction: from the business' state alone, all words of the explanation, in no order."""
-        none = batch.tokens[:, :0]  # the business sees no word, so its state is that of the two alone
+        """Context prediction: predicts the explanation's bag of words from the business' state."""
+        none = batch.tokens[:, :0]  # the business' state does not depend on the words
         context = self.logits(self.states(none, memory)[:, 1]).log_softmax(dim=-1)  # (B, vocabulary)
         nats = -context.gather(1, batch.tokens)[batch.text_mask].sum()
         return {"context_loss": (self.config.context_weight, nats)}
@@ -63,7 +63,7 @@ class Peter(Baseline):
 
 
 def hidden_from(length: int, device: torch.device | str = "cpu") -> Tensor:
-    """PETER's mask (T, T) bool, True where a row must not look: only ahead, but user and business see each other."""
+    """PETER's attention mask (T, T), True where masked: causal, except that user and business see each other."""
     mask = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
     mask[0, 1] = False
     return mask

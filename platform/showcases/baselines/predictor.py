@@ -12,15 +12,15 @@ from showcases.errors import ModelError
 
 
 class BaselinePredictor:
-    """Writes explanations, in float32, by beam search; the same batch gives the same texts.
+    """Writes explanations, in float32, by beam search; deterministic.
 
     Args:
         folder: of a trained baseline.
-        beams: 1 is greedy; none takes the model's config.
+        beams: 1 is greedy; None uses the model's config.
         device: torch device.
 
     Raises:
-        ModelError: the folder holds no baseline.
+        ModelError: the folder does not contain a baseline.
     """
 
     def __init__(self, folder: str | Path, beams: int | None = None, device: str = "cpu") -> None:
@@ -29,7 +29,7 @@ class BaselinePredictor:
 
     @property
     def embedding_space(self) -> str:
-        """Model id of the embeddings that it reads."""
+        """Model id of the embeddings that the model reads."""
         return self.model.embedding_space
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ class BaselinePredictor:
         Args:
             batch: as of GeneratorPredictor images (B, I, D), n_images, reviews (B, R, D') and n_reviews; item_reviews
                 (B, Q, D') and n_item_reviews for Ref2Seq; user_id and business_id (B,) for PETER, to which those that
-                were not in the training split are unknown. Columns that the model does not read may be left out.
+                were not in the training split are unknown. Columns that the model does not read are optional.
 
         Returns:
             text: (B,) objects of str.
@@ -68,7 +68,7 @@ class BaselinePredictor:
     def _features(
         self, batch: dict[str, np.ndarray], name: str, rows: int, largest: int, dim: int
     ) -> tuple[Tensor, Tensor]:
-        """Padded features and their mask; none where the model reads none."""
+        """Padded features and their mask; empty if the model does not read them."""
         if name not in self.model.reads:
             nothing = torch.zeros(rows, 0, dim, device=self.device)
             return nothing, nothing.any(dim=2)

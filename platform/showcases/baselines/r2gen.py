@@ -1,4 +1,4 @@
-"""R2Gen: a transformer whose decoder keeps a relational memory of the words so far, which sets its layer norms.
+"""R2Gen: a transformer decoder with a relational memory of the generated words, which conditions its layer norms.
 
 Chen, Song, Chang, Wan: "Generating Radiology Reports via Memory-driven Transformer", EMNLP 2020, sections 2.2 to 2.4.
 Here the encoder reads the projected CLIP features of the photos in place of the patches of one X-ray.
@@ -76,7 +76,7 @@ class RelationalMemory(nn.Module):
         self.of_memory = nn.Linear(width, 2 * width)  # U^f, U^i
 
     def start(self, count: int, device: torch.device) -> Tensor:
-        """M_0 (B, S, E): slots that differ, one unit vector each."""
+        """M_0 (B, S, E): distinct slots, one unit vector each."""
         return torch.eye(self.slots, self.width, device=device).expand(count, -1, -1)
 
     def step(self, word: Tensor, memory: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class RelationalMemory(nn.Module):
 
 
 class ConditionalNorm(nn.Module):
-    """Layer normalization whose gain and bias the memory moves (MCLN, section 2.4).
+    """Layer normalization with gain and bias conditioned on the memory (MCLN, section 2.4).
 
     γ̃ = γ + f_γ(m), β̃ = β + f_β(m), output = γ̃ ⊙ (r − μ) / v + β̃; μ and v are r's mean and standard deviation.
     """
@@ -111,13 +111,13 @@ class ConditionalNorm(nn.Module):
         )
 
     def forward(self, hidden: Tensor, memory: Tensor) -> Tensor:
-        """Normalize (B, T, E) by the memory (B, T, S E) at each place."""
+        """Normalize (B, T, E) by the memory (B, T, S E) at each position."""
         normal = F.layer_norm(hidden, hidden.shape[-1:])
         return (self.gain + self.gain_change(memory)) * normal + self.bias + self.bias_change(memory)
 
 
 class MemoryDrivenLayer(nn.Module):
-    """A decoder layer with the norm before each of its three parts, every one an MCLN."""
+    """A pre-norm decoder layer with an MCLN before each of its three parts."""
 
     def __init__(self, width: int, heads: int, slots: int, dropout: float) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class MemoryDrivenLayer(nn.Module):
 
 
 def positions(length: int, width: int, device: torch.device) -> Tensor:
-    """Sines and cosines (T, E) of places 0 to T − 1 (Vaswani et al. 2017, section 3.5); `width` is even."""
+    """Sines and cosines (T, E) of positions 0 to T − 1 (Vaswani et al. 2017, section 3.5); `width` is even."""
     place = torch.arange(length, device=device)[:, None]
     angle = place * torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000.0) / width))
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)

@@ -2,7 +2,7 @@
 
 Ni, Li, McAuley: "Justifying Recommendations using Distantly-Labeled Reviews and Fine-Grained Aspects", EMNLP 2019,
 section 3.1. There references are token sequences; here each is the CLIP feature of a review, as for our generator: past
-reviews of the user, and reviews of the business by others, of the training split alone.
+reviews of the user, and others' reviews of the business, from the training split only.
 """
 
 import torch

@@ -1,6 +1,6 @@
-"""Training of one baseline, from a workspace to a model folder: ours in everything but the model.
+"""Train one baseline, from a workspace to a model folder: like our generator, except for the model.
 
-The same examples in the same order, tokenizer, loop and budget; the same figure decides which weights are kept.
+The same examples in the same order, tokenizer, loop and budget; the same metric selects the best weights.
 """
 
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ def train_baseline(
     Args:
         job: with the config of our generator, whose loop, tokenizer and limits the baseline gets.
         session: of this process.
-        size: of the model; none takes `sized_like`'s.
+        size: of the model; None uses `sized_like`.
 
     Returns:
         Metrics of the best weights: val_nats_per_word (smaller is better), ce, parameters, rows and more.
 
     Raises:
-        ArtifactError, ConfigError, ModelError: what is missing or does not fit.
+        ArtifactError, ConfigError, ModelError: an input is missing or incompatible.
         LossError: the loss is not finite.
     """
     workspace, config, name = job.workspace, job.config, job.variant
@@ -79,7 +79,7 @@ class Splits:
 
 
 def read_world(workspace: Workspace, splits: Splits, limits: GeneratorConfig, kind: type[Baseline]) -> World:
-    """What the examples point to; of businesses' reviews and ids only what this kind reads."""
+    """Read the data that the examples reference; businesses' reviews and ids only if this kind uses them."""
     item_reviews = ItemReviews.of(splits.train if "item_reviews" in kind.reads else splits.train.slice(0, 0))
     ids = Ids.of(splits.train) if "ids" in kind.reads else Ids()
     features = Features.read(workspace, ("train", "val"), also=item_reviews.review_ids)
@@ -89,7 +89,7 @@ def read_world(workspace: Workspace, splits: Splits, limits: GeneratorConfig, ki
 def build_baseline(
     workspace: Workspace, splits: Splits, world: World, config: TrainGeneratorConfig, size: BaselineConfig
 ) -> Baseline:
-    """New weights, and the tokenizer that our generator would have."""
+    """A new model, with the same tokenizer as our generator."""
     source = config.model.pretrained
     if source is None:
         tokenizer = learn_tokenizer(training_texts(workspace), config.model.vocab_size)

@@ -1,7 +1,7 @@
-"""The rows of a catalog from the artifacts of a workspace, as a stream.
+"""Stream the rows of a catalog from the artifacts of a workspace.
 
-The join goes by photo id and by review id over streams in different orders. Vectors wait in a temporary file, ids are
-indexed by digests, and columns stay Arrow: memory holds some 250 bytes a photo, and never all vectors or all bytes.
+Joins by photo id and by review id over streams in different orders. Vectors are spooled to a temporary file, ids are
+indexed by digest, and columns stay in Arrow: about 250 bytes of memory per photo, never all vectors or all JPEGs.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ from showcases.storage.embeddings import EmbeddingShards
 from showcases.storage.shards import read_footer, read_row_group, read_shards
 
 POSTED = ("photo_id", "business_id", "user_id", "review_id")
-ROWS = 2048  # of a batch of reviews or of sums
-SHORTEST = 1e-6  # a sum of sentences of no greater length has no direction
+ROWS = 2048  # per batch of reviews or sums
+SHORTEST = 1e-6  # a shorter sum of sentence vectors has no usable direction
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches that can be read more than once: each pass calls `read` anew."""
+    """Batches that can be read more than once: each pass calls `read`."""
 
     read: Callable[[], Iterator[pa.RecordBatch]]
 
@@ -33,9 +33,9 @@ class Batches:
 
 
 def photo_batches(workspace: Workspace, images: EmbeddingShards) -> Iterator[pa.RecordBatch]:
-    """Batches of `photos_schema`: a row for every posted photo whose image has an embedding, an empty batch first.
+    """Batches of `photos_schema`: one row per posted photo whose image has an embedding, after an empty first batch.
 
-    A photo that holds the bytes of exact duplicates brings their rows along.
+    The rows of exact duplicates follow the photo that stores their bytes.
     """
     schema = photos_schema(images.dim)
     yield _empty(schema)
@@ -76,7 +76,7 @@ def review_batches(workspace: Workspace, sentences: EmbeddingShards) -> Iterator
 
 
 def _posts(workspace: Workspace) -> pa.Table:
-    """All rows of `photos`; what repeats (business, user, review) is stored once, with a number a row."""
+    """All rows of `photos`; repeated columns (business, user, review) are dictionary-encoded."""
     tables = []
     for table in read_shards(workspace, workspace.shards("photos"), POSTED):
         for number, name in enumerate(POSTED[1:], 1):
@@ -94,7 +94,7 @@ def _copies(workspace: Workspace) -> tuple[pa.ChunkedArray, IdIndex]:
 
 
 def _spooled(images: EmbeddingShards) -> tuple[IdIndex, Spool]:
-    """Where each photo's vector is, and the vectors."""
+    """Index of photo ids into the spooled vectors, and the vectors."""
     spool = Spool(len(images), images.dim, np.float16)
     done = 0
 
@@ -109,7 +109,7 @@ def _spooled(images: EmbeddingShards) -> tuple[IdIndex, Spool]:
 
 
 def _stored(workspace: Workspace) -> Iterator[pa.Table]:
-    """The photos with bytes, a row group of `images` at a time: photo_id, bytes, width, height."""
+    """Photos that have bytes, one row group of `images` at a time: photo_id, bytes, width, height."""
     for path in workspace.shards("images"):
         for group in range(read_footer(workspace, path).num_row_groups):
             table = read_row_group(workspace, path, group, ("photo_id", "bytes", "width", "height"))
@@ -151,6 +151,6 @@ def _lists(vectors: np.ndarray, known: np.ndarray) -> pa.Array:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """One array; a column of no chunks is an empty one."""
+    """The column as one array; empty if it has no chunks."""
     whole = column.combine_chunks()
     return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks or [pa.array([], column.type)])

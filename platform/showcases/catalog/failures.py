@@ -1,7 +1,7 @@
-"""LanceDB on an object store that fails: repeat what is safe to repeat, report the rest in one line.
+"""Object-store failures in LanceDB calls: retry what is safe to retry, report the rest in one line.
 
-LanceDB's client repeats most requests itself, but not a conditional PUT (each commit of a table): after a dropped
-connection it can't know whether the first one arrived.
+LanceDB's client retries most requests itself, but not a conditional PUT (each commit of a table): after a dropped
+connection it can't know whether the first request arrived.
 """
 
 import logging
@@ -25,14 +25,14 @@ _T = TypeVar("_T")
 
 
 def retry_store_failures(place: str, work: Callable[[], _T]) -> _T:
-    """Return `work()`, repeated while the object store drops connections, is busy, or fails.
+    """Return `work()`, retried while the object store drops connections, is busy, or fails.
 
     Args:
-        place: s3://bucket/key of what is read or written, for the message.
-        work: safe to repeat, although an earlier try may have taken effect.
+        place: s3://bucket/key that is read or written, for the message.
+        work: idempotent, because an earlier try may have taken effect.
 
     Raises:
-        ObjectStoreError: the store refused (at once), or failed TRIES times.
+        ObjectStoreError: the store rejected the request (no retry), or failed TRIES times.
     """
     for number in range(TRIES):
         try:
@@ -43,13 +43,13 @@ def retry_store_failures(place: str, work: Callable[[], _T]) -> _T:
                 raise
             if number == TRIES - 1 or not _is_transient(refusal):
                 raise ObjectStoreError(refusal.message(place.removeprefix("s3://"))) from error
-            logger.warning("%s: %s; trying again (%d of %d)", place, refusal.code, number + 2, TRIES)
+            logger.warning("%s: %s; retrying (%d of %d)", place, refusal.code, number + 2, TRIES)
             time.sleep(FIRST_WAIT_S * 2**number)
     raise AssertionError  # the last try returns or raises
 
 
 def store_refusal(error: BaseException) -> Refusal | None:
-    """The object store's failure in an error of LanceDB; None if the error has another cause."""
+    """The object-store failure behind a LanceDB error; None if the error has another cause."""
     text = str(error)
     if not _ON_STORE.search(text):
         return None

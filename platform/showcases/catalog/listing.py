@@ -1,4 +1,4 @@
-"""Pages of the summaries: those with most photos first, each page after the last row of the one before."""
+"""Keyset pagination of the summaries, those with most photos first."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -9,17 +9,17 @@ from showcases.catalog.tables import search
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-Place = tuple[int, int, str]  # photos, reviews and id of a row: what the summaries are ordered by
+Place = tuple[int, int, str]  # photos, reviews and id of a row: the sort key of the summaries
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Page(Generic[_T]):
-    """Some rows of a listing.
+    """One page of a listing.
 
     Attributes:
-        total: rows of the whole listing.
-        after: place of the last row here, to get the next page; None if this is the last page.
+        total: number of rows in the whole listing.
+        after: sort key of the last row, to request the next page; None on the last page.
     """
 
     rows: list[_T]
@@ -28,15 +28,14 @@ class Page(Generic[_T]):
 
 
 def page(table: "Table", kind: type[_T], names: list[str], limit: int, query: str, after: Place | None) -> Page[_T]:
-    """Rows of a summary, the first `limit` of those that follow `after`.
+    """The first `limit` rows of a summary that follow `after`.
 
-    A place says where a row stands, not which row it is: a page goes on well if the row is gone, or was published
-    anew, in between.
+    `after` is a sort key, not a row: paging continues correctly if that row was removed or republished in between.
 
     Args:
-        kind: what a row becomes.
+        kind: class to build from each row.
         names: columns, the id first.
-        query: part of an id or snippet, in any case.
+        query: substring of an id or snippet, ignoring case.
     """
     key = names[0]
     wanted = filters.contains((key, "snippet"), query) if query else None

@@ -1,8 +1,8 @@
-"""What users sent to the service: two side tables beside the versions, read anew at every lookup of a tenant that sent.
+"""Uploads to the service: two side tables beside the versions, read at every lookup of a tenant that has uploads.
 
-A PUT is one append, so a reader sees all of its rows or none. Its rows carry a number above all that its group (a
-business' photos, a user's reviews, of one tenant) had before, and a reader takes only those of the highest number: two
-writers may go at once, and one of the two wins whole. What lost is deleted afterwards.
+A PUT is one append, so a reader sees all of its rows or none. Its rows carry a sequence number above all earlier ones
+of their group (a business' photos or a user's reviews, of one tenant), and readers use only the rows with the highest
+number: of two concurrent writers one wins as a whole. The loser's rows are deleted afterwards.
 """
 
 import time
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from showcases.catalog import filters
+from showcases.catalog.existence_index import ExistenceIndex
 from showcases.catalog.locks import Locks
-from showcases.catalog.presence import Presence
 from showcases.catalog.schema import LIVE_GROUP, LIVE_INDEXED, live_folder, live_schemas
 from showcases.catalog.tables import connect, find, open_or_create, retry_conflicts, tidy
 
@@ -27,15 +27,15 @@ TRIES = 5
 
 @dataclass(frozen=True)
 class LiveTables:
-    """The side tables of one embedding space, by name; safe to use from several threads and processes."""
+    """The side tables of one embedding space, by name; safe for concurrent threads and processes."""
 
     tables: "Mapping[str, Table]"
-    presence: Mapping[str, Presence]
+    existence: Mapping[str, ExistenceIndex]
     locks: Locks
 
     @classmethod
     def create(cls, uri: str, space: str, dim: int, storage_options: Mapping[str, str]) -> None:
-        """Make the tables and indices that are missing; safe to repeat."""
+        """Create missing tables and indices; idempotent."""
         from lancedb.index import Bitmap, BTree
 
         database = connect(f"{uri}/{live_folder(space)}", storage_options)
@@ -52,59 +52,59 @@ class LiveTables:
     def open(cls, uri: str, space: str, storage_options: Mapping[str, str]) -> "LiveTables":
         database = connect(f"{uri}/{live_folder(space)}", storage_options, live=True)
         tables = {name: database.open_table(name) for name in LIVE_GROUP}
-        presence = {name: Presence(table) for name, table in tables.items()}
-        return cls(tables, presence, Locks(uri, storage_options))
+        existence = {name: ExistenceIndex(table) for name, table in tables.items()}
+        return cls(tables, existence, Locks(uri, storage_options))
 
     def put(
         self, name: str, tenant: str, group: str, rows: pa.Table, confirm: Callable[[], None] | None = None
     ) -> None:
-        """Replace all rows of a tenant's group by these, perhaps none; every process sees them when it returns.
+        """Replace all rows of a tenant's group; visible to every process on return.
 
         Args:
-            name: of the table.
-            group: the business or user.
-            rows: columns of the table without `tenant` and `put`.
-            confirm: called when the rows are written and the ones before not yet deleted; if it raises, the new rows
-                are deleted instead.
+            name: name of the table.
+            group: id of the business or user.
+            rows: the new rows, possibly none: the table's columns without `tenant` and `put`.
+            confirm: called after the new rows are written and before the old ones are deleted; if it raises, the new
+                rows are deleted instead.
         """
-        table, mine = self.tables[name], self._mine(name, tenant, LIVE_GROUP[name], [group])
-        seen, unknown_s = pc.max(find(table, mine, ["put"])["put"]).as_py() or 0, 0.0
-        number = max(time.time_ns(), seen + 1)  # clocks of two writers may differ
+        table, of_group = self.tables[name], self._mine(name, tenant, LIVE_GROUP[name], [group])
+        seen, unknown_s = pc.max(find(table, of_group, ["put"])["put"]).as_py() or 0, 0.0
+        number = max(time.time_ns(), seen + 1)  # the clocks of two writers may differ
         if rows.num_rows:
-            own = {"tenant": pa.repeat(tenant, rows.num_rows), "put": pa.repeat(number, rows.num_rows)}
-            columns = own | {column: rows[column] for column in rows.column_names}
-            sent = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
-            table.add(sent, on_bad_vectors="null")  # a review may have no feature; what is wrong was refused before
-            unknown_s = self.presence[name].note(tenant)
+            labels = {"tenant": pa.repeat(tenant, rows.num_rows), "put": pa.repeat(number, rows.num_rows)}
+            columns = labels | {column: rows[column] for column in rows.column_names}
+            added = pa.table([columns[field.name] for field in table.schema], schema=table.schema)
+            table.add(added, on_bad_vectors="null")  # a review may have no feature; rows were validated before
+            unknown_s = self.existence[name].note(tenant)
         try:
             if confirm is not None:
                 confirm()
         except BaseException:
-            retry_conflicts(lambda: table.delete(f"{mine} AND put = {number}"))
+            retry_conflicts(lambda: table.delete(f"{of_group} AND put = {number}"))
             raise
-        retry_conflicts(lambda: table.delete(f"{mine} AND put < {number}"))
+        retry_conflicts(lambda: table.delete(f"{of_group} AND put < {number}"))
         tidy(table)
         time.sleep(unknown_s)
 
     def find(self, name: str, tenant: str, column: str, values: Sequence[str], columns: list[str]) -> pa.Table:
-        """A tenant's rows whose `column` is one of these ids, of the last PUT of each group."""
+        """A tenant's rows whose `column` is one of `values`, from the latest PUT of each group."""
         group = LIVE_GROUP[name]
-        if not self.presence[name].has(tenant):
+        if not self.existence[name].has(tenant):
             return self.tables[name].schema.empty_table().select(columns)
         where, wanted = self._mine(name, tenant, column, values), sorted({*columns, group, "put"})
         for _ in range(TRIES):
             rows = find(self.tables[name], where, wanted)
-            kept = self.newest(name, tenant, rows, whole=column == group)
-            if len(kept) == len(rows) or column == group:
-                break  # else a PUT may have come between the two reads, whose rows the first one lacks
-        return kept.select(columns)
+            latest = self.newest(name, tenant, rows, whole=column == group)
+            if len(latest) == len(rows) or column == group:
+                break  # otherwise a PUT may have landed between the two reads, and the first read lacks its rows
+        return latest.select(columns)
 
     def newest(self, name: str, tenant: str, rows: pa.Table, whole: bool = False) -> pa.Table:
-        """Those rows that no later PUT of their group has replaced.
+        """The rows that no later PUT of their group has replaced.
 
         Args:
-            rows: a tenant's, with `put` and the group's column.
-            whole: they are all rows of their groups.
+            rows: rows of one tenant, with `put` and the group's column.
+            whole: whether `rows` holds all rows of their groups.
         """
         group = LIVE_GROUP[name]
         if not rows.num_rows:

@@ -1,4 +1,4 @@
-"""Where the catalog of a workspace is, in LanceDB's words: it has its own S3 client and its own option names."""
+"""Location of a workspace's catalog in LanceDB's terms, which has its own S3 client and option names."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -34,7 +34,7 @@ def located(workspace: Workspace) -> tuple[str, dict[str, str]]:
 
 
 def root_at(uri: str, options: Mapping[str, str]) -> str:
-    """The same place as pyarrow names it, as a root of `s3.open_root`; `located` backwards."""
+    """The same location as a root for `s3.open_root`; the inverse of `located`."""
     if "://" not in uri:
         return uri.rstrip("/")
     place = urlsplit(uri)
@@ -47,6 +47,6 @@ def root_at(uri: str, options: Mapping[str, str]) -> str:
 
 
 def files_at(uri: str, options: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
-    """pyarrow's filesystem and path of it, for the few files that are no tables."""
+    """pyarrow filesystem and path of the location, for the few files that are not tables."""
     root = root_at(uri, options)
     return s3.open_root(root) if "://" in root else (fs.LocalFileSystem(), root)

@@ -1,6 +1,6 @@
-"""Locks that processes on several machines share: small files beside the catalog, each taken by compare-and-swap.
+"""Locks shared by processes on several machines: small files beside the catalog, acquired by compare-and-swap.
 
-A holder that dies loses its lock after LEASE_S.
+The lock of a dead holder expires after LEASE_S.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from showcases.catalog.location import root_at
 from showcases.storage.conditional import Cell, LocalCell, S3Cell
 
 FOLDER = "locks"
-SLOTS = 64  # files; names are hashed to them, so two names may wait for each other
-LEASE_S = 60.0  # after which another process may take the lock of one that died; far above the skew of two clocks
-WAIT_S = 20.0  # that a writer waits for a lock
-POLL_S = 0.01, 0.25  # first and longest pause between two looks
+SLOTS = 64  # lock files; names are hashed to slots, so two names may share one
+LEASE_S = 60.0  # lifetime of a lock whose holder died; far above clock skew
+WAIT_S = 20.0  # timeout for acquiring a lock
+POLL_S = 0.01, 0.25  # first and longest interval between polls
 
 
 class BusyError(CatalogError):
-    """Other writers kept the lock for all the time that this one waited."""
+    """The lock was not free within WAIT_S."""
 
 
 class _HeldError(Exception):
@@ -34,11 +34,11 @@ class _HeldError(Exception):
 
 @dataclass
 class Held:
-    """A lock while it is held.
+    """A lock that is held.
 
     Attributes:
-        token: random, names this holder in the file.
-        taken: when, by `time.monotonic`.
+        token: random; identifies this holder in the file.
+        taken: time of acquisition, by `time.monotonic`.
     """
 
     cell: Cell
@@ -46,12 +46,12 @@ class Held:
     taken: float
 
     def is_safe(self) -> bool:
-        """Whether nobody else can have taken the lock since; reads the file only after half of the lease."""
+        """Whether the lock is still ours; reads the file only after half of the lease."""
         return time.monotonic() < self.taken + LEASE_S / 2 or _read(self.cell.read())[0] == self.token
 
 
 class Locks:
-    """Locks by name under one place; safe to use from several threads and processes.
+    """Locks by name under one location; safe for concurrent threads and processes.
 
     Args:
         uri: folder, or s3://bucket/prefix.
@@ -60,20 +60,20 @@ class Locks:
 
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._root = root_at(uri, storage_options or {})
-        self._objects: dict[str, S3Cell] = {}  # each has a connection
+        self._objects: dict[str, S3Cell] = {}  # each has its own connection
 
     @contextmanager
     def hold(self, name: str) -> Iterator[Held]:
-        """Hold a lock inside the block.
+        """Hold the lock inside the block.
 
         Raises:
-            BusyError: it was not free within WAIT_S.
+            BusyError: the lock was not free within WAIT_S.
         """
         cell, token = self._cell(f"{FOLDER}/{slot_of(name)}.json"), secrets.token_hex(8)
         deadline, pause = time.monotonic() + WAIT_S, POLL_S[0]
         while not _take(cell, token):
             if time.monotonic() > deadline:
-                raise BusyError(f"other writers kept this one waiting for {WAIT_S:g} s: send it again")
+                raise BusyError(f"timed out after {WAIT_S:g} s waiting for other writers; retry the request")
             time.sleep(pause * (0.5 + random.random()))
             pause = min(2 * pause, POLL_S[1])
         try:
@@ -83,17 +83,17 @@ class Locks:
 
     def _cell(self, key: str) -> Cell:
         if "://" not in self._root:
-            return LocalCell(Path(self._root, key))  # one for each holder
+            return LocalCell(Path(self._root, key))  # one per holder
         return self._objects.setdefault(key, S3Cell(self._root, key))
 
 
 def slot_of(name: str) -> int:
-    """The file that stands for a lock's name, the same in every process."""
+    """Name of a lock's file, the same in every process."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % SLOTS
 
 
 def _take(cell: Cell, token: str) -> bool:
-    """Whether the lock was free and is ours now."""
+    """Try to acquire the lock; returns whether it is ours now."""
 
     def taken(content: bytes | None) -> bytes:
         if _read(content)[1] > time.time():
@@ -121,6 +121,6 @@ def _written(holder: str, until: float) -> bytes:
 
 
 def _read(content: bytes | None) -> tuple[str, float]:
-    """Who holds the lock, and until when (Unix time, s)."""
+    """Holder's token and expiry (Unix time, s)."""
     found = json.loads(content or b'{"holder": "", "until": 0}')
     return found["holder"], found["until"]

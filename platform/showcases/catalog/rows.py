@@ -1,4 +1,4 @@
-"""What the catalog hands out: plain values and matrices, nothing of LanceDB."""
+"""Return types of the catalog: plain values and matrices, independent of LanceDB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo with its JPEG; width and height in px; `own` where a tenant sent it."""
+    """One photo with its JPEG; width and height in px; `own` if the tenant uploaded it."""
 
     photo_id: str
     business_id: str
@@ -79,7 +79,7 @@ class ReviewRows:
 
 @dataclass(frozen=True)
 class BusinessSummary:
-    """A business to choose: counts, the mean rating, a few words about it and a few of its photos."""
+    """A business in a listing: counts, mean rating, a snippet of a review and a few photos."""
 
     business_id: str
     photos: int
@@ -91,7 +91,7 @@ class BusinessSummary:
 
 @dataclass(frozen=True)
 class UserSummary:
-    """A user to choose: counts, a few words and a few photos of theirs."""
+    """A user in a listing: counts, a snippet of a review and a few photos."""
 
     user_id: str
     photos: int
@@ -101,7 +101,7 @@ class UserSummary:
 
 
 def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """A column of fixed-size lists as (n, d) float32 with zeros for nulls, and (n,) bool where it is not null."""
+    """A column of fixed-size lists as (n, d) float32 with zeros for nulls, and its (n,) bool validity mask."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # a column without rows has no chunk to combine
         array = pa.array([], column.type)
@@ -113,7 +113,7 @@ def matrix(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_order(table: pa.Table, ids: Sequence[str]) -> pa.Table:
-    """The rows of a table with a column photo_id, one for each of `ids`, in that order; unknown ids are left out."""
+    """Rows of a table by photo_id, in the order of `ids`; unknown ids are skipped."""
     place = {name: row for row, name in enumerate(table["photo_id"].to_pylist())}
     return table.take(pa.array([place[name] for name in dict.fromkeys(ids) if name in place], pa.int64()))
 
@@ -141,4 +141,4 @@ def _other(business_ids: list[str], left_aside: tuple[str, ...]) -> np.ndarray:
 
 
 def _pick(values: list, keep: np.ndarray) -> list:
-    return [value for value, kept in zip(values, keep, strict=True) if kept]
+    return [value for value, is_kept in zip(values, keep, strict=True) if is_kept]

@@ -1,5 +1,7 @@
-"""The catalog's tables. `photos` and `reviews` are what a request needs; `businesses` and `users` are small
-summaries, counted once when the catalog is written, for people who look for somebody or some place.
+"""Schemas of the catalog's tables.
+
+Requests read `photos` and `reviews`; `businesses` and `users` are small summaries for listings, computed once when the
+catalog is written.
 """
 
 import hashlib
@@ -13,7 +15,7 @@ INDEXED = {
     "businesses": ("business_id",),
     "users": ("user_id",),
 }
-LIVE_GROUP = {"live_photos": "business_id", "live_reviews": "user_id"}  # what one PUT replaces, by table
+LIVE_GROUP = {"live_photos": "business_id", "live_reviews": "user_id"}  # group that one PUT replaces, by table
 LIVE_INDEXED = {
     "live_photos": ("photo_id", "business_id", "user_id"),
     "live_reviews": ("user_id", "business_id"),
@@ -21,7 +23,7 @@ LIVE_INDEXED = {
 
 
 def photos_schema(dim: int) -> pa.Schema:
-    """One row a photo that has an embedding; `vector` is a unit vector of `dim` float16."""
+    """One row per photo that has an embedding; `vector` is a unit vector of `dim` float16."""
     return pa.schema(
         [
             ("photo_id", pa.string()),
@@ -37,9 +39,9 @@ def photos_schema(dim: int) -> pa.Schema:
 
 
 def reviews_schema(dim: int) -> pa.Schema:
-    """One row a review; `feature` is that of `review_features`, null where no sentence has an embedding.
+    """One row per review; `feature` as in `review_features`, null if no sentence has an embedding.
 
-    It is not called vector because LanceDB refuses nulls in a column of that name.
+    Not named `vector`, because LanceDB rejects nulls in a column of that name.
     """
     return pa.schema(
         [
@@ -54,14 +56,14 @@ def reviews_schema(dim: int) -> pa.Schema:
 
 
 def live_schemas(dim: int, space: str) -> dict[str, pa.Schema]:
-    """The side tables of what users sent: rows as above, whose they are, and the PUT that brought them."""
-    own = [pa.field("tenant", pa.string()), pa.field("put", pa.int64())]  # of one group the highest put counts
+    """Schemas of the side tables for uploads: rows as above, their tenant and the sequence number of their PUT."""
+    own = [pa.field("tenant", pa.string()), pa.field("put", pa.int64())]  # the highest `put` of a group is valid
     rows = {"live_photos": photos_schema(dim), "live_reviews": reviews_schema(dim)}
     return {name: pa.schema([*own, *schema], metadata={EMBEDDING_SPACE: space}) for name, schema in rows.items()}
 
 
 def live_folder(space: str) -> str:
-    """Folder of the side tables: one an encoder, because vectors of two can't be compared."""
+    """Folder of the side tables: one per encoder, because vectors of two encoders can't be compared."""
     return f"live-{hashlib.sha256(space.encode()).hexdigest()[:12]}"
 
 
@@ -71,8 +73,8 @@ BUSINESSES = pa.schema(
         ("photos", pa.int64()),
         ("reviews", pa.int64()),
         ("rating", pa.float32()),  # mean, null where no review has one
-        ("snippet", pa.string()),  # how somebody wrote about it
-        ("photo_ids", pa.list_(pa.string())),  # a few, to look at
+        ("snippet", pa.string()),  # excerpt of a review
+        ("photo_ids", pa.list_(pa.string())),  # a few samples
     ]
 )
 USERS = pa.schema(
@@ -80,7 +82,7 @@ USERS = pa.schema(
         ("user_id", pa.string()),
         ("photos", pa.int64()),
         ("reviews", pa.int64()),
-        ("snippet", pa.string()),  # how they write
+        ("snippet", pa.string()),  # excerpt of a review
         ("photo_ids", pa.list_(pa.string())),
     ]
 )

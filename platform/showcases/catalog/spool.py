@@ -1,4 +1,4 @@
-"""Vectors and ids of a corpus that is too large for memory: rows in a temporary file, and where each id's row is."""
+"""Vectors and ids of a corpus that exceeds memory: rows in a temporary file, and an index of row numbers by id."""
 
 import hashlib
 import tempfile
@@ -11,7 +11,7 @@ from showcases.gest.building.ragged import spans
 
 
 class Spool:
-    """(n, d) numbers in a temporary file that goes away with it; memory holds the rows asked for.
+    """(n, d) array in a temporary file; only the requested rows are in memory.
 
     TMPDIR must have the space: GEST's 4.4 million photos take 4.5 GB in float16.
     """
@@ -22,7 +22,7 @@ class Spool:
         self._file.truncate(max(1, rows * dim * self.dtype.itemsize))  # zeros
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        """(k, d) rows; mapped only while they are copied, so that the file's pages don't count as ours."""
+        """(k, d) rows; mapped only during the copy, so that the file's pages don't count towards our memory."""
         return np.array(self._mapped()[rows])
 
     def __setitem__(self, rows: np.ndarray | slice, values: np.ndarray) -> None:
@@ -35,7 +35,7 @@ class Spool:
 
 
 class IdIndex:
-    """Row numbers by id, 24 bytes an id: 128 bits of BLAKE2 stand for it, which no two ids of a corpus share."""
+    """Row numbers by id, 24 bytes per id: each is stored as 128 bits of BLAKE2, practically free of collisions."""
 
     def __init__(self, batches: Iterable[pa.Array | pa.ChunkedArray]) -> None:
         """Args:
@@ -49,17 +49,17 @@ class IdIndex:
         return len(self._rows)
 
     def join(self, ids: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-        """All pairs (place in `ids`, row number) of one id, ordered by both."""
-        asked = _digests(ids)
-        first, last = (np.searchsorted(self._first, asked[:, 0], side) for side in ("left", "right"))
+        """All pairs (position in `ids`, row number) with equal ids, ordered by both."""
+        digests = _digests(ids)
+        first, last = (np.searchsorted(self._first, digests[:, 0], side) for side in ("left", "right"))
         counts = last - first
-        places = np.repeat(np.arange(len(asked)), counts)
+        places = np.repeat(np.arange(len(digests)), counts)
         found = spans(first, counts)
-        same = self._second[found] == asked[places, 1]
+        same = self._second[found] == digests[places, 1]
         return places[same], self._rows[found[same]]
 
     def find(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """(k,) the last row number of each id; -1 where there is none."""
+        """(k,) last row number of each id; -1 if it has none."""
         places, rows = self.join(ids)
         found = np.full(len(ids), -1)
         found[places] = rows

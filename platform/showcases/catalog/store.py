@@ -1,4 +1,4 @@
-"""The catalog: what serving asks for, each answered by one indexed lookup, and with a tenant by one more."""
+"""The catalog: each query of the service is one indexed lookup, plus one for the tenant's uploads."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,8 @@ from showcases.catalog.rows import (
     review_rows,
 )
 from showcases.catalog.schema import BUSINESSES, USERS, photos_schema, reviews_schema
-from showcases.catalog.sent import rows_of
 from showcases.catalog.tables import connect, find
+from showcases.catalog.upload_log import rows_of
 from showcases.catalog.versions import Versions
 from showcases.catalog.write import write_tables
 
@@ -35,11 +35,11 @@ BYTES_COLUMNS = ["photo_id", "business_id", "bytes", "width", "height"]
 
 
 class Catalog:
-    """Photos and reviews by business and by user; safe to use from several threads.
+    """Photos and reviews by business and by user; thread-safe.
 
-    It reads the version that was served when it was opened until `refresh`. A lookup with a `tenant` returns that
-    tenant's own rows besides (`put_reviews`, `put_photos`), as they are at that moment, and never those of another.
-    Ids that can't be ids are a CatalogError in every lookup.
+    Reads the version that was served when it was opened, until `refresh`. A lookup with a `tenant` also returns that
+    tenant's current uploads (`put_reviews`, `put_photos`), never another tenant's. Every lookup raises CatalogError for
+    an invalid id.
 
     Attributes:
         uri: folder, or s3://bucket/prefix.
@@ -52,12 +52,12 @@ class Catalog:
 
     @classmethod
     def open(cls, uri: str, storage_options: Mapping[str, str] | None = None, keep_bytes: int = 0) -> "Catalog":
-        """Open what `write` wrote.
+        """Open a catalog that `write` published.
 
         Args:
             uri: folder, or s3://bucket/prefix.
             storage_options: LanceDB's, for object stores (see `located`).
-            keep_bytes: of published rows that were looked up lately, kept in memory; photos' bytes never are.
+            keep_bytes: size of the LRU cache of published rows; JPEGs are never cached.
 
         Raises:
             CatalogError: there is no catalog.
@@ -74,12 +74,12 @@ class Catalog:
         embedding_space: str,
         storage_options: Mapping[str, str] | None = None,
     ) -> dict[str, int]:
-        """Publish a version: who opens the catalog sees the one before until this one is whole.
+        """Publish a version; readers see the previous one until this one is complete.
 
         Args:
             uri: folder, or s3://bucket/prefix.
-            photos: batches of `photos_schema`, at least one (it may be empty); streamed. Unless it is an iterator, it
-                is read again where the object store failed.
+            photos: batches of `photos_schema`, at least one (it may be empty); streamed. Unless it is an iterator,
+                it is read again if the object store fails.
             reviews: batches of `reviews_schema`, likewise.
             embedding_space: EmbeddingTable.model_id of all vectors.
             storage_options: LanceDB's, for object stores (see `located`).
@@ -88,8 +88,8 @@ class Catalog:
             Rows by table.
 
         Raises:
-            CatalogError: another publish has begun in the meantime.
-            ObjectStoreError: the store refused, or failed too often.
+            CatalogError: another publish has started in the meantime.
+            ObjectStoreError: the store rejected a request, or failed too often.
         """
         versions = Versions(uri, dict(storage_options or {}))
         with versions.publishing() as version:
@@ -102,12 +102,12 @@ class Catalog:
 
     @property
     def version(self) -> str:
-        """Name of the version that it reads."""
+        """Name of the opened version."""
         return self._opened.version
 
     @property
     def embedding_space(self) -> str:
-        """EmbeddingTable.model_id of every vector in it."""
+        """EmbeddingTable.model_id of all vectors."""
         return self._opened.space
 
     @property
@@ -116,18 +116,18 @@ class Catalog:
         return self._opened.dim
 
     def is_current(self) -> bool:
-        """Whether the version that it reads is the served one; reads one small file."""
+        """Whether the opened version is the served one; reads one small file."""
         return self._versions.current() == self.version
 
     def refresh(self) -> bool:
-        """Go over to the served version, between two lookups; lookups under way end on the old one.
+        """Switch to the served version; lookups in progress finish on the old one.
 
         Returns:
-            Whether there was another one.
+            Whether the version changed.
 
         Raises:
-            CatalogError: its vectors are another encoder's, which the models that use this object don't know; it goes
-                on with the old version.
+            CatalogError: its vectors come from another encoder than the one that the loaded models use; the old version
+                stays open.
         """
         with self._refreshing:
             if self.is_current():
@@ -136,36 +136,36 @@ class Catalog:
             if opened.space != self.embedding_space:
                 raise CatalogError(
                     f"{self.uri}: {opened.version} has vectors of {opened.space!r}, not {self.embedding_space!r}: "
-                    "start the service anew, with models that were trained on those"
+                    "restart the service with models that were trained on those"
                 )
             self._opened = opened
             return True
 
     def put_reviews(self, user_id: str, reviews: Iterable[Mapping[str, Any]], tenant: str) -> None:
-        """Replace what a tenant had put as a user's reviews; the next lookup of any process sees these.
+        """Replace a tenant's uploaded reviews of a user; visible to the next lookup of any process.
 
         Args:
-            reviews: review_id, business_id, text and, if known, rating and feature (a unit vector), perhaps none.
+            reviews: review_id, business_id, text and, if known, rating and feature (a unit vector); may be empty.
 
         Raises:
-            CatalogError: an id can't be one or comes twice, a value is missing or does not fit.
+            CatalogError: an id is invalid or repeated, or a value is missing or invalid.
         """
         rows = self._checked(reviews, reviews_schema(self.dim), "user", user_id, tenant)
         self._opened.live.put("live_reviews", tenant, user_id, rows)
 
     def put_photos(self, business_id: str, photos: Iterable[Mapping[str, Any]], tenant: str) -> None:
-        """Replace what a tenant had put as a business' photos; the next lookup of any process sees these.
+        """Replace a tenant's uploaded photos of a business; visible to the next lookup of any process.
 
-        Of several processes that put one photo id into different businesses at once, one does.
+        If several processes put one photo id into different businesses concurrently, one succeeds.
 
         Args:
             photos: photo_id, vector (a unit vector), bytes (JPEG), width, height (px) and, if known, user_id and
-                review_id; perhaps none.
+                review_id; may be empty.
 
         Raises:
-            IdTakenError: a photo's id is a published one's, or in another business of the tenant.
-            BusyError: the tenant's other PUTs took too long.
-            CatalogError: an id can't be one or comes twice; a value is missing or does not fit.
+            IdTakenError: a photo id is published, or in use for another business of the tenant.
+            BusyError: timed out waiting for other PUTs of the tenant.
+            CatalogError: an id is invalid or repeated, or a value is missing or invalid.
         """
         opened = self._opened
         rows = self._checked(photos, photos_schema(opened.dim), "business", business_id, tenant)
@@ -176,7 +176,7 @@ class Catalog:
         with opened.live.locks.hold(f"photos of {tenant}") as held:
             opened.require_free(ids, business_id, tenant)
 
-            def confirm() -> None:  # where this process slept for as long as the lock lasts, another may have come
+            def confirm() -> None:  # if this process was suspended past the lease, another may hold the lock
                 if not held.is_safe():
                     opened.require_free(ids, business_id, tenant)
 
@@ -186,7 +186,7 @@ class Catalog:
         """All photos of a business.
 
         Raises:
-            NotFoundError: it has none; the catalog keeps no business without photos.
+            NotFoundError: the business has no photos.
         """
         table = self._opened.rows("photos", "business_id", [business_id], PHOTO_COLUMNS, tenant)
         if not table.num_rows:
@@ -194,10 +194,10 @@ class Catalog:
         return photo_rows(table)
 
     def photos(self, photo_ids: Sequence[str], tenant: str | None = None) -> PhotoRows:
-        """Photos by id, each once, in the order asked for.
+        """Photos by id, in the order of `photo_ids`.
 
         Raises:
-            NotFoundError: there is no such photo; the message names it.
+            NotFoundError: a photo does not exist; the message names it.
         """
         found = self._opened.rows("photos", "photo_id", photo_ids, PHOTO_COLUMNS, tenant)
         rows = photo_rows(in_order(found, photo_ids))
@@ -207,7 +207,7 @@ class Catalog:
         return rows
 
     def photos_of_user(self, user_id: str, tenant: str | None = None) -> PhotoRows:
-        """All photos that a user posted, perhaps none.
+        """All photos that a user posted, possibly none.
 
         Raises:
             NotFoundError: no such user.
@@ -218,7 +218,7 @@ class Catalog:
         return photo_rows(table)
 
     def reviews_of_user(self, user_id: str, tenant: str | None = None) -> ReviewRows:
-        """All reviews of a user, perhaps none (there are photos without words).
+        """All reviews of a user, possibly none (a photo can be posted without text).
 
         Raises:
             NotFoundError: no such user.
@@ -229,7 +229,7 @@ class Catalog:
         return review_rows(table)
 
     def photo(self, photo_id: str, tenant: str | None = None) -> Photo:
-        """One photo with its bytes: the published one of this id, else the tenant's own.
+        """One photo with its bytes: the published one with this id, else the tenant's upload.
 
         Raises:
             NotFoundError: no such photo.
@@ -265,26 +265,26 @@ class Catalog:
         return UserSummary(**summary)
 
     def businesses(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[BusinessSummary]:
-        """Published businesses with most photos first; with a query, those whose id or snippet contains it.
+        """Published businesses, most photos first; with a query, only those whose id or snippet contains it.
 
         Args:
-            limit: rows of the page, at least 1.
-            after: of the page before.
+            limit: rows per page, at least 1.
+            after: `Page.after` of the previous page.
         """
         return page(self._opened.tables["businesses"], BusinessSummary, BUSINESSES.names, limit, query, after)
 
     def users(self, limit: int = 50, query: str = "", after: Place | None = None) -> Page[UserSummary]:
-        """Published users with most photos first, otherwise as `businesses`."""
+        """Published users, most photos first; otherwise like `businesses`."""
         return page(self._opened.tables["users"], UserSummary, USERS.names, limit, query, after)
 
     def served(self) -> tuple[str, dict[str, int]]:
-        """The version that it reads and its published rows by table; fails where the store can't be reached."""
+        """The opened version and its row counts by table; raises if the store is unreachable."""
         opened = self._opened
         return opened.version, {name: table.count_rows() for name, table in opened.tables.items()}
 
     def _checked(
         self, sent: Iterable[Mapping[str, Any]], schema: pa.Schema, kind: str, group: str, tenant: str
     ) -> pa.Table:
-        """What somebody sent as rows of the schema, with checked ids."""
+        """Uploaded rows as a table of the schema, ids validated."""
         filters.checked_id(tenant, "tenant")
         return rows_of(sent, schema, {f"{kind}_id": filters.checked_id(group, kind)})

@@ -1,5 +1,6 @@
-"""The summaries of businesses and users, counted from the written tables column by column: numbers stand for ids, and
-texts and photo ids are taken only for the few rows that a summary shows.
+"""Summaries of businesses and users, computed from the written tables column by column.
+
+Ids are dictionary-encoded; texts and photo ids are read only for the few rows that a summary shows.
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 SAMPLE_PHOTOS = 4  # photo ids in a summary
-SNIPPET_LENGTH = 140  # characters; the review nearest to it in length stands for the others
+SNIPPET_LENGTH = 140  # characters; the snippet is the review closest to this length
 
 
 @dataclass(frozen=True)
 class _Coded:
-    """A column of ids: `names` once each, and the number of its name in each row."""
+    """A dictionary-encoded column of ids: the unique `names`, and each row's index into them."""
 
     names: pa.Array
     rows: np.ndarray
@@ -33,7 +34,7 @@ class _Coded:
         return cls(whole.dictionary, whole.indices.to_numpy(zero_copy_only=False).astype(np.int64))
 
     def within(self, names: pa.Array) -> np.ndarray:
-        """(n,) the rows' numbers among other names that hold all of these."""
+        """(n,) each row's index into `names`, a superset of this column's names."""
         place = pc.index_in(self.names, value_set=names).to_numpy(zero_copy_only=False)
         return place.astype(np.int64)[self.rows] if len(self.rows) else self.rows
 
@@ -41,7 +42,7 @@ class _Coded:
 def summaries(photos: "Table", reviews: "Table") -> dict[str, pa.RecordBatch]:
     """Batches of BUSINESSES and USERS by table name.
 
-    One row an id, those with most photos first; a business without photos is left out: it can't be shown.
+    One row per id, most photos first; businesses without photos are left out, because they can't be shown.
     """
     posted = _columns(photos, ["business_id", "user_id", "review_id"], ["photo_id"])
     said = _columns(reviews, ["business_id", "user_id"], ["length", "rating"])
@@ -51,7 +52,7 @@ def summaries(photos: "Table", reviews: "Table") -> dict[str, pa.RecordBatch]:
 
 
 def _columns(table: "Table", coded: list[str], plain: list[str]) -> pa.Table:
-    """Columns of a table in the order of its rows, ids encoded; `length` is that of the text, in characters."""
+    """Columns of a table in row order, ids dictionary-encoded; `length` is the text's length in characters."""
     stored = ["text" if name == "length" else name for name in plain]
     batches = []
     for batch in _scan(table, [*coded, *stored]):
@@ -62,7 +63,7 @@ def _columns(table: "Table", coded: list[str], plain: list[str]) -> pa.Table:
 
 
 def _scan(table: "Table", columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Batches in the order of the rows; an empty one first, so that there are columns."""
+    """Batches in row order, after an empty one that carries the schema."""
     schema = pa.schema([table.schema.field(name) for name in columns])
     yield pa.RecordBatch.from_pylist([], schema=schema)
     for batch in table.search().select(columns).to_batches():
@@ -93,7 +94,7 @@ def _summary(schema: pa.Schema, posted: pa.Table, said: pa.Table, reviews: "Tabl
 
 
 def _means(key: np.ndarray, ratings: pa.ChunkedArray, size: int) -> pa.Array:
-    """(size,) mean of the ratings of each key, null where it has none."""
+    """(size,) mean rating of each key, null if it has none."""
     given = ratings.is_valid().to_numpy()
     values = ratings.fill_null(0).to_numpy().astype(np.float64)[given]
     count = np.bincount(key[given], minlength=size)
@@ -102,9 +103,9 @@ def _means(key: np.ndarray, ratings: pa.ChunkedArray, size: int) -> pa.Array:
 
 
 def _snippets(key: np.ndarray, lengths: pa.ChunkedArray, reviews: "Table", size: int) -> pa.Array:
-    """(size,) the text of each key that is nearest to SNIPPET_LENGTH, of equals the first; an empty one if need be."""
+    """(size,) each key's text closest to SNIPPET_LENGTH, the first on ties; "" if it has no text."""
     length = lengths.to_numpy().astype(np.int64)
-    order = np.lexsort((np.abs(length - SNIPPET_LENGTH), length == 0, key))  # stable: of equals the first
+    order = np.lexsort((np.abs(length - SNIPPET_LENGTH), length == 0, key))  # stable: the first on ties
     best = order[_firsts(key[order])]
     texts, start = [pa.array([""])], 0
     chosen = np.sort(best)
@@ -113,28 +114,28 @@ def _snippets(key: np.ndarray, lengths: pa.ChunkedArray, reviews: "Table", size:
         low, high = np.searchsorted(chosen, (start, stop))
         texts.append(batch["text"].take(pa.array(chosen[low:high] - start)))
         start = stop
-    place = np.zeros(size, np.int64)  # of "" for those without a review
+    place = np.zeros(size, np.int64)  # index of "" for keys without a review
     place[key[chosen]] = 1 + np.arange(len(chosen))
     return pa.concat_arrays(texts).take(pa.array(place))
 
 
 def _samples(key: np.ndarray, posted: pa.Table, order: np.ndarray) -> pa.Array:
-    """Up to SAMPLE_PHOTOS photo ids for each key of `order`: one a review, then others, in the order of the rows."""
+    """Up to SAMPLE_PHOTOS photo ids for each key of `order`: one per review first, then others, in row order."""
     review = _Coded.of(posted["review_id"]).rows
     by_review = np.lexsort((review, key))
     again = np.ones(len(key), bool)
     again[by_review[_firsts(key[by_review], review[by_review])]] = False
     ranked = np.lexsort((again, key))
     group = key[ranked]
-    kept = np.arange(len(group)) - np.searchsorted(group, group) < SAMPLE_PHOTOS
-    ranked, group = ranked[kept], group[kept]
+    is_sample = np.arange(len(group)) - np.searchsorted(group, group) < SAMPLE_PHOTOS
+    ranked, group = ranked[is_sample], group[is_sample]
     first, last = (np.searchsorted(group, order, side) for side in ("left", "right"))
     ids = posted["photo_id"].take(pa.array(ranked[spans(first, last - first)])).combine_chunks()
     return lists(ids, last - first)
 
 
 def _firsts(*columns: np.ndarray) -> np.ndarray:
-    """Places where a run of equal rows begins."""
+    """Start indices of the runs of equal rows."""
     changed = np.ones(len(columns[0]), bool)
     changed[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return np.flatnonzero(changed)

@@ -1,4 +1,4 @@
-"""The few words of LanceDB that reading needs."""
+"""Helpers for opening, reading and tidying LanceDB tables."""
 
 import datetime
 import time
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     import lancedb
     from lancedb.table import Table
 
-FRAGMENTS = 64  # small files of a table; a write that finds more joins them
-OLD = datetime.timedelta(hours=1)  # states of a table that are older are removed then
+FRAGMENTS = 64  # small files per table; a write that finds more compacts them
+OLD = datetime.timedelta(hours=1)  # table versions older than this are removed at compaction
 TRIES = 5
-CREATE_S = 20.0  # that another process may take from a table's folder to its first commit
+CREATE_S = 20.0  # another process may take this long between creating a table's folder and its first commit
 _T = TypeVar("_T")
 
 
 def connect(uri: str, storage_options: Mapping[str, str] | None, live: bool = False) -> "lancedb.DBConnection":
-    """A folder of tables; with `live` each read looks whether another process has written since the last one."""
+    """Connect to a folder of tables; with `live` each read checks for commits of other processes."""
     with imports_of("serve", "ray"):
-        import lancedb  # here, because its runtime warns at every fork, and Ray forks when it starts
+        import lancedb  # lazy: its runtime warns at every fork, and Ray forks when it starts
 
     interval = datetime.timedelta(0) if live else None
     return lancedb.connect(uri, storage_options=dict(storage_options or {}), read_consistency_interval=interval)
 
 
 def open_or_create(database: "lancedb.DBConnection", name: str, rows: pa.Table) -> "Table":
-    """The table of that name; made with `rows` in one commit where there is none.
+    """Open a table, or create it with `rows` in one commit.
 
-    Of several processes that create it at once one does, and the others open its table. The folder of a table is
-    listed before its first commit, so neither its name in the list nor a failed creation says that it can be opened.
+    If several processes create it concurrently, one succeeds and the others open its table. A table's folder is
+    visible before its first commit, so neither a listing nor a failed creation proves that it can be opened.
 
     Raises:
-        ValueError: after CREATE_S, LanceDB's last answer.
+        ValueError: LanceDB's last error, after CREATE_S.
     """
     deadline = time.monotonic() + CREATE_S
     while True:
@@ -56,13 +56,13 @@ def open_or_create(database: "lancedb.DBConnection", name: str, rows: pa.Table) 
 
 
 def find(table: "Table", where: str, columns: list[str], limit: int | None = None) -> pa.Table:
-    """The rows that a filter of `filters` lets through; all of them without a limit."""
+    """Rows that match a filter from `filters`; all of them if `limit` is None."""
     query = table.search().where(where).select(columns)
     return query.limit(limit).to_arrow() if limit else query.to_arrow()
 
 
 def search(table: "Table", names: list[str], limit: int, where: str | None) -> list[dict[str, Any]]:
-    """The first rows, in the order of the table; with a filter, of those that it lets through."""
+    """The first `limit` rows in table order, of those that match the filter, if any."""
     found = table.search().select(names)
     if where:
         found = found.where(where)
@@ -70,10 +70,10 @@ def search(table: "Table", names: list[str], limit: int, where: str | None) -> l
 
 
 def retry_conflicts(work: Callable[[], _T]) -> _T:
-    """What `work` returns; tried again where another writer's commit came first.
+    """Return `work()`, retried on commit conflicts with other writers.
 
     Raises:
-        CatalogError: it did every time.
+        CatalogError: every try conflicted.
     """
     for number in range(TRIES):
         try:
@@ -82,17 +82,17 @@ def retry_conflicts(work: Callable[[], _T]) -> _T:
             if not _is_conflict(error):
                 raise
             if number == TRIES - 1:
-                raise CatalogError(f"too many writers at once, tried {TRIES} times: send it again ({error})") from error
+                raise CatalogError(f"write conflicts in all {TRIES} tries; retry the request ({error})") from error
             time.sleep(0.05 * 2**number)
     raise AssertionError  # the last try returns or raises
 
 
 def tidy(table: "Table") -> None:
-    """If there are many small files: join them, index what is new, remove old states.
+    """If there are many small files, compact them, index new rows and remove old versions.
 
-    If another writer is at it, leave it to that one.
+    Does nothing if another writer is doing the same.
     """
-    stats: Any = table.stats()  # said to be an object, is a dict
+    stats: Any = table.stats()  # annotated as an object, but is a dict
     if stats["fragment_stats"]["num_small_fragments"] <= FRAGMENTS:
         return
     try:

@@ -1,9 +1,9 @@
-"""Versions of a catalog: each publish writes a folder of its own, then one small file says which of them is served.
+"""Versions of a catalog: each publish writes a new folder, then switches a pointer file to it.
 
-current.json      the served version and those before it, newest first; written whole by one rename or one PUT
-publishing.json   the version that is being written; a second publish takes it over, and the first one gives up
+current.json      the served version and its predecessors, newest first; replaced atomically by one rename or one PUT
+publishing.json   the version that is being written; a second publish overwrites it, and the first one then aborts
 v-TIME-RANDOM/    the tables of one version
-live-SPACE/       what users sent to the service; no version, so a publish leaves it as it is
+live-SPACE/       uploads to the service; not versioned, so a publish does not touch them
 """
 
 import datetime
@@ -27,13 +27,13 @@ from showcases.storage import s3
 from showcases.storage.s3_errors import store_errors_of
 
 CURRENT, CLAIM = "current.json", "publishing.json"
-KEEP_SECONDS = 3600  # that a version is kept after another has replaced it; the last one before is kept for good
+KEEP_SECONDS = 3600  # retention of a replaced version; the latest replaced one is always retained
 _VERSION = re.compile(r"v-\d{8}T\d{12}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
 class Version:
-    """A published version: its folder's name, and when it began to be served (UTC, ISO 8601)."""
+    """A published version: its folder's name and publication time (UTC, ISO 8601)."""
 
     name: str
     published: str
@@ -45,7 +45,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions under one place.
+    """The versions under one location.
 
     Args:
         uri: folder, or s3://bucket/prefix.
@@ -64,16 +64,16 @@ class Versions:
         return f"{self.uri.rstrip('/')}/{folder}"
 
     def history(self) -> list[Version]:
-        """The served version first, then those it replaced that are kept; empty where nothing was published.
+        """The served version, then the retained ones it replaced; empty if nothing was published.
 
         Raises:
-            CatalogError: what lies there is no pointer.
+            CatalogError: the pointer file is invalid.
         """
         try:
             found = json.loads(s3.retry_read(lambda: self._read(CURRENT)))
             versions = [Version(**entry) for entry in found["versions"]]
             if not all(_VERSION.fullmatch(version.name) for version in versions):
-                raise ValueError("a name in it is no version")
+                raise ValueError("invalid version name")
         except FileNotFoundError:
             return []
         except (ValueError, TypeError, KeyError) as error:
@@ -88,17 +88,17 @@ class Versions:
         """
         history = self.history()
         if not history:
-            raise CatalogError(f"{self.uri}: no catalog there (no {CURRENT}); it is written by jobs.publish, run that")
+            raise CatalogError(f"{self.uri}: no catalog found (no {CURRENT}); run jobs.publish to create it")
         return history[0].name
 
     @contextmanager
     def publishing(self) -> Iterator[str]:
-        """A new version's name; it is served when the block ends well, and removed when it fails.
+        """Yield a new version's name; it is served if the block succeeds, and removed if it raises.
 
-        After the switch the leftovers of a publish that was cut off are removed, and versions past their time.
+        After the switch, expired versions and the leftovers of interrupted publishes are removed.
 
         Raises:
-            CatalogError: another publish has begun in the meantime.
+            CatalogError: another publish has started in the meantime.
         """
         now = datetime.datetime.now(datetime.UTC)
         name = f"v-{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -106,34 +106,34 @@ class Versions:
         try:
             yield name
         except BaseException:
-            with suppress(OSError, ShowcasesError):  # what can't be removed now the next publish removes
+            with suppress(OSError, ShowcasesError):  # the next publish removes what can't be removed now
                 self._remove(name)
             raise
-        self._switch(name)  # if this fails, the store may have switched all the same: nothing is removed
+        self._switch(name)  # on failure the store may still have switched, so nothing is removed
         self._sweep()
 
     def _switch(self, name: str) -> None:
         if (claim := self._claim()) != name:
-            raise CatalogError(f"{self.uri}: another publish ({claim}) has begun since; this one is given up")
+            raise CatalogError(f"{self.uri}: another publish ({claim}) has started; aborting this one")
         now = datetime.datetime.now(datetime.UTC)
         history = [Version(name, now.isoformat()), *self.history()]
-        kept = [
+        retained = [
             version
             for number, version in enumerate(history)
             if number < 2 or (now - history[number - 1].began).total_seconds() < KEEP_SECONDS  # since it was replaced
         ]
-        self._write(CURRENT, {"versions": [asdict(version) for version in kept]})
+        self._write(CURRENT, {"versions": [asdict(version) for version in retained]})
 
     def _sweep(self) -> None:
-        """Remove every version that nobody is to read or writes, and what catalogs before there were versions left."""
+        """Remove versions that are neither retained nor being written, and the tables of unversioned catalogs."""
         files, root = self._place
         with store_errors_of(files, root):
             found = files.get_file_info(fs.FileSelector(root, allow_not_found=True))
         history = self.history()
-        kept = {self._claim(), *(version.name for version in history)}  # read after the list, so that they cover it
+        in_use = {self._claim(), *(version.name for version in history)}  # read after the listing, to cover it
         for info in found:
-            version = _VERSION.fullmatch(info.base_name) and info.base_name not in kept
-            unversioned = info.base_name.endswith(".lance") and len(history) > 1  # until then a service may read those
+            version = _VERSION.fullmatch(info.base_name) and info.base_name not in in_use
+            unversioned = info.base_name.endswith(".lance") and len(history) > 1  # a service may still read them
             if version or unversioned:
                 self._remove(info.base_name)
 
@@ -156,7 +156,7 @@ class Versions:
             return s3.read_whole(files, f"{root}/{name}")
 
     def _write(self, name: str, content: dict) -> None:
-        """Whole or not at all: who reads sees the old file or the new one."""
+        """Replace a file atomically: a reader sees the old one or the new one."""
         files, root = self._place
         data, path = json.dumps(content, indent=2).encode(), f"{root}/{name}"
         if isinstance(files, fs.LocalFileSystem):

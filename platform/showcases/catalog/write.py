@@ -1,6 +1,6 @@
-"""Write the tables of one version: two streamed in, two summaries counted from them, an index on every id.
+"""Write the tables of one version: two streamed tables, two summaries computed from them, an index on every id.
 
-A table that an object store did not take is written anew from its first row, if its batches can be read again.
+If the object store fails, a table is rewritten from its first row, provided its batches can be read again.
 """
 
 import itertools
@@ -28,8 +28,8 @@ def write_tables(
     """Write and index all tables in an empty folder.
 
     Args:
-        photos: batches of `photos_schema`, at least one; streamed, never all in memory. Unless it is an iterator, it
-            is read again where the object store failed.
+        photos: batches of `photos_schema`, at least one; streamed, never all in memory. Unless it is an iterator,
+            it is read again if the object store fails.
         reviews: batches of `reviews_schema`, likewise.
         space: the embedding space of all vectors.
 
@@ -37,9 +37,9 @@ def write_tables(
         Rows by table.
 
     Raises:
-        ObjectStoreError: the store refused, or failed too often.
+        ObjectStoreError: the store rejected a request, or failed too often.
     """
-    from lancedb.index import BTree  # here for the reason given in tables.py
+    from lancedb.index import BTree  # lazy for the reason given in tables.py
 
     tables = {"photos": _create(database, "photos", photos, space)}
     tables["reviews"] = _create(database, "reviews", reviews, space)
@@ -53,21 +53,21 @@ def write_tables(
 
 
 def _create(database: "DBConnection", name: str, batches: Iterable[pa.RecordBatch], space: str) -> "Table":
-    # LanceDB takes nulls in a column of 10 numbers or more for faults: a review may have no feature.
+    # LanceDB treats nulls in a column of 10 or more numbers as errors, but a review may have no feature.
     nulls: Literal["null", "error"] = "null" if name == "reviews" else "error"
 
-    modes = itertools.chain(["create"], itertools.repeat("overwrite"))  # LanceDB warns of overwriting nothing
+    modes = itertools.chain(["create"], itertools.repeat("overwrite"))  # LanceDB warns when "overwrite" finds no table
 
     def write() -> "Table":
         return database.create_table(name, data=_reader(batches, space), mode=next(modes), on_bad_vectors=nulls)
 
-    if isinstance(batches, Iterator):  # what has been read of it is gone
+    if isinstance(batches, Iterator):  # can't be read again
         return write()
     return retry_store_failures(_uri(database, name), write)
 
 
 def _reader(batches: Iterable[pa.RecordBatch], space: str) -> pa.RecordBatchReader:
-    """The batches as a stream whose schema names the embedding space."""
+    """Stream of the batches, with the embedding space in the schema's metadata."""
     rest = iter(batches)
     first = next(rest)
     schema = first.schema.with_metadata({EMBEDDING_SPACE: space})

@@ -1,4 +1,4 @@
-"""Options of the encoder: which CLIP, how it is trained where no weights can be had, how it embeds."""
+"""Options of the encoder: which CLIP, how it is trained without pretrained weights, how it embeds."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Dtype = Literal["float32", "bfloat16"]
-CHANCE_CAUSES = (  # of a CLIP that is no better than chance, likeliest first
+CHANCE_CAUSES = (  # why a CLIP may be no better than chance, most likely first
     "photos that belong to other reviews (--photos, photo ids); image_mean, image_std or backbone_kwargs that are not "
     "those of train_clip.backbone_weights; train_clip.loop.lr too high or too low; too few epochs or pairs"
 )
-CONFIG_FILE = "open_clip_config.json"  # of a model folder: open_clip's own form, with one more key for the backbone
+CONFIG_FILE = "open_clip_config.json"  # in a model folder: open_clip's format, with an additional key for the backbone
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ClipConfig:
 
     Args:
         model: name of an open_clip architecture, e.g. ViT-B-32 (the paper's), or `small`, which train_clip trains.
-        pretrained: open_clip's tag or a local file of weights, e.g. openai; none trains `small` on the corpus.
+        pretrained: open_clip's tag or a local file of weights, e.g. openai; None trains `small` on the corpus.
     """
 
     model: str = "small"
@@ -38,20 +38,20 @@ class ClipConfig:
 
 @dataclass(frozen=True)
 class TrainClipConfig:
-    """The small CLIP, for where no pretrained weights can be had.
+    """The small CLIP, for use without pretrained weights.
 
     Args:
         image_size: px, both sides.
         embed_dim: of the shared space.
         width: channels of the first stage of open_clip's ResNet.
-        context_length: of a text, in tokens; the rest is cut.
+        context_length: maximum tokens of a text; longer ones are truncated.
         text_width: of the text transformer.
         text_layers: of the text transformer.
-        backbone: timm architecture of the image tower; none takes open_clip's own ResNet of `width`.
+        backbone: timm architecture of the image tower; None uses open_clip's ResNet of `width`.
         backbone_kwargs: more arguments for timm.create_model, e.g. {pad_type: same}.
-        backbone_weights: safetensors file of the backbone's weights, or its folder; none starts from scratch.
-        freeze_backbone: keep those weights as they are. The backbone's features of each photo are then computed once,
-            before the first epoch, and photos are neither mirrored nor moved at random.
+        backbone_weights: safetensors file of the backbone's weights, or its folder; None starts from scratch.
+        freeze_backbone: freeze those weights. The backbone's features of each photo are then computed once, before the
+            first epoch, without augmentation.
         image_mean: of the pixels that the image tower expects, 0 to 1.
         image_std: of the pixels that the image tower expects, 0 to 1.
         loop: training.
@@ -81,11 +81,11 @@ class EmbedConfig:
     """How photos and sentences are embedded.
 
     Args:
-        batch_size: photos or sentences a forward pass.
-        dtype: auto takes bfloat16 where the GPU, or the CPU by AVX512_BF16 or AMX, computes in it, else float32.
-        photos_per_unit: what is decoded, encoded and written together, and done again where it was cut off. Fewer
-            where the photos' pixels would take more than 64 MiB.
-        sentences_per_unit: the same, for sentences; a review is never parted.
+        batch_size: photos or sentences per forward pass.
+        dtype: auto uses bfloat16 if the GPU, or the CPU by AVX512_BF16 or AMX, supports it natively, else float32.
+        photos_per_unit: photos decoded, encoded and written together, and repeated after an interruption. Fewer if
+            their pixels exceed 64 MiB.
+        sentences_per_unit: likewise for sentences; a review is never split.
     """
 
     batch_size: int = 128

@@ -1,4 +1,4 @@
-"""Encoders that stay loaded: a prepared unit in and its shard written, or a batch in and its vectors out."""
+"""Stateful encoders: encode a prepared unit and write its shard, or map a batch to its vectors."""
 
 import threading
 import time
@@ -18,19 +18,18 @@ from showcases.storage.schemas import embeddings_schema
 if TYPE_CHECKING:
     from showcases.clip.encoder import ClipEncoder
 
-CPU_BATCH = 16  # photos a core encodes at once: more gain nothing, and outgrow what malloc keeps
+CPU_BATCH = 16  # photos per core and batch: larger ones are not faster, and exceed malloc's cache
 
 
 class UnitEncoder:
-    """An encoder that stays loaded, encodes prepared units and writes their shards. Threads may call it side by side:
-    one encodes while another writes.
+    """Encodes prepared units and writes their shards. Thread-safe, so that one thread encodes while another writes.
 
-    On a CPU the batches of a unit go over the threads, one on each: a batch that many threads share waits at every
-    layer for the last of them.
+    On a CPU each thread encodes its own batches of a unit: threads that share a batch wait for the slowest at every
+    layer.
 
     Args:
-        batch_size: photos or sentences a forward pass, at most.
-        threads: of the CPU; 0 takes torch's default.
+        batch_size: maximum photos or sentences per forward pass.
+        threads: CPU threads; 0 uses torch's default.
         dtype: of weights and arithmetic.
     """
 
@@ -70,7 +69,7 @@ class UnitEncoder:
             table = embeddings_table(self.encoder, ids, vectors[owners])
             self.workspace.write_table(table, unit.artifact, unit.name)
             amounts["bytes_out"] = float(table.nbytes)
-        if unit.failures:  # after the vectors: cut off between the two, only these are left to do
+        if unit.failures:  # after the vectors: an interruption between the two leaves only these to do
             self.workspace.write_table(failures_table(unit.failures), FAILURES, unit.name)
         outcomes = {"outcome.ok": len(ids), "outcome.failed": len(unit.failures)}
         counted = {f"amount.{name}": value for name, value in amounts.items()}
@@ -87,7 +86,7 @@ class UnitEncoder:
 
 
 class EmbedBatch:
-    """An encoder that stays loaded; a batch of photos or sentences in, a table of unit vectors out."""
+    """Maps a batch of photos or sentences to a table of unit vectors."""
 
     def __init__(self, root: str, device: str, dtype: Dtype) -> None:
         self.encoder = load_encoder(Workspace(root), device, dtype)
@@ -102,8 +101,8 @@ class EmbedBatch:
 
 
 def load_encoder(workspace: Workspace, device: str, dtype: Dtype) -> "ClipEncoder":
-    """The workspace's `clip`."""
-    from showcases.clip.encoder import ClipEncoder  # here: open_clip takes seconds to import
+    """Load the workspace's `clip`."""
+    from showcases.clip.encoder import ClipEncoder  # lazy: open_clip is slow to import
 
     return workspace.load(lambda folder: ClipEncoder.from_pretrained(folder, device, dtype), "clip")
 

@@ -1,4 +1,4 @@
-"""The encoder that embed, serving and tests share: bytes and sentences in, unit vectors out."""
+"""The encoder of embed, serving and tests: maps photos' bytes and sentences to unit vectors."""
 
 import copy
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ class ClipEncoder:
     """A CLIP in evaluation mode on one device.
 
     Attributes:
-        model_id: names architecture and weights; vectors compare only if it agrees.
-        dtype: of weights and arithmetic, may be set at any time; vectors are float32 whatever it is.
+        model_id: identifies architecture and weights; vectors are comparable only if it is equal.
+        dtype: of weights and arithmetic, can be changed at any time; vectors are always float32.
         dim: width of the shared space.
         image_size: px.
     """
@@ -44,13 +44,13 @@ class ClipEncoder:
 
     @dtype.setter
     def dtype(self, dtype: Dtype) -> None:
-        # A rounded copy of the weights: autocast rounds them at each call, which costs a CPU more than it saves.
+        # A rounded copy of the weights: autocast would round them at each call, which makes a CPU slower.
         if dtype == "float32":
             self._working = self.model
         elif dtype != getattr(self, "_dtype", None):
             tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
             rounded = {id(tensor): _rounded(tensor) for _, tensor in tensors if tensor.is_floating_point()}
-            self._working = copy.deepcopy(self.model, rounded)  # a tensor in the memo is taken, not copied
+            self._working = copy.deepcopy(self.model, rounded)  # tensors in the memo are not copied
             if self.device == "cpu":
                 clip_model.put_tokens_first(self._working)
         self._dtype = dtype
@@ -60,12 +60,12 @@ class ClipEncoder:
         """Load a `clip` artifact.
 
         Raises:
-            ModelError: the folder is not such an artifact, or its weights can't be had.
+            ModelError: the folder is not such an artifact, or its weights are unavailable.
         """
         return cls(*clip_model.load(Path(folder)), device=device, dtype=dtype)
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, d) float32 unit vectors of n texts; a text longer than CLIP's context is cut."""
+        """(n, d) float32 unit vectors of n texts; longer texts than CLIP's context are truncated."""
         if not texts:
             return np.zeros((0, self.dim), np.float32)
         tokens = self._tokenizer(list(texts)).to(self.device)

@@ -1,4 +1,4 @@
-"""Building an open_clip model: a published architecture with its weights, or the small one that train_clip trains.
+"""Build an open_clip model: a published architecture with its weights, or the small one that train_clip trains.
 
 The only module that imports open_clip and timm.
 """
@@ -60,7 +60,7 @@ def small_config(config: TrainClipConfig) -> dict[str, Any]:
 
 
 class SmallClip(CLIP):
-    """open_clip's CLIP, whose timm backbone can be frozen: it stays as it was, whatever mode the rest is in.
+    """open_clip's CLIP, whose timm backbone can be frozen, independent of the training mode.
 
     Attributes:
         is_frozen: whether `freeze_backbone` was called.
@@ -69,10 +69,10 @@ class SmallClip(CLIP):
     is_frozen = False
 
     def freeze_backbone(self) -> None:
-        """Keep the backbone's weights, and its statistics: in train mode, too, it computes what it does in eval mode.
+        """Freeze the backbone's weights and statistics: it stays in eval mode, also in train mode.
 
-        No module is replaced, as open_clip's `lock_image_tower(freeze_bn_stats=True)` would: that puts a plain norm in
-        place of timm's BatchNormAct2d, and the activation in it is lost.
+        Unlike open_clip's `lock_image_tower(freeze_bn_stats=True)`, this does not replace timm's BatchNormAct2d by a
+        plain norm, which would lose its activation.
 
         Raises:
             ConfigError: the image tower has no timm backbone.
@@ -90,7 +90,7 @@ class SmallClip(CLIP):
 
     @torch.no_grad()
     def backbone_features(self, images: Tensor) -> Tensor:
-        """(b, width) of (b, 3, size, size): what the backbone gives to the projection that is trained."""
+        """(b, width) of (b, 3, size, size): input of the trainable projection."""
         features: Tensor = self.visual.trunk(images)
         return features
 
@@ -101,10 +101,10 @@ class SmallClip(CLIP):
 
 
 def build(config: Mapping[str, Any]) -> SmallClip:
-    """An untrained model of `small_config`'s form."""
+    """An untrained model with the config of `small_config`."""
     model = SmallClip(**config["model_cfg"])
     kwargs = config.get("backbone_kwargs") or {}
-    if kwargs:  # open_clip passes no such arguments to timm: put the trunk that has them in place of its own
+    if kwargs:  # open_clip does not pass these arguments to timm, so replace its trunk
         name = config["model_cfg"]["vision_cfg"]["timm_model_name"]
         trunk = timm.create_model(name, pretrained=False, **kwargs)
         trunk.reset_classifier(0, global_pool="avg")  # type: ignore[operator] # timm's modules have it
@@ -113,7 +113,7 @@ def build(config: Mapping[str, Any]) -> SmallClip:
 
 
 def load_backbone(model: CLIP, path: Path) -> None:
-    """Load local timm weights into the image tower; only the classifier head may be left over.
+    """Load local timm weights into the image tower; only the classifier head may be unused.
 
     Raises:
         ConfigError: the image tower has no timm backbone.
@@ -124,7 +124,7 @@ def load_backbone(model: CLIP, path: Path) -> None:
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise ModelError(
-            f"{file}: no backbone weights there; give a safetensors file with --train_clip.backbone_weights"
+            f"{file}: no backbone weights found; give a safetensors file with --train_clip.backbone_weights"
         )
     trunk = model.visual.trunk
     weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
@@ -144,7 +144,7 @@ def published(config: ClipConfig) -> tuple[nn.Module, dict[str, Any]]:
     """A model of open_clip's list with its pretrained weights, and its preprocess_cfg.
 
     Raises:
-        ModelError: no such model or weights, or they can't be had offline.
+        ModelError: no such model or weights, or they are unavailable offline.
     """
     try:
         model = open_clip.create_model(config.model, pretrained=config.pretrained)
@@ -157,10 +157,10 @@ def published(config: ClipConfig) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def note(config: ClipConfig) -> dict[str, Any]:
-    """The config that stands for a model of open_clip's list: its name, its weights, the size of its photos.
+    """A config that refers to a published model: its name, its weights, the size of its photos.
 
     Raises:
-        ModelError: as `published`, where open_clip does not know the name's size otherwise.
+        ModelError: as `published`, if open_clip has no config for the name.
     """
     known = open_clip.get_model_config(config.model)
     size = known["vision_cfg"].get("image_size", 224) if known else published(config)[1]["size"]
@@ -171,27 +171,27 @@ def note(config: ClipConfig) -> dict[str, Any]:
 
 
 def tokenizer(config: Mapping[str, Any]) -> Callable[[list[str]], Tensor]:
-    """Texts to tokens (n, context length), as the model of this config reads them."""
+    """The model's tokenizer: maps texts to tokens (n, context length)."""
     if "name" in config:
         return open_clip.get_tokenizer(config["name"])  # type: ignore[no-any-return]
     return simple_tokenizer(config["model_cfg"]["text_cfg"]["context_length"])
 
 
 def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
-    """open_clip's own byte-pair encoding, which the small encoder reads."""
+    """open_clip's byte-pair encoding, as for the small encoder."""
     return open_clip.SimpleTokenizer(context_length=context_length)
 
 
 def contrastive_loss(rank: int = 0, world: int = 1) -> ClipLoss:
-    """open_clip's loss over the pairs of all ranks, each computing the rows of its own."""
+    """open_clip's loss over the pairs of all ranks, each computing its own rows."""
     return ClipLoss(local_loss=True, gather_with_grad=True, rank=rank, world_size=world)
 
 
 def put_tokens_first(model: nn.Module) -> None:
-    """Let the text tower work on (tokens, n, d) instead of (n, tokens, d): the same sums, seven times as fast.
+    """Run the text tower on (tokens, n, d) instead of (n, tokens, d): equal results, seven times as fast.
 
-    PyTorch's attention with a mask turns its input that way without copying it; a linear layer then copies its weights
-    for every token, in bfloat16 on a CPU.
+    PyTorch's masked attention transposes its input to this layout without a copy; in bfloat16 on a CPU a linear layer
+    then copies its weights for every token.
     """
     transformer = getattr(getattr(model, "text", model), "transformer", None)
     if isinstance(transformer, open_clip.transformer.Transformer):
@@ -217,7 +217,7 @@ def load(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     """
     file = folder / CONFIG_FILE
     if not file.is_file():
-        raise ModelError(f"{folder}: no {CONFIG_FILE}; it is written by jobs.train_clip, rerun it")
+        raise ModelError(f"{folder}: no {CONFIG_FILE}; rerun jobs.train_clip, which writes it")
     config = json.loads(file.read_text())
     if "published" in config:
         clip = ClipConfig(**config["published"])

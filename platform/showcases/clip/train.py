@@ -1,4 +1,4 @@
-"""Training the small CLIP on the corpus' own (photo, sentence) pairs: open_clip's model, loss and tokenizer."""
+"""Train the small CLIP on the corpus' (photo, sentence) pairs, with open_clip's model, loss and tokenizer."""
 
 import math
 from collections.abc import Callable
@@ -20,21 +20,21 @@ from showcases.training.chance import STANDARD_ERRORS
 from showcases.training.gather import gather_rows
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
-TOP = 0.1  # share of a batch that counts as the top in validation
-LEARNED = 0.02  # share of ln(batch) that the training loss must fall below it: batches differ by less
-CACHE_BATCH = 64  # photos a forward pass of the frozen backbone, a rank
+TOP = 0.1  # fraction of a batch for recall in validation
+LEARNED = 0.02  # required decrease of the training loss below ln(batch), relative: above batch noise
+CACHE_BATCH = 64  # photos per forward pass of the frozen backbone and rank
 
 
 class ClipPairs:
     """Photos of one split with the sentences of their reviews.
 
-    Which sentence describes the photo is not known yet, so a photo's text is some of its review's sentences, drawn
-    anew each time: one alone often describes another photo, or none.
+    Which sentence describes the photo is not known yet, so a photo's text is a random subset of its review's sentences,
+    drawn each time: a single one often describes another photo, or none.
 
     Attributes:
         pixels: (n, size, size, 3) uint8; empty once `cache_features` was called.
-        features: (n, width) of each photo, from a frozen backbone; none until `cache_features` was called.
-        said: for each photo, the tokens of each sentence of its review.
+        features: (n, width) of each photo, from a frozen backbone; None until `cache_features` was called.
+        sentences: tokens of each sentence of each photo's review.
         context: length of a text, in tokens.
     """
 
@@ -44,7 +44,7 @@ class ClipPairs:
         owner = {row["photo_id"]: row["review_id"] for row in workspace.read_table("photos").to_pylist()}
         stored, same_as = _stored_photos(workspace)
         pixels, owners = [], []
-        for name, review in owner.items():  # in this table's order, whatever that of the shards
+        for name, review in owner.items():  # in this table's order, independent of the shards'
             data = stored.get(same_as.get(name, name))
             if data is None or review not in said:
                 continue
@@ -54,16 +54,16 @@ class ClipPairs:
                 continue  # counted by fetch_images
             owners.append(review)
         if not pixels:
-            raise ConfigError(f"no photo of the {split} split has a sentence beside it: nothing to train CLIP on")
+            raise ConfigError(f"no photo of the {split} split has a sentence: nothing to train CLIP on")
         tokenizer = clip_model.simple_tokenizer(context)
         tokens = {review: [tokenizer.encode(sentence) for sentence in said[review]] for review in set(owners)}
         self.pixels = np.stack(pixels)
         self.features: Tensor | None = None
-        self.said = [tokens[review] for review in owners]
+        self.sentences = [tokens[review] for review in owners]
         self.context, self._start, self._end = context, tokenizer.sot_token_id, tokenizer.eot_token_id
 
     def __len__(self) -> int:
-        return len(self.said)
+        return len(self.sentences)
 
     def photos(self, numbers: np.ndarray) -> Tensor:
         """(b, 3, size, size), 0 to 1."""
@@ -72,8 +72,8 @@ class ClipPairs:
     def draw(self, numbers: np.ndarray, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
         """Photos (b, 3, size, size), 0 to 1, or their cached features (b, width); and tokens (b, context).
 
-        With a generator, texts are drawn at random, and photos mirrored and moved at random unless their features are
-        cached; without one, the text is the whole review.
+        With a generator, texts are drawn at random, and photos are augmented unless their features are cached; without
+        one, the text is the whole review.
         """
         if self.features is not None:
             batch = self.features[torch.from_numpy(numbers)]
@@ -81,14 +81,14 @@ class ClipPairs:
             batch = self.photos(numbers) if generator is None else _augment(self.photos(numbers), generator)
         texts = torch.zeros(len(numbers), self.context, dtype=torch.long)
         for row, number in enumerate(numbers):
-            tokens = self._text(self.said[number], generator)
+            tokens = self._text(self.sentences[number], generator)
             texts[row, : len(tokens)] = torch.tensor(tokens)
         return batch, texts
 
     def cache_features(self, backbone: Callable[[Tensor], Tensor]) -> None:
-        """Compute the features of all photos, once; `draw` then gives those.
+        """Compute the features of all photos once; `draw` then returns those.
 
-        Workers share the photos, and meet after each batch, so that none waits longer for another than that takes.
+        Workers divide the photos and synchronise after each batch, which bounds the time that they wait for each other.
 
         Args:
             backbone: (b, 3, size, size), 0 to 1 -> (b, width), without gradient.
@@ -109,7 +109,7 @@ class ClipPairs:
 
 
 def _stored_photos(workspace: Workspace) -> tuple[dict[str, bytes], dict[str, str]]:
-    """JPEG bytes by the photo that holds them; and that photo by each of its exact duplicates."""
+    """JPEG bytes by photo id; and the original's id by id of each exact duplicate."""
     images = workspace.read_table("images", ["photo_id", "bytes", "status", "same_as"])
     stored, same_as = {}, {}
     for name, data, status, holder in zip(*(column.to_pylist() for column in images.columns), strict=True):
@@ -143,25 +143,25 @@ def train_clip(job: TrainingJob[TrainClipConfig, None], session: Session) -> dic
         validate=lambda model: _validate(model, data["val"], config, device),
         save=lambda model, folder: clip_model.save(model, model_config, folder),
         examples=len(data["train"]),
-        drop_last=True,  # the loss compares equal shares of the batch
+        drop_last=True,  # the loss needs equal shares of the batch
         chances=chances(config.loop.batch_size, len(data["train"]), len(data["val"])),
     )
     return fit(task, job.loop, session)
 
 
 def chances(batch_size: int, train: int, val: int) -> list[Chance]:
-    """What a CLIP reaches that can't tell its photos or its texts apart.
+    """Figures of a CLIP that can't discriminate between photos or texts.
 
     Args:
         batch_size: over all workers.
         train, val: pairs of the splits.
     """
-    uniform = math.log(min(batch_size, train))  # nats: each text of the batch is as likely as another
-    sizes = np.diff([*range(0, val, batch_size), val])  # of validation's batches
+    uniform = math.log(min(batch_size, train))  # nats: all texts of the batch are equally likely
+    sizes = np.diff([*range(0, val, batch_size), val])  # of the validation batches
     expected = np.array([np.mean(np.arange(size) / size < TOP) for size in sizes])
     recall, error = float(sizes @ expected) / val, math.sqrt(float(sizes @ (expected * (1 - expected)))) / val
     found = [Chance("train_loss", uniform, LEARNED * uniform, larger_is_better=False)]
-    if recall + STANDARD_ERRORS * error < 1:  # with fewer pairs nothing could be told
+    if recall + STANDARD_ERRORS * error < 1:  # fewer pairs are inconclusive
         found.append(Chance("val_recall_top_tenth", recall, STANDARD_ERRORS * error, larger_is_better=True))
     return found
 
@@ -181,7 +181,7 @@ def _loss(data: ClipPairs, config: TrainClipConfig, device: str) -> Any:
 
 
 def _validate(model: nn.Module, data: ClipPairs, config: TrainClipConfig, device: str) -> dict[str, float]:
-    """Contrastive loss in batches of the training's size, and how often a photo's own sentence is among its top 10%."""
+    """Contrastive loss in batches of the training size, and the recall of a photo's text among the top 10%."""
     scale = _scaling(config, device)
     loss = clip_model.contrastive_loss()
     order = np.random.default_rng(0).permutation(len(data))
@@ -195,14 +195,14 @@ def _validate(model: nn.Module, data: ClipPairs, config: TrainClipConfig, device
 
 
 def _ranks(scores: Tensor) -> Tensor:
-    """(b,) share of a batch's texts that come before a photo's own, by scores (b, b); of equal scores, half."""
+    """(b,) share of a batch's texts ranked above a photo's own, by scores (b, b); ties count half."""
     own = scores.diagonal()[:, None]
     tied = (scores == own).sum(1) - 1
     return ((scores > own).sum(1) + tied / 2) / len(scores)
 
 
 def _scaling(config: TrainClipConfig, device: str) -> Callable[[Tensor], Tensor]:
-    """To what the image tower expects, on its device; features (b, width) stay as they are."""
+    """Normalises photos for the image tower, on its device; features (b, width) are unchanged."""
     mean = torch.tensor(config.image_mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(config.image_std, device=device).view(1, 3, 1, 1)
 

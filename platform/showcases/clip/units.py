@@ -1,6 +1,6 @@
-"""Units of photos or sentences to embed: planned, read and decoded without an encoder, by processes that start fast.
+"""Units of photos or sentences to embed: planned, read and decoded without an encoder, in processes that start quickly.
 
-A unit is some rows of one row group of an input shard. It becomes one output shard, whole or not at all.
+A unit is some rows of one row group of an input shard. It becomes one output shard, written atomically.
 """
 
 import time
@@ -20,14 +20,14 @@ PHOTOS, SENTENCES, FAILURES = "image_embeddings", "sentence_embeddings", "embed_
 
 @dataclass(frozen=True)
 class Unit:
-    """Rows of one row group of an input shard, by number: a unit is small, however long its ids are.
+    """Rows of one row group of an input shard, by row number, so that a unit is small.
 
     Attributes:
         artifact: image_embeddings (of `images`) or sentence_embeddings (of `reviews`).
         name: of the output shard.
         path: of the input shard, on the workspace's filesystem.
         rows: (n,) numbers within the row group.
-        writes: where it isn't the photo's id alone: the ids that get its vector, by the photo's id.
+        writes: ids that get a photo's vector, by photo id, if others than the photo's own.
     """
 
     artifact: str
@@ -43,7 +43,7 @@ class Prepared:
     """A unit ready to be encoded.
 
     Attributes:
-        ids: for each thing to encode, the ids that get its vector.
+        ids: for each item, the ids that get its vector.
         content: (n, size, size, 3) uint8, or n sentences.
         failures: (id, kind, error) of photos that don't decode.
         amounts: decode_cpu_s, bytes_in.
@@ -87,7 +87,7 @@ def _decoded(
         shared = list(writes.get(name, (name,)))
         try:
             if data is None:
-                raise PhotoError("the row says ok, but holds no bytes")
+                raise PhotoError("the row's status is ok, but its image is empty")
             pixels[len(ids)] = to_pixels(data, size)
             ids.append(shared)
         except PhotoError as error:

@@ -1,4 +1,4 @@
-"""Which sentence describes which photo: annotations, the classifier Φ, its scores over the corpus."""
+"""Distillation: annotations of (sentence, photo) pairs, the classifier Φ, its scores over the corpus."""
 
 from typing import TYPE_CHECKING
 

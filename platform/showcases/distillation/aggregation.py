@@ -1,4 +1,4 @@
-"""From several people's votes on a pair to one label: by majority, or weighed by how careful each person is."""
+"""Aggregate annotators' votes on a pair to one label: by majority, or by Dawid-Skene."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from showcases.errors import ConfigError
 from showcases.extras import imports_of
 
 Aggregate = Literal["majority", "dawid-skene"]
-EVEN = 1e-9  # a probability this near to one half decides nothing
+EVEN = 1e-9  # a probability this close to one half is a tie
 
 
 @dataclass(frozen=True)
 class Skill:
-    """How an annotator does, measured by the labels that all together came to.
+    """An annotator's agreement with the aggregated labels.
 
     Attributes:
         answers: votes on pairs that got a label.
-        agreeing: share of them that are the pair's label, 0 to 1.
-        finds: estimated probability, 0 to 1, that they see a match that is one; by Dawid-Skene alone.
-        rejects: the same, that they see none where there is none.
+        agreeing: share of them equal to the pair's label, 0 to 1.
+        finds: estimated sensitivity, 0 to 1; only with Dawid-Skene.
+        rejects: estimated specificity, likewise.
     """
 
     annotator: str
@@ -31,7 +31,7 @@ class Skill:
     rejects: float | None = None
 
     def line(self) -> str:
-        """For a person."""
+        """Lines for display."""
         said = f"{self.annotator}: {self.answers} answers, {100 * self.agreeing:.1f} % as the label"
         if self.finds is None or self.rejects is None:
             return said
@@ -40,13 +40,13 @@ class Skill:
 
 @dataclass(frozen=True)
 class Consensus:
-    """What the votes came to.
+    """Result of the aggregation.
 
     Attributes:
         labels: 1, 0 or None (undecided), a pair.
         skills: of each annotator.
-        changed: decided pairs whose label is not what most voted for; ties are not among them.
-        settled: pairs with a tie that were decided all the same.
+        changed: decided pairs whose label differs from the majority; excludes ties.
+        settled: ties that were decided.
     """
 
     method: Aggregate
@@ -56,22 +56,22 @@ class Consensus:
     settled: int = 0
 
     def lines(self) -> list[str]:
-        """For a person."""
-        told = []
+        """Lines for display."""
+        lines = []
         if self.method == "dawid-skene":
-            told.append(
-                f"Dawid-Skene: {self.changed} labels are not what most answered, {self.settled} ties are settled"
+            lines.append(
+                f"Dawid-Skene: {self.changed} labels differ from the majority, {self.settled} ties are decided"
             )
-        return [*told, *(skill.line() for skill in self.skills)]
+        return [*lines, *(skill.line() for skill in self.skills)]
 
 
 def find_consensus(labelled: Sequence[LabelledPair], method: Aggregate = "majority") -> Consensus:
-    """One label a pair.
+    """Find one label per pair.
 
     Args:
-        labelled: of `read_exports`; all of them, as more answers tell more about their annotators.
+        labelled: from `read_exports`; all of them, because more answers improve the estimates of annotators.
         method: majority leaves ties undecided; dawid-skene weighs each vote by its annotator's estimated confusion and
-            settles most ties.
+            decides most ties.
     """
     if method not in get_args(Aggregate):
         raise ConfigError(f"annotate.aggregate is {method!r}; allowed: {', '.join(get_args(Aggregate))}")
@@ -90,8 +90,8 @@ def dawid_skene(labelled: Sequence[LabelledPair]) -> tuple[list[int | None], dic
     """Labels by expectation maximisation over true labels and annotators' confusion.
 
     Returns:
-        The likelier label of each pair (its posterior is above one half), None where both are as likely; and by
-        annotator the estimated probability that they say match of a match, and no match of none.
+        The more probable label of each pair, None on a tie; and by annotator the estimated sensitivity and
+            specificity.
 
     Source: Dawid & Skene 1979, "Maximum likelihood estimation of observer error-rates using the EM algorithm", as
         crowd-kit computes it, from the majority's shares on.
@@ -107,7 +107,7 @@ def dawid_skene(labelled: Sequence[LabelledPair]) -> tuple[list[int | None], dic
     ]
     model = DawidSkene(n_iter=200, tol=1e-7).fit(pd.DataFrame(rows, columns=["task", "worker", "label"]))
     chances: pd.DataFrame = model.probas_
-    probability = chances[1] if 1 in chances else 0 * chances[0]  # of a match; no column where nobody saw one
+    probability = chances[1] if 1 in chances else 0 * chances[0]  # of a match; there is no column if nobody saw one
     labels = [None if abs(p - 0.5) < EVEN else int(p > 0.5) for p in probability.reindex(range(len(labelled)))]
     confusion = {
         who: (_entry(model.errors_, who, 1), _entry(model.errors_, who, 0))
@@ -117,7 +117,7 @@ def dawid_skene(labelled: Sequence[LabelledPair]) -> tuple[list[int | None], dic
 
 
 def _entry(errors: "pd.DataFrame", who: str, label: int) -> float:  # type: ignore[name-defined] # noqa: F821
-    """Probability that they say `label` of what is `label`."""
+    """Probability that the annotator answers `label` if the truth is `label`."""
     known = (who, label) in errors.index and label in errors.columns
     return float(errors.loc[(who, label), label]) if known else 0.0
 

@@ -1,4 +1,4 @@
-"""How far annotators agree beyond chance: labels that people do not agree on cannot teach a classifier."""
+"""Inter-annotator agreement beyond chance: labels without agreement can't train a classifier."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ import numpy as np
 from showcases.distillation.labelstudio import LabelledPair
 from showcases.extras import imports_of
 
-Votes = Sequence[int]  # 0 or 1, of one pair
+Votes = Sequence[int]  # 0 or 1, for one pair
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of all annotators over all pairs that somebody answered.
+    """Agreement of all annotators over all pairs with votes.
 
     Attributes:
-        krippendorff_alpha: at most 1; 0 is what chance gives, below is worse. None where it is undefined.
+        krippendorff_alpha: at most 1; 0 is chance level. None if undefined.
         fleiss_kappa: the same scale, over `fleiss_pairs` pairs with `fleiss_raters` votes each.
-        percent_agreement: 0 to 100, share of all (vote, vote) couples on one pair that are alike, chance among them.
+        percent_agreement: 0 to 100, share of equal (vote, vote) couples on one pair, not corrected for chance.
         pairs: with a vote.
         pairs_with_two: with two votes or more; the others say nothing about agreement.
         disputed: pairs on which votes differ.
@@ -38,29 +38,29 @@ class Agreement:
     answers: dict[str, int]
 
     def figures(self) -> dict[str, Any]:
-        """What can be said, plain."""
+        """The defined figures as plain values."""
         figures = {name: value for name, value in asdict(self).items() if value is not None}
         figures["annotators"] = len(figures.pop("answers"))
         return figures
 
     def lines(self) -> list[str]:
-        """For a person."""
+        """Lines for display."""
         if self.percent_agreement is None:
-            return ["agreement: no pair has two answers, so nothing is known of it"]
+            return ["agreement: unknown, because no pair has two answers"]
         kappa = (
             f"on {self.fleiss_pairs} of {self.pairs_with_two} pairs with several answers "
             f"(those with {self.fleiss_raters})"
         )
         return [
-            f"agreement of {len(self.answers)} annotators: Krippendorff's alpha {_told(self.krippendorff_alpha)}, "
-            f"Fleiss' kappa {_told(self.fleiss_kappa)} {kappa}",
-            f"{self.percent_agreement:.1f} % of couples of answers are alike; answers differ on {self.disputed} of "
+            f"agreement of {len(self.answers)} annotators: Krippendorff's alpha {_describe(self.krippendorff_alpha)}, "
+            f"Fleiss' kappa {_describe(self.fleiss_kappa)} {kappa}",
+            f"{self.percent_agreement:.1f} % of couples of answers are equal; answers differ on {self.disputed} of "
             f"{self.pairs_with_two} pairs",
         ]
 
 
 def measure_agreement(labelled: Sequence[LabelledPair]) -> Agreement:
-    """Every measure, of the pairs of `read_exports`."""
+    """Compute all measures for the pairs of `read_exports`."""
     units = [pair.votes for pair in labelled]
     kappa, used, raters = fleiss_kappa(units)
     return Agreement(
@@ -77,13 +77,13 @@ def measure_agreement(labelled: Sequence[LabelledPair]) -> Agreement:
 
 
 def krippendorff_alpha(units: Sequence[Votes]) -> float | None:
-    """Krippendorff's alpha of yes/no votes, for any number of annotators a pair.
+    """Krippendorff's alpha of yes/no votes, for any number of annotators per pair.
 
     Args:
-        units: the votes that each pair got. Pairs with fewer than two say nothing and are passed over.
+        units: votes per pair. Pairs with fewer than two are ignored.
 
     Returns:
-        At most 1. None where it is undefined: no pair has two votes, or all votes are the same.
+        At most 1. None if undefined: no pair has two votes, or all votes are equal.
 
     Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section C (nominal data, any number of
         observers, missing data), as the package `krippendorff` computes it.
@@ -92,16 +92,16 @@ def krippendorff_alpha(units: Sequence[Votes]) -> float | None:
     if not counts.sum(axis=0).all():
         return None
     with imports_of("annotation"):
-        from krippendorff import alpha  # here: few that read labels ask for it
+        from krippendorff import alpha  # lazy: rarely needed
 
     return float(alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
 def fleiss_kappa(units: Sequence[Votes]) -> tuple[float | None, int, int]:
-    """Fleiss' kappa of yes/no votes, on the pairs with the number of votes (two or more) that most pairs have.
+    """Fleiss' kappa of yes/no votes, on the pairs with the most frequent number of votes (at least two).
 
     Returns:
-        Kappa, at most 1, None where no pair has two votes or those used are all the same; pairs used; their votes each.
+        Kappa, at most 1, None if no pair has two votes or all used votes are equal; pairs used; votes per pair.
 
     Source: Fleiss 1971, "Measuring nominal scale agreement among many raters", as statsmodels computes it.
     """
@@ -119,7 +119,7 @@ def fleiss_kappa(units: Sequence[Votes]) -> tuple[float | None, int, int]:
 
 
 def percent_agreement(units: Sequence[Votes]) -> float | None:
-    """0 to 100: the share of (vote, vote) couples on one pair that are alike; none where no pair has two votes."""
+    """0 to 100: share of equal (vote, vote) couples on one pair; None if no pair has two votes."""
     counts = _counts(units).astype(np.int64)
     size = counts.sum(axis=1)
     couples = int((size * (size - 1)).sum())
@@ -127,9 +127,9 @@ def percent_agreement(units: Sequence[Votes]) -> float | None:
 
 
 def _counts(units: Any) -> np.ndarray:
-    """(n, 2) how many said 0 and how many 1."""
+    """(n, 2) counts of the votes 0 and 1."""
     return np.array([(len(votes) - sum(votes), sum(votes)) for votes in units], np.int64).reshape(-1, 2)
 
 
-def _told(figure: float | None) -> str:
+def _describe(figure: float | None) -> str:
     return "undefined (all answers are the same)" if figure is None else f"{figure:.3f}"

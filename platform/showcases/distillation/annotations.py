@@ -1,4 +1,4 @@
-"""From votes on (sentence, photo) pairs to the table that trains the classifier (paper section 3.3)."""
+"""Convert votes on (sentence, photo) pairs to the classifier's training table (paper section 3.3)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +23,11 @@ Review = TypeVar("Review")
 
 @dataclass(frozen=True)
 class ReviewPairs:
-    """What a review has to pair: sentences that are embedded, and photos that are.
+    """A review's embedded sentences and photos.
 
     Attributes:
         sentences: sentence number in the review -> its text.
-        photo_ids: its photos that could be read and embedded.
+        photo_ids: its embedded photos.
     """
 
     review_id: str
@@ -36,13 +36,13 @@ class ReviewPairs:
     photo_ids: Sequence[str]
 
     def __len__(self) -> int:
-        """How many (sentence, photo) pairs."""
+        """Number of (sentence, photo) pairs."""
         return len(self.sentences) * len(self.photo_ids)
 
 
 @dataclass(frozen=True)
 class Dispute:
-    """A pair on which annotators disagree, the label it got all the same (None: none), and what Φ says, 0 to 1."""
+    """A pair on which annotators disagree, its label, if any, and Φ's score, 0 to 1."""
 
     pair: LabelledPair
     sentence_id: str
@@ -52,14 +52,14 @@ class Dispute:
 
 @dataclass(frozen=True)
 class AnnotationSet:
-    """The annotations table and what there is to say about it.
+    """The annotations table with its statistics.
 
     Attributes:
         table: with the schema of `annotations`.
-        dropped: pairs left out, by reason.
-        source: people, weak (nobody labelled anything), or people+weak (too few labels, filled up).
-        agreement: of the annotators; None where nobody voted.
-        consensus: how votes became labels; None where nobody voted.
+        dropped: number of dropped pairs by reason.
+        source: people, weak (no labels by people), or people+weak (too few labels, supplemented).
+        agreement: of the annotators; None without votes.
+        consensus: result of the aggregation; None without votes.
         disputes: pairs of this corpus on which the votes differ.
     """
 
@@ -72,7 +72,7 @@ class AnnotationSet:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Pairs in all, and matching ones; pairs by split."""
+        """Number of all pairs, matching pairs, and pairs by split."""
         splits = Counter(self.table["split"].to_pylist())
         return {
             "pairs": self.table.num_rows,
@@ -82,12 +82,12 @@ class AnnotationSet:
 
 
 def review_pairs(reviews: pa.Table, sentences: Iterable[str], photos: Iterable[str]) -> list[ReviewPairs]:
-    """The reviews that have something to pair.
+    """The reviews with at least one (sentence, photo) pair.
 
     Args:
         reviews: columns review_id, business_id, sentences, photo_ids.
-        sentences: ids that can be used (embedded ones).
-        photos: ids that can be used (readable, embedded ones).
+        sentences: ids of embedded sentences.
+        photos: ids of embedded photos.
     """
     known_sentences, known_photos = set(sentences), set(photos)
     result = []
@@ -105,12 +105,12 @@ def review_pairs(reviews: pa.Table, sentences: Iterable[str], photos: Iterable[s
 
 @dataclass(frozen=True)
 class Pairable:
-    """The reviews that have something to pair, on Arrow columns: Python objects are made of those asked for alone.
+    """The reviews with at least one pair, as Arrow columns; creates Python objects only on request.
 
     Attributes:
         reviews: as for `review_pairs`.
-        sentences: ids that can be used, e.g. `EmbeddingShards.all_ids()`.
-        photos: ids that can be used.
+        sentences: ids of embedded sentences, e.g. `EmbeddingShards.all_ids()`.
+        photos: ids of embedded photos.
     """
 
     reviews: pa.Table
@@ -118,18 +118,18 @@ class Pairable:
     photos: pa.ChunkedArray
 
     def rows(self, review_ids: Iterable[str] | None = None) -> list[int]:
-        """Numbers of the reviews with a sentence and a photo; of those among `review_ids`, where given."""
+        """Row numbers of the reviews with a sentence and a photo; only those in `review_ids`, if given."""
         names, lengths = flatten(self.reviews["photo_ids"])
         usable = np.asarray(pc.is_in(names, value_set=self.photos))
         found = np.bincount(owners(lengths)[usable], minlength=len(lengths)) > 0
         found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=split_ids(self.sentences)[0]))
         if review_ids is not None:
-            asked = pa.array(sorted(set(review_ids)), pa.string())
-            found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=asked))
+            wanted = pa.array(sorted(set(review_ids)), pa.string())
+            found &= np.asarray(pc.is_in(self.reviews["review_id"], value_set=wanted))
         return np.flatnonzero(found).tolist()
 
     def pairs(self, rows: Sequence[int]) -> list[ReviewPairs]:
-        """What the reviews of these numbers have to pair."""
+        """The pairs of the reviews in these rows."""
         chosen = self.reviews.take(pa.array(rows, pa.int64()))
         said = self.sentences.filter(pc.is_in(split_ids(self.sentences)[0], value_set=chosen["review_id"]))
         names = flatten(chosen["photo_ids"])[0]
@@ -138,13 +138,13 @@ class Pairable:
 
 
 def sample_reviews(reviews: Sequence[Review], count: int, seed: int) -> list[Review]:
-    """`count` reviews (or all), drawn without replacement, in the order given."""
+    """`count` reviews (or all), drawn without replacement, in the given order."""
     order = np.random.default_rng(seed).permutation(len(reviews))[:count]
     return [reviews[i] for i in sorted(order)]
 
 
 def split_by_review(review_ids: Iterable[str], seed: int) -> dict[str, str]:
-    """train, val or test, 8:1:1, for each review; from three reviews on no part is empty."""
+    """train, val or test, 8:1:1, for each review; with three or more reviews no part is empty."""
     unique = sorted(set(review_ids))
     order = np.random.default_rng(seed).permutation(len(unique))
     held_out = max(1, round(len(unique) / 10)) if len(unique) >= 3 else 0
@@ -159,18 +159,18 @@ def from_votes(
     dropped: Mapping[str, int] | None = None,
     aggregate: Aggregate = "majority",
 ) -> AnnotationSet:
-    """One label for each pair that this corpus has.
+    """Aggregate votes to one label per pair of this corpus.
 
     Args:
         labelled: pairs with votes, from `read_exports`.
-        reviews: what the corpus has, from `review_pairs`.
+        reviews: the corpus' pairs, from `review_pairs`.
         seed: of the 8:1:1 split by review.
         dropped: counts to add to (from `read_exports`).
-        aggregate: how several votes become a label.
+        aggregate: aggregation method.
 
     Returns:
-        The table. Left out and counted: `ties`, `unknown_review`, `unknown_sentence`, `unknown_photo`. Agreement and
-        consensus are over all pairs with votes, ties and unknown ones among them.
+        The table. Dropped and counted: `ties`, `unknown_review`, `unknown_sentence`, `unknown_photo`. Agreement and
+        consensus are over all pairs with votes, including ties and unknown ones.
     """
     by_id = {review.review_id: review for review in reviews}
     counts = Counter(dict(dropped or {})) + Counter()
@@ -198,7 +198,7 @@ def annotation_table(rows: Sequence[tuple[Any, ...]], source: str, split: Mappin
 
 
 def _match(pair: LabelledPair, reviews: Mapping[str, ReviewPairs]) -> tuple[str, str]:
-    """(sentence id, "") or ("", why the pair is not of this corpus). The text decides, the number breaks ties."""
+    """(sentence id, "") or ("", why the pair is not in this corpus). Matches by text; the number breaks ties."""
     review = reviews.get(pair.review_id)
     if review is None:
         return "", "unknown_review"

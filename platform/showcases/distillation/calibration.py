@@ -1,6 +1,6 @@
-"""A start for who has few labels: CLIP similarity labels further pairs, where the few labels show that it is right.
+"""Bootstrapping from few labels: CLIP similarity labels further pairs where it is calibrated on people's labels.
 
-Two thresholds are read off the people's training pairs; what lies between them stays unlabelled.
+Two thresholds are estimated from people's training pairs; pairs between them stay unlabelled.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from showcases.distillation.annotations import AnnotationSet, ReviewPairs, annot
 from showcases.distillation.weak import all_pairs, similarity
 from showcases.storage.embeddings import EmbeddingTable
 
-CONFIDENCE = 0.8  # that the precision beyond a threshold is the one asked for, or better
+CONFIDENCE = 0.8  # that the precision beyond a threshold is at least the requested one
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Side:
     """Pairs beyond a threshold.
 
     Attributes:
-        threshold: cosine; None where no threshold is sure enough.
+        threshold: cosine; None if no threshold reaches the confidence.
         labels: people's training pairs beyond it.
-        right: those of them that people labelled so too.
-        held_out: people's val and test pairs beyond it, which did not choose it.
-        held_out_right: those of them that people labelled so too.
-        added: weak labels made.
+        right: those of them with the same label by people.
+        held_out: people's val and test pairs beyond it, which were not used to choose it.
+        held_out_right: those of them with the same label by people.
+        added: number of weak labels.
     """
 
     threshold: float | None
@@ -39,10 +39,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From `high` on pairs count as matching, up to `low` as not."""
+    """Pairs from `high` up count as matching, pairs up to `low` as not matching."""
 
-    precision: float  # asked for, 0 to 1
-    labels: int  # that people gave, in the training split
+    precision: float  # requested, 0 to 1
+    labels: int  # people's labels in the training split
     high: Side
     low: Side
 
@@ -51,7 +51,7 @@ class Calibration:
         return self.high.added + self.low.added
 
     def lines(self) -> list[str]:
-        """For a person."""
+        """Lines for display."""
         sides = (("matching", "from", self.high), ("not matching", "up to", self.low))
         return [self._line(*side) for side in sides]
 
@@ -82,14 +82,14 @@ def fill_up(
     photos: EmbeddingTable,
     precision: float,
 ) -> tuple[AnnotationSet, Calibration]:
-    """Add weak labels to people's: pairs that nobody answered, similar or unlike enough.
+    """Add weak labels to people's: unlabelled pairs with sufficiently high or low similarity.
 
-    People's labels stay as they are. Weak ones go into the training split alone and leave out the reviews of the
-    others, so that the classifier is chosen and measured on what people said.
+    People's labels are unchanged. Weak ones are added only to the training split, and not for reviews of the other
+    splits, so that the classifier is validated and tested on people's labels.
 
     Args:
-        people: of `from_votes`; its pairs have vectors.
-        reviews: whose pairs may get weak labels.
+        people: from `from_votes`; its pairs have vectors.
+        reviews: candidates for weak labels.
         precision: share of weak labels of each kind that people would agree with, 0 to 1.
     """
     rows = people.table.to_pylist()
@@ -122,7 +122,7 @@ def fill_up(
 
 
 def find_thresholds(cosine: np.ndarray, labels: np.ndarray, precision: float) -> tuple[float | None, float | None]:
-    """The widest two ranges of similarity in which labels are as pure as asked for.
+    """The widest two ranges of similarity with the requested precision.
 
     Args:
         cosine: (n,) of labelled pairs.
@@ -130,12 +130,13 @@ def find_thresholds(cosine: np.ndarray, labels: np.ndarray, precision: float) ->
         precision: 0 to 1.
 
     Returns:
-        (high, low): from `high` on matching, up to `low` not; None where no range is sure enough. high > low.
+        (high, low): matching from `high` up, not matching up to `low`; None if no range reaches the confidence.
+            high > low.
     """
     high = _threshold(cosine, labels, precision)
     mirrored = _threshold(-cosine, 1 - labels, precision)
     low = None if mirrored is None else -mirrored
-    if high is not None and low is not None and high <= low:  # labels well apart leave room on both sides
+    if high is not None and low is not None and high <= low:  # well separated labels leave room on both sides
         middle = (high + low) / 2
         above, below = cosine[cosine > middle], cosine[cosine <= middle]
         return (float(above.min()) if len(above) else None), (float(below.max()) if len(below) else None)
@@ -143,29 +144,29 @@ def find_thresholds(cosine: np.ndarray, labels: np.ndarray, precision: float) ->
 
 
 def _threshold(cosine: np.ndarray, labels: np.ndarray, precision: float) -> float | None:
-    """The lowest labelled cosine from which on labels are 1 with the precision asked for, by its lower bound."""
+    """The lowest labelled cosine above which the lower bound of the labels' precision is the requested one."""
     if not len(cosine):
         return None
     order = np.argsort(-cosine, kind="stable")
     ranked = cosine[order]
     hits = np.cumsum(labels[order])
-    cut = np.append(ranked[1:] != ranked[:-1], True)  # equal similarities stay together
+    cut = np.append(ranked[1:] != ranked[:-1], True)  # don't cut between equal similarities
     enough = cut & (lower_bound(hits, np.arange(1, len(ranked) + 1)) >= precision)
     return float(ranked[np.flatnonzero(enough)[-1]]) if enough.any() else None
 
 
 def lower_bound(right: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """(n,) the share, 0 to 1, that the true precision exceeds with a probability of CONFIDENCE.
+    """(n,) lower bound, 0 to 1, that the true precision exceeds with probability CONFIDENCE.
 
-    Source: quantile of the beta distribution that a uniform prior and `right` of `of` successes give.
+    Source: quantile of the beta posterior for a uniform prior and `right` of `of` successes.
     """
-    from scipy.stats import beta  # here: slow to import
+    from scipy.stats import beta  # lazy: slow to import
 
     return beta.ppf(1 - CONFIDENCE, 1 + right, 1 + of - right)
 
 
 def _side(cosine: np.ndarray, labels: np.ndarray, train: np.ndarray, threshold: float | None) -> Side:
-    """What people say of their pairs from a threshold on."""
+    """People's labels of the pairs beyond a threshold."""
     if threshold is None:
         return Side(None)
     seen, other = labels[train & (cosine >= threshold)], labels[~train & (cosine >= threshold)]

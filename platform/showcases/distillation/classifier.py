@@ -1,5 +1,5 @@
-"""Φ, the classifier of (sentence, photo) pairs (paper section 3.3): what distills reviews into explanations,
-and the scorer of CLIP-Align."""
+"""Φ, the classifier of (sentence, photo) pairs (paper section 3.3): used to distill reviews into explanations
+and to score CLIP-Align."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ class PairClassifier(nn.Module):
     Args:
         dim: d, of one CLIP feature.
         features: concat is [v; t]; interaction is [v; t; v * t].
-        threshold: probability from which on a pair counts as matching (chosen on the validation split).
+        threshold: minimum probability of a matching pair (chosen on the validation split).
         embedding_space: `EmbeddingTable.model_id` of the features it was trained on.
     """
 
@@ -34,12 +34,12 @@ class PairClassifier(nn.Module):
         self.dim, self.features = dim, features
         self.threshold, self.embedding_space = threshold, embedding_space
         self.layer = nn.Linear(dim * (2 if features == "concat" else 3), 1)
-        nn.init.zeros_(self.layer.weight)  # a convex problem: start in the middle, the same for every seed
+        nn.init.zeros_(self.layer.weight)  # a convex problem: the same start for every seed
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, sentences: Tensor, photos: Tensor) -> Tensor:
         """Logits (n,) of the pairs; sentences and photos are (n, d) unit rows."""
-        scale = self.dim**0.5  # entries of a unit vector are about 1/sqrt(d): bring them, and their product, to 1
+        scale = self.dim**0.5  # entries of a unit vector are about 1/sqrt(d): scale them, and their product, to 1
         photos, sentences = photos * scale, sentences * scale
         parts = [photos, sentences]
         if self.features == "interaction":
@@ -48,7 +48,7 @@ class PairClassifier(nn.Module):
 
     @torch.no_grad()
     def score(self, sentences: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """Probability that each photo shows what its sentence says.
+        """Probability that each photo matches its sentence.
 
         Args:
             sentences: (n, d) unit rows.
@@ -58,7 +58,7 @@ class PairClassifier(nn.Module):
             (n,) float32, 0 to 1.
 
         Raises:
-            ModelError: d is not the one it was trained with.
+            ModelError: d differs from training.
         """
         for name, array in (("sentences", sentences), ("photos", photos)):
             if array.ndim != 2 or array.shape[1] != self.dim:
@@ -69,7 +69,7 @@ class PairClassifier(nn.Module):
         return torch.sigmoid(self(text, image)).cpu().numpy()
 
     def score_all(self, sentences: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """Probabilities (m, n) of every one of m sentences with every one of n photos."""
+        """Probabilities (m, n) of all pairs of m sentences and n photos."""
         m, n = len(sentences), len(photos)
         return self.score(np.repeat(sentences, n, axis=0), np.tile(photos, (m, 1))).reshape(m, n)
 
@@ -88,11 +88,11 @@ class PairClassifier(nn.Module):
         """Read what `save_pretrained` wrote.
 
         Raises:
-            ModelError: the folder holds no such model.
+            ModelError: the folder does not contain such a model.
         """
         try:
             model = cls(**json.loads((Path(folder) / "config.json").read_text()))
             model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
         except (OSError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{folder}: no pair classifier there ({error}); written by jobs.distill") from error
+            raise ModelError(f"{folder}: no pair classifier found ({error}); run jobs.distill to create it") from error
         return model.eval()

@@ -5,23 +5,23 @@ from typing import Literal
 
 from showcases.training import LoopConfig
 
-CHANCE_CAUSES = (  # of a classifier that is no better than chance, likeliest first
-    "distill.features concat, which can't tell whether photo and sentence agree (interaction can); a CLIP that tells "
-    "nothing apart (train_clip's figures); labels of another corpus, or too few of them; distill.loop.lr or epochs"
+CHANCE_CAUSES = (  # why a classifier may be no better than chance, most likely first
+    "distill.features concat, which can't model whether photo and sentence agree (interaction can); a CLIP that does "
+    "not discriminate (train_clip's figures); labels of another corpus, or too few of them; distill.loop.lr or epochs"
 )
 
 
 @dataclass(frozen=True)
 class AnnotateConfig:
-    """Which pairs are annotated, and how answers become labels.
+    """Which pairs are annotated, and how answers are aggregated.
 
     Args:
         reviews: sampled for annotation (paper: 1,000 reviews, 9,930 pairs).
-        aggregate: several answers to one label: majority leaves ties out; dawid-skene weighs each annotator's answers
-            by how careful the annotator seems to be, and settles ties.
+        aggregate: aggregation of several answers: majority drops ties; dawid-skene weighs answers by the annotators'
+            estimated reliability, and decides ties.
         weak_below: with labels of fewer pairs than this, further pairs of the sampled reviews get weak labels by CLIP
-            similarity, beyond two thresholds that are calibrated on the labels; 0 for never.
-        weak_precision: share of those weak labels, 0 to 1, that people would agree with, on each side.
+            similarity, beyond two thresholds calibrated on the labels; 0 disables this.
+        weak_precision: required precision of those weak labels, 0 to 1, on each side.
     """
 
     reviews: int = 1000
@@ -35,8 +35,8 @@ class DistillConfig:
     """The classifier of (photo, sentence) pairs.
 
     Args:
-        features: concat is CLIP(photo) and CLIP(sentence) side by side, as the paper says; a single layer on them is
-            additive and cannot tell whether the two agree. interaction adds their elementwise product.
+        features: concat is [CLIP(photo); CLIP(sentence)], as in the paper; a single layer on it is additive and cannot
+            model whether the two agree. interaction adds their elementwise product.
         loop: training.
     """
 

@@ -1,4 +1,4 @@
-"""The pairs on which annotators disagree: what to look at, and to have labelled again in the next round."""
+"""The pairs on which annotators disagree: to inspect, and to label again in the next round."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from showcases.distillation.annotations import Dispute
 
 
 def rank(disputes: Iterable[Dispute]) -> list[Dispute]:
-    """The most even votes first; among equally even ones those first that Φ is least sure of, where it says."""
+    """Sort by the evenness of votes, then by Φ's uncertainty, if known; most uncertain first."""
 
     def key(dispute: Dispute) -> tuple[float, float]:
         votes = dispute.pair.votes
@@ -19,7 +19,7 @@ def rank(disputes: Iterable[Dispute]) -> list[Dispute]:
 
 
 def as_csv(disputes: Sequence[Dispute]) -> str:
-    """A row a pair, a column an annotator (match, no match, or empty), and the sentence."""
+    """One row per pair, one column per annotator (match, no match, or empty), and the sentence."""
     people = sorted({who for dispute in disputes for who in dispute.pair.annotators})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

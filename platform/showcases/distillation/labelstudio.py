@@ -1,7 +1,7 @@
-"""Label Studio's JSON exports in: any number of files (rounds of labelling), any number of annotators.
+"""Read Label Studio's JSON exports: any number of files (rounds of labelling) and annotators.
 
-The paper's labels were never released, so everybody who wants the paper's data has to annotate. Form of the export:
-https://labelstud.io/guide/task_format. Versions differ, so this reads them leniently: `completed_by` is an id, an
+The paper's labels were never released, so reproducing its data requires annotation. Format of the export:
+https://labelstud.io/guide/task_format. Versions differ, so parsing is lenient: `completed_by` is an id, an
 e-mail address or an object with either; `result`, `value` and `choices` may be null; there may be other controls.
 """
 
@@ -20,22 +20,22 @@ from showcases.gest.reading.opening import Given, find_files, open_input, shown
 from showcases.gest.reading.records import kind_of
 
 CHOICES = {"match": 1, "no match": 0}
-CONTROL = "match"  # name of the control in the labelling config that holds the answer
+CONTROL = "match"  # name of the answer's control in the labelling config
 CREATED_BY = re.compile(r"\s*(?P<email>\S+@\S+), (?P<id>\d+)\s*")  # `created_username`
 SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
 class LabelledPair:
-    """A sentence and a photo with the votes of all annotators (1 = the photo shows what is said).
+    """A sentence and a photo with the votes of all annotators (1 = the photo shows what the sentence says).
 
     Attributes:
-        annotators: who gave each vote, in the votes' order.
+        annotators: in the order of votes.
     """
 
     review_id: str
     sentence: str
-    sentence_index: int | None  # in the review, where the task says so
+    sentence_index: int | None  # index in the review, if known
     photo_id: str
     votes: tuple[int, ...]
     annotators: tuple[str, ...]
@@ -50,20 +50,20 @@ class _Answer:
 
 @dataclass
 class _Reading:
-    """What is gathered while the files are read."""
+    """State collected while reading the files."""
 
     dropped: Counter[str] = field(
         default_factory=lambda: Counter(answers_cancelled=0, answers_missing=0, answers_repeated=0)
     )
-    controls: dict[str, set[str]] = field(default_factory=dict)  # other controls and what was chosen there
-    emails: dict[str, str] = field(default_factory=dict)  # an e-mail address' user id
+    controls: dict[str, set[str]] = field(default_factory=dict)  # other controls and their choices
+    emails: dict[str, str] = field(default_factory=dict)  # user id by e-mail address
 
 
 Key = tuple[str, str, int | None, str]  # review, sentence, its number, photo
 
 
 def check_labels(given: Given) -> list[str]:
-    """Check that files are Label Studio exports; they are read whole (10,000 answers are about 10 MB).
+    """Check that files are Label Studio exports; reads them completely (10,000 answers are about 10 MB).
 
     Returns:
         The files, as `find_files` finds them.
@@ -77,23 +77,23 @@ def check_labels(given: Given) -> list[str]:
 
 
 def read_exports(given: Given) -> tuple[list[LabelledPair], dict[str, int]]:
-    """Read Label Studio JSON exports, one a round.
+    """Read Label Studio JSON exports, one per round.
 
-    A person is known by Label Studio's user id in all files, or by an e-mail address; an address counts as the id that
-    any of the files names with it. Where the same person answered a pair more than once, the answer counts that was
-    changed last; by the order of the files and in them, where a time is missing.
+    Annotators are identified across files by Label Studio's user id or by e-mail address; an address is mapped to the
+    id that any of the files gives for it. Of several answers by one annotator to a pair, the last changed one counts,
+    or the last one in file order if a time is missing.
 
     Args:
         given: files (see `find_files`), plain or gzip.
 
     Returns:
-        The pairs, each (review, sentence, photo) once, in the files' order; and counts of answers that are no votes:
+        The pairs, each (review, sentence, photo) once, in the files' order; and counts of answers without a vote:
         `answers_cancelled` (skipped by the annotator), `answers_missing` (no choice made), `answers_repeated` (the
         same annotator labelled the pair again).
 
     Raises:
-        CorpusError: a file is missing or is no such export, with the task; or no answer is one of our labelling
-            config's, though other controls have answers.
+        CorpusError: a file is missing or not such an export (names the task); or all answers belong to other controls
+            than that of our labelling config.
     """
     reading, answers, files = _Reading(), dict[Key, list[_Answer]](), find_files(given)
     for path in files:
@@ -122,7 +122,7 @@ def _other_controls(files: Sequence[str], controls: Mapping[str, set[str]]) -> s
 
 
 def _last(given: Sequence[_Answer], emails: Mapping[str, str]) -> dict[str, _Answer]:
-    """Each annotator's last answer, annotators in the order of their first."""
+    """Each annotator's last answer, ordered by first answer."""
     last: dict[str, _Answer] = {}
     for answer in given:
         who = emails.get(answer.who, answer.who)
@@ -139,7 +139,7 @@ def _tasks(path: str) -> list[Any]:
         tasks = json.loads(data.decode("utf-8"))
     except RecursionError as error:
         raise CorpusError(f"{file.name}: not a Label Studio JSON export (nested too deeply)") from error
-    except ValueError as error:  # no UTF-8, no JSON, a number of thousands of digits
+    except ValueError as error:  # not UTF-8, not JSON, or a number with thousands of digits
         problem = "empty" if not data.strip() else str(error)
         raise CorpusError(
             f"{file.name}: not a Label Studio JSON export ({problem}); export as JSON, not as CSV or JSON-MIN"
@@ -165,7 +165,7 @@ def _pair(task: Any, where: str) -> Key:
         raise CorpusError(f"{where}: neither data.photo_id nor data.image names the photo")
     for name, value in (texts | {"photo_id": str(photo_id)}).items():
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise CorpusError(f"{where}: data.{name} holds half of a surrogate pair, which is no text; repair the task")
+            raise CorpusError(f"{where}: data.{name} contains a lone surrogate, not valid text; repair it")
     index = data.get("sentence_index")
     known = isinstance(index, int) and not isinstance(index, bool)
     return texts["review_id"], texts["sentence"], index if known else None, str(photo_id)
@@ -201,7 +201,7 @@ def _answers(task: Mapping[str, Any], where: str, reading: _Reading) -> Iterator
 
 
 def _vote(result: list[Any], here: str, controls: dict[str, set[str]]) -> int | None:
-    """The vote of the control `match`, or of a control by another name that offers our choices."""
+    """The vote of the control `match`, or of another control with our choices."""
     named: dict[str, list[str]] = {}
     for item in result:
         if isinstance(item, Mapping) and item.get("type") == "choices":
@@ -226,7 +226,7 @@ def _chosen(item: Mapping[str, Any]) -> list[str]:
 
 
 def _annotator(annotation: Mapping[str, Any], here: str) -> str:
-    """Who: Label Studio writes an id, an e-mail address, or an object with either; else each answer is another's."""
+    """Annotator: an id, an e-mail address, or an object with either; otherwise every answer counts as a new one."""
     who = annotation.get("completed_by")
     if isinstance(who, Mapping):
         who = who.get("email") if who.get("id") is None else who["id"]
@@ -240,7 +240,7 @@ def _person(who: str | int) -> str:
 
 
 def _note_email(annotation: Mapping[str, Any], emails: dict[str, str]) -> None:
-    """Remember which user id an e-mail address belongs to, where the export says both."""
+    """Record the user id of an e-mail address, if the export has both."""
     who, created = annotation.get("completed_by"), annotation.get("created_username")
     if isinstance(who, Mapping) and isinstance(who.get("email"), str) and isinstance(who.get("id"), int | str):
         emails[_person(who["email"])] = _person(who["id"])
@@ -249,9 +249,9 @@ def _note_email(annotation: Mapping[str, Any], emails: dict[str, str]) -> None:
 
 
 def _changed(annotation: Mapping[str, Any]) -> datetime | None:
-    """When the answer was last changed, in UTC as Label Studio writes it; none where it does not say."""
+    """Time of the answer's last change, in UTC as Label Studio writes it; None if missing."""
     try:
         when = datetime.fromisoformat(str(annotation.get("updated_at") or annotation.get("created_at")))
     except ValueError:
         return None
-    return when if when.tzinfo else None  # a time without a zone cannot be compared
+    return when if when.tzinfo else None  # times without a zone can't be compared

@@ -1,4 +1,4 @@
-"""Label Studio's tasks out: a photo, and the sentence marked in its review, so that people see what it is about."""
+"""Create Label Studio tasks: a photo, and the sentence highlighted in its review, for context."""
 
 import html
 import json
@@ -10,7 +10,7 @@ from showcases.distillation.annotations import ReviewPairs
 from showcases.gest.reading.sentences import english_part
 from showcases.ids import sentence_id
 
-LOCAL_PHOTOS = "/data/local-files/?d=photos/"  # as Label Studio serves <document root>/photos
+LOCAL_PHOTOS = "/data/local-files/?d=photos/"  # URL prefix of <document root>/photos in Label Studio
 LABELLING_CONFIG = """\
 <!-- Photos are served by Label Studio's local storage: start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
      LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<the folder that holds photos/>, add photos/ as local storage and don't
@@ -29,7 +29,7 @@ LABELLING_CONFIG = """\
 
 @dataclass(frozen=True)
 class WholeReview:
-    """A review as the reviewer wrote it, and all its sentences, as `split_sentences` made them of it."""
+    """A review's original text, and all its sentences from `split_sentences`."""
 
     text: str
     sentences: Sequence[str]
@@ -44,9 +44,9 @@ def make_tasks(
     """Label Studio tasks for the pairs of these reviews.
 
     Args:
-        whole: by review id, to show each sentence in.
-        photos_at: address of the photos, up to `<photo id>.jpg`.
-        wanted: the pairs (sentence id, photo id) to make one for; every pair without.
+        whole: complete reviews by id, for context.
+        photos_at: URL prefix of the photos, before `<photo id>.jpg`.
+        wanted: the pairs (sentence id, photo id) to create tasks for; by default all.
     """
     result = []
     for review in reviews:
@@ -63,14 +63,14 @@ def make_tasks(
                     "sentence": sentence,
                     "sentence_index": number,
                 }
-                result.append({"data": data})  # an export carries it back
+                result.append({"data": data})  # included in exports
     return result
 
 
 def mark_sentences(review: WholeReview) -> list[str]:
-    """The review as HTML, once for each of its sentences, with that sentence in `<mark>`; what is said is escaped.
+    """The review as HTML, once per sentence, with that sentence in `<mark>`; texts are escaped.
 
-    Where the text does not hold the sentences (another splitter made them), the sentences alone are shown.
+    If the text does not contain the sentences (from another splitter), only the sentences are shown.
     """
     text = " ".join(english_part(review.text).split())
     places = _find(text, review.sentences)
@@ -81,7 +81,7 @@ def mark_sentences(review: WholeReview) -> list[str]:
 
 
 def _find(text: str, sentences: Iterable[str]) -> list[tuple[int, int]] | None:
-    """Where each sentence begins and ends, one after the other; none where one is not there."""
+    """[start, end) of each sentence, in order; None if one is missing."""
     places, end = [], 0
     for sentence in sentences:
         start = text.find(sentence, end)
@@ -98,5 +98,5 @@ def _mark(text: str, start: int, end: int) -> str:
 
 
 def write_json(tasks: Sequence[Mapping[str, Any]]) -> bytes:
-    """As Label Studio's import takes them."""
+    """Serialize tasks for Label Studio's import."""
     return json.dumps(tasks, ensure_ascii=False, indent=1).encode()

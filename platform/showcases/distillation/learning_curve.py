@@ -1,6 +1,6 @@
-"""How much of Φ more labels would buy: trained on growing parts of the training split, measured on the same test split.
+"""Learning curve of Φ: trained on growing parts of the training split, measured on the same test split.
 
-Beside it what costs no label: CLIP's cosine as it is, and Φ trained on weak labels.
+With label-free baselines: CLIP's raw cosine, and Φ trained on weak labels.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Point:
-    """Φ after so many labels.
+    """Φ trained on a number of labels.
 
     Attributes:
         name: as a table calls it.
         labels: pairs trained on, one a seed.
-        auc: on the people's test pairs, 0 to 1, one a seed.
-        f1: the same, at the threshold that is best on their val pairs.
-        skipped: seeds whose part held one kind of pair alone, which teaches nothing.
+        auc: on people's test pairs, 0 to 1, one per seed.
+        f1: likewise, at the best threshold on their val pairs.
+        skipped: seeds whose part has only one class.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points by growing number of labels, what costs none, and how many test pairs measured them all."""
+    """The points by increasing number of labels, the label-free baselines, and the number of test pairs."""
 
     points: list[Point]
     references: list[Point]
@@ -51,7 +51,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What the curve is drawn from: people's pairs of all three splits, and the vectors of their reviews."""
+    """Data of the curve: people's pairs of all three splits, and the vectors of their reviews."""
 
     annotations: pa.Table
     sentences: EmbeddingTable
@@ -69,42 +69,42 @@ def learning_curve(
     """Train Φ as `jobs.distill` does, for each count and seed.
 
     Args:
-        reviews: those of the training split, to be labelled by similarity for the weak start.
-        counts: labels to train on; a part is made of whole reviews, so it has a few more. The whole split comes last.
+        reviews: of the training split, to be weakly labelled by similarity.
+        counts: labels to train on; a part consists of whole reviews, so it has slightly more. The whole split is last.
         seeds: of the order in which reviews are taken, and of training.
 
     Raises:
-        ArtifactError: the val or test split lacks one kind of pair.
-        CorpusError: no label is a person's.
+        ArtifactError: the val or test split lacks one class.
+        CorpusError: there are no labels by people.
     """
     people = data.annotations.filter(pc.equal(data.annotations["source"], "people"))
     if not people.num_rows:
-        raise CorpusError("annotations: no label is a person's, so nothing can be measured; run jobs.annotate import")
+        raise CorpusError("annotations: no labels by people to measure on; run jobs.annotate import")
     data = replace(data, annotations=people)
     train = _split(people, "train")
-    asked = [(f"{count} labels", count) for count in sorted(set(counts)) if 0 < count < train.num_rows]
+    sizes = [(f"{count} labels", count) for count in sorted(set(counts)) if 0 < count < train.num_rows]
     points: list[Point] = []
-    for name, count in [*asked, ("all labels", train.num_rows)]:
+    for name, count in [*sizes, ("all labels", train.num_rows)]:
         points.append(_point(name, data, train, count, config, seeds))
-        progress(_told(points[-1]))
+        progress(_describe(points[-1]))
     references = [raw_cosine(data), *_weak_start(data, reviews, config, seeds, progress)]
     for point in references:
-        progress(_told(point))
+        progress(_describe(point))
     return Curve(points, references, _split(people, "test").num_rows)
 
 
 def take_reviews(train: pa.Table, count: int, seed: int) -> pa.Table:
-    """The pairs of so many whole reviews that they are `count` or just above; with one seed, fewer lie within more."""
+    """Pairs of whole reviews, at least `count`; with one seed, smaller parts are subsets of larger ones."""
     reviews = sorted(set(train["review_id"].to_pylist()))
     order = {reviews[i]: place for place, i in enumerate(np.random.default_rng(seed).permutation(len(reviews)))}
     place = np.array([order[name] for name in train["review_id"].to_pylist()])
     reached = np.cumsum(np.bincount(place, minlength=len(reviews)))
-    last = int(np.searchsorted(reached, count))  # the first review with which `count` is reached
+    last = int(np.searchsorted(reached, count))  # the first review that reaches `count`
     return train.filter(pa.array(place <= last))
 
 
 def raw_cosine(data: Labelled) -> Point:
-    """CLIP's similarity in the place of Φ: no label but those of val, for its threshold."""
+    """CLIP's similarity instead of Φ; uses only val labels, for its threshold."""
     parts = {}
     for name in ("val", "test"):
         rows = _split(data.annotations, name).to_pylist()
@@ -122,7 +122,7 @@ def raw_cosine(data: Labelled) -> Point:
 def _weak_start(
     data: Labelled, reviews: Sequence[ReviewPairs], config: DistillConfig, seeds: Sequence[int], progress: Progress
 ) -> list[Point]:
-    """Φ trained on weak labels of the training reviews alone; none where there are too few pairs."""
+    """Φ trained only on weak labels of the training reviews; empty if there are too few pairs."""
     try:
         weak = weak_labels(reviews, data.sentences, data.photos, seed=0).table
     except CorpusError as error:
@@ -153,7 +153,7 @@ def _split(annotations: pa.Table, name: str) -> pa.Table:
     return annotations.filter(pc.equal(annotations["split"], name))
 
 
-def _told(point: Point) -> str:
+def _describe(point: Point) -> str:
     if not point.auc:
-        return f"{point.name}: pairs of one kind alone, nothing to learn from"
+        return f"{point.name}: only one class, nothing to learn from"
     return f"{point.name}: AUC {np.mean(point.auc):.3f}, F1 {np.mean(point.f1):.3f} ({len(point.auc)} seeds)"

@@ -1,4 +1,4 @@
-"""The two figures that the paper gives for its classifier (AUC 0.97, F1 0.71), and the threshold behind F1."""
+"""The paper's two metrics of the classifier (AUC 0.97, F1 0.71), and the threshold for F1."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
         scores: (n,), any scale.
 
     Returns:
-        0 to 1; NaN where one class is absent.
+        0 to 1; NaN if one class is missing.
 
     Source: Mann-Whitney U over the number of (positive, negative) pairs.
     """
@@ -25,7 +25,7 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def f1_score(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Harmonic mean of precision and recall, 0 to 1; 0 where nothing is found.
+    """Harmonic mean of precision and recall, 0 to 1; 0 without true positives.
 
     Args:
         labels: (n,) 0 or 1.
@@ -38,9 +38,9 @@ def f1_score(labels: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The score from which on a pair counts as matching so that F1 is largest; 0.5 where no label is positive.
+    """The score threshold that maximises F1; 0.5 if no label is positive.
 
-    It lies halfway between two neighbouring scores, so that it does not hang on one example's last digit.
+    It is halfway between two neighbouring scores, so that it does not depend on one example's rounding.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
     ranked, positive = np.asarray(scores, np.float64)[order], (np.asarray(labels) == 1)[order]

@@ -1,4 +1,4 @@
-"""Φ over every (sentence, photo) pair of each review, a partition at a time: vectors are held once, pairs are rows."""
+"""Φ over every (sentence, photo) pair of each review, one partition at a time; pairs are stored as row numbers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ PAIRS = 8192  # scored at a time: 0.1 GiB at d = 512
 
 @dataclass(frozen=True)
 class PairRows:
-    """k pairs as row numbers (k,) in the tables that they were found in; review by review, sentence by sentence."""
+    """k pairs as row numbers (k,) of their tables, ordered by review and sentence."""
 
     review: np.ndarray
     sentence: np.ndarray
@@ -28,7 +28,7 @@ class PairRows:
 
 
 def find_pairs(reviews: pa.Table, sentence_ids: pa.ChunkedArray, photo_ids: pa.ChunkedArray) -> PairRows:
-    """Every (sentence, photo) pair of each review, of the sentences and photos that are there.
+    """Find every (sentence, photo) pair of each review among the given sentences and photos.
 
     Args:
         reviews: columns review_id, photo_ids.
@@ -39,13 +39,13 @@ def find_pairs(reviews: pa.Table, sentence_ids: pa.ChunkedArray, photo_ids: pa.C
     shown, photos = _photos(reviews, photo_ids)
     counts = np.bincount(shown, minlength=reviews.num_rows)
     starts = np.cumsum(counts) - counts
-    repeats = counts[said]  # photos that each sentence meets
+    repeats = counts[said]  # photos per sentence
     met = photos[spans(starts[said], repeats)]
     return PairRows(np.repeat(said, repeats), np.repeat(sentences, repeats), met)
 
 
 def _sentences(review_ids: pa.ChunkedArray, sentence_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Row of its review (m,), sorted, and row in `sentence_ids` (m,) of the sentences whose review is there."""
+    """Row of its review (m,), sorted, and row in `sentence_ids` (m,) of the sentences whose review is included."""
     names, number = split_ids(sentence_ids)
     review = places(names, review_ids)
     order = np.lexsort((number, review))
@@ -54,11 +54,11 @@ def _sentences(review_ids: pa.ChunkedArray, sentence_ids: pa.ChunkedArray) -> tu
 
 
 def _photos(reviews: pa.Table, photo_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Row of its review (n,), sorted, and row in `photo_ids` (n,) of the reviews' photos, each once a review."""
+    """Row of its review (n,), sorted, and row in `photo_ids` (n,) of the reviews' photos, each once per review."""
     shown, lengths = flatten(reviews["photo_ids"])
     review, photo = owners(lengths), places(shown, photo_ids)
     distinct = np.unique(review * (len(photo_ids) + 1) + photo, return_index=True)[1]
-    first = np.sort(distinct)  # as the review lists them
+    first = np.sort(distinct)  # in the review's order
     first = first[photo[first] >= 0]
     return review[first], photo[first]
 
@@ -80,7 +80,7 @@ class PairScorer:
         require_one_space(spaces, "run jobs.distill again")
 
     def __call__(self, reviews: pa.Table, sentences: pa.Table, photos: pa.Table) -> pa.Table:
-        """Reviews (review_id, photo_ids) and vectors (id, vector) in; `alignments` out, a row a pair."""
+        """Reviews (review_id, photo_ids) and vectors (id, vector) in; `alignments` out, one row per pair."""
         pairs = find_pairs(reviews, sentences["id"], photos["id"])
         text, image = matrix(sentences["vector"]), matrix(photos["vector"])
         scores = np.empty(len(pairs), np.float32)

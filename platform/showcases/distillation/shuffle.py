@@ -1,7 +1,7 @@
-"""Rows dealt out to partitions through files: each row is read once, written once and fetched once.
+"""Shuffle rows to partitions through files: each row is read once, written once and fetched once.
 
-A dealt file holds the rows of one unit of input as one Arrow record batch a partition, so that a partition fetches its
-own part of each file and nothing else: M units and P partitions make M files, not M * P.
+A shuffle file has the rows of one unit of input as one Arrow record batch per partition, so that a partition fetches
+only its part of each file: M units and P partitions need M files, not M * P.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from showcases.storage.s3_errors import list_files, read_retrying, store_errors_
 
 @dataclass(frozen=True)
 class Shuffle:
-    """The dealt files of one piece of work, inside the artifact that it is done for.
+    """The shuffle files of one computation, inside its target artifact.
 
     Attributes:
         artifact: the folder is `<artifact>/_dealt-<partitions>`.
@@ -36,12 +36,12 @@ class Shuffle:
         return f"_dealt-{self.partitions:05d}"
 
     def names(self) -> set[str]:
-        """The dealt files that stand."""
+        """Names of the existing shuffle files."""
         found = list_files(self.workspace.filesystem, self.workspace.path(self.artifact, self.folder))
         return {info.base_name for info in found if info.base_name.endswith(".arrow")}
 
     def deal(self, table: pa.Table, rows: np.ndarray, partitions: np.ndarray, name: str) -> int:
-        """Write rows (m,) of a table, each to its partition (m,), as one file, whole or not at all.
+        """Write rows (m,) of a table, each to its partition (m,), as one file, atomically.
 
         Returns:
             Its size in bytes.
@@ -58,10 +58,10 @@ class Shuffle:
         return data.size
 
     def fetch(self, names: Sequence[str], partition: int) -> pa.Table:
-        """The rows of one partition from the dealt files of these names, in their order.
+        """The rows of one partition from these shuffle files, in order.
 
         Raises:
-            ArtifactError: a file is not there.
+            ArtifactError: a file is missing.
         """
         with ThreadPoolExecutor(8) as pool:
             return pa.Table.from_batches(list(pool.map(lambda name: self._batch_of(name, partition), names)))
@@ -76,10 +76,10 @@ class Shuffle:
         try:
             return read_retrying(self.workspace.filesystem, path, read)
         except FileNotFoundError as error:
-            raise ArtifactError(f"{path}: a dealt file is gone; run jobs.distill again") from error
+            raise ArtifactError(f"{path}: a shuffle file is missing; rerun jobs.distill") from error
 
     def clear(self) -> None:
-        """Remove all dealt files."""
+        """Remove all shuffle files."""
         path = self.workspace.path(self.artifact, self.folder)
         with store_errors_of(self.workspace.filesystem, path):
             if self.workspace.filesystem.get_file_info(path).type == fs.FileType.Directory:
@@ -87,5 +87,5 @@ class Shuffle:
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:
-    """A table of one chunk a column, or of none, as one record batch."""
+    """A table with at most one chunk per column as one record batch."""
     return (table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)])[0]

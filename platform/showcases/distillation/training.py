@@ -1,4 +1,4 @@
-"""Fitting Φ to the annotations: 8:1:1 by review, AUC and F1 on the test part (paper section 3.3)."""
+"""Train Φ on the annotations: split 8:1:1 by review, AUC and F1 on the test part (paper section 3.3)."""
 
 import json
 import tempfile
@@ -29,22 +29,21 @@ def train_classifier(
     config: DistillConfig,
     report: Report = lambda metrics, checkpoint: None,
 ) -> tuple[PairClassifier, dict[str, float]]:
-    """Train on the `train` split, keep the weights with the best AUC on `val`, measure on `test`.
+    """Train on the `train` split, select the weights with the best AUC on `val`, measure on `test`.
 
-    Matching and other pairs weigh the same in the loss, however rare matches are; the threshold is the one with the
-    best F1 on `val`.
+    The loss balances matching and other pairs; the threshold has the best F1 on `val`.
 
     Args:
         annotations: the `annotations` table.
         report: called after each epoch.
 
     Returns:
-        The classifier, and on `test`: auc and f1 (0 to 1), n, positives; threshold; val_auc, and what
-        `showcases.training.chance.chance_figures` says of it.
+        The classifier, and on `test`: auc and f1 (0 to 1), n, positives; threshold; val_auc, and the figures of
+            `showcases.training.chance.chance_figures`.
 
     Raises:
         ModelError: the two tables come from different encoders.
-        ArtifactError: a split has no pair of one of the two labels.
+        ArtifactError: a split lacks one class.
     """
     require_one_space({"photos": photos.model_id, "sentences": sentences.model_id}, "run jobs.embed again")
     parts = {name: _part(annotations, name, sentences, photos) for name in ("train", "val", "test")}
@@ -79,7 +78,7 @@ def train_classifier(
 
 
 def chances(labels: np.ndarray) -> list[Chance]:
-    """AUC of scores that have nothing to do with the labels (n,); none where there are too few to tell.
+    """AUC of scores independent of the labels (n,); empty if there are too few labels.
 
     Source of its standard error: Mann & Whitney 1947, variance of U.
     """
@@ -108,8 +107,8 @@ def _part(annotations: pa.Table, split: str, sentences: EmbeddingTable, photos: 
     labels = np.array([row["label"] for row in rows], np.float32)
     if not 0 < labels.sum() < len(labels):
         raise ArtifactError(
-            f"annotations: {len(labels)} pairs in the {split} split, {int(labels.sum())} matching; both kinds are "
-            "needed: label more reviews (annotate.reviews) and rerun jobs.annotate"
+            f"annotations: {len(labels)} pairs in the {split} split, {int(labels.sum())} matching; both classes "
+            "are needed: label more reviews (annotate.reviews) and rerun jobs.annotate"
         )
     text = sentences.gather([row["sentence_id"] for row in rows])
     return text, photos.gather([row["photo_id"] for row in rows]), labels
@@ -118,7 +117,7 @@ def _part(annotations: pa.Table, split: str, sentences: EmbeddingTable, photos: 
 def train_from_workspace(
     root: str, config: DistillConfig
 ) -> tuple[dict[str, bytes], dict[str, float], list[dict[str, float]]]:
-    """Train on the artifacts of a workspace, wherever this runs.
+    """Train on the artifacts of a workspace.
 
     Returns:
         The model folder's files by name; the test figures and the number of parameters; the figures of each epoch.

@@ -1,4 +1,4 @@
-"""Labels for a corpus that nobody annotated: CLIP similarity decides, and `source` says so everywhere.
+"""Weak labels for a corpus without annotations, by CLIP similarity; always marked in `source`.
 
 A classifier trained on them learns little more than CLIP's cosine; its AUC is against these labels, not people's.
 """
@@ -12,7 +12,7 @@ from showcases.errors import CorpusError
 from showcases.ids import sentence_id
 from showcases.storage.embeddings import EmbeddingTable
 
-SHARE = 0.25  # of the pairs: the most similar ones count as matching, the least similar ones as not
+SHARE = 0.25  # of the pairs: the most similar ones are labelled as matching, the least similar ones as not
 
 
 def weak_labels(
@@ -30,7 +30,7 @@ def weak_labels(
     pairs = all_pairs(reviews)
     count = int(len(pairs) * SHARE)
     if count < 3:
-        raise CorpusError(f"{len(pairs)} (sentence, photo) pairs: too few to label; 12 at least are needed")
+        raise CorpusError(f"{len(pairs)} (sentence, photo) pairs: too few to label; at least 12 are needed")
     order = np.argsort(similarity(pairs, sentences, photos), kind="stable")
     low, high = [pairs[i] for i in sorted(order[:count])], [pairs[i] for i in sorted(order[-count:])]
     split = split_by_review((pair[2] for pair in low + high), seed)
@@ -59,7 +59,7 @@ def similarity(pairs: Sequence[tuple[str, str, str]], sentences: EmbeddingTable,
 def _strangers(
     matching: Sequence[tuple[str, str, str]], reviews: Sequence[ReviewPairs], split: dict[str, str], seed: int
 ) -> list[tuple[str, str, str]]:
-    """Each matching sentence once, with a photo of another business in the same split, where there is one."""
+    """Each matching sentence once, with a photo of another business in the same split, if there is one."""
     rng = np.random.default_rng([seed, 1])
     business = {review.review_id: review.business_id for review in reviews}
     pools: dict[str, list[tuple[str, str]]] = {}
@@ -76,5 +76,5 @@ def _strangers(
 
 
 def _draws(rng: np.random.Generator, pool: Sequence[tuple[str, str]], tries: int = 8) -> list[tuple[str, str]]:
-    """A few random entries; one of another business is among them but in the smallest corpora."""
+    """A few random entries; includes another business except in the smallest corpora."""
     return [pool[i] for i in rng.integers(len(pool), size=tries)]

@@ -1,1 +1,1 @@
-"""How good the photos and texts are: ranking, text metrics, Tables 1 to 3 beside the paper's, the report."""
+"""Evaluation of photos and texts: ranking, text metrics, Tables 1 to 3 beside the paper's, the report."""

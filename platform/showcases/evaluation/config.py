@@ -10,19 +10,19 @@ MAX_THETA = 10.0  # q is at most e^4, and the kernel's q^(2 theta) must be a flo
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What is evaluated.
+    """Options of jobs.evaluate.
 
     Args:
-        protocol: paper keeps the user's own photos of the business in the pool; deployment takes them away.
+        protocol: `paper` includes the user's own photos of the business in the candidates; `deployment` excludes them.
         k: photos selected (Precision@k, Recall@k, F1@k, Div@k).
         max_examples: test examples that explanations are written for.
         gallery: test users shown in the report.
         batch_size: explanations written at once.
-        bootstrap: draws behind each 95 % interval and p; 0 leaves the intervals out.
+        bootstrap: draws for each 95 % interval and p; 0 disables the intervals.
         spacy_model: pipeline that tags nouns, adjectives and adverbs for the keyword coverage (a name or a folder);
-            none takes content words.
-        bertscore_model: encoder of BERTScore (a folder or a name on the hub); none leaves it out.
-        bertscore_layer: whose vectors are matched; none takes the last.
+            None uses content words.
+        bertscore_model: encoder of BERTScore (a folder or a name on the hub); None disables it.
+        bertscore_layer: layer whose vectors are matched; None uses the last.
         thetas: of the quality/diversity dial's curve, each 0 to 10; the served theta is added. None draws no curve.
     """
 
@@ -47,12 +47,12 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class ReproduceConfig:
-    """Which of the paper's studies are run again.
+    """Which of the paper's studies to reproduce.
 
     Args:
         tables: of the paper; 1: the corpus, 2: baselines, 3: user profiles, 4: contrastive losses, 5: initialisations.
         figures: of the paper; 3: visual diversities, 6: lengths and keyword coverage with and without PC²L.
-        seeds: every row is trained once for each.
+        seeds: every row is trained once per seed.
     """
 
     tables: tuple[Literal[1, 2, 3, 4, 5], ...] = (1, 2, 3, 4, 5)

@@ -1,4 +1,4 @@
-"""Which systems differ: paired bootstrap tests of the text metrics."""
+"""Paired bootstrap tests of the text metrics between systems."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -15,11 +15,11 @@ COLUMNS = (*PERCENT_TABLE_2, "BERTScore", *MORE)
 def differences(
     systems: Mapping[System, Mapping[str, Figure]], draws: int, seed: int, only: str | None = None
 ) -> Table | None:
-    """Every two variants of the same seed, in the order given; None where there are no two, or no draws.
+    """Compare all pairs of variants with the same seed, in the given order; None without pairs or draws.
 
     Args:
         systems: (variant, seed) -> figures with their statistics; METEOR's needs its program running.
-        only: a variant that every pair must have as its first.
+        only: a variant that must be first in every pair.
     """
     generated = {system: figures for system, figures in systems.items() if system[0] != GROUND_TRUTH}
     pairs = [(one, other) for one, other in combinations(generated, 2) if one[1] == other[1] and only in (None, one[0])]
@@ -39,7 +39,7 @@ def differences(
 
 
 def difference(one: Figure, other: Figure, draws: int, seed: int) -> Figure:
-    """One figure less the other; without a value where either has none."""
+    """One figure minus the other; without a value if either has none."""
     if one.statistic is None or other.statistic is None or one.value is None or other.value is None:
         return Figure(None, 0, "", note=one.note or other.note)
     found = paired_bootstrap(one.statistic, other.statistic, draws, seed)

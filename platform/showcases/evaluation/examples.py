@@ -1,4 +1,4 @@
-"""The test examples of Table 2: who, where, what they wrote, and what the generator gets to see."""
+"""The test examples of Table 2: user, business, ground truth, and the generator's input."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Example:
 
     @classmethod
     def of(cls, row: Mapping[str, Any], shown: list[str]) -> "Example":
-        """Of a row of GEST-s2, with the photos that it is written about."""
+        """Create an example from a row of GEST-s2 and the photos shown."""
         return cls(
             review_id=row["review_id"],
             user_id=row["user_id"],
@@ -46,11 +46,11 @@ class Example:
 def draw_examples(
     rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, list[str]], most: int, seed: int
 ) -> list[Example]:
-    """At most `most` rows of GEST-s2's test split, drawn by seed, in the order of the table.
+    """Draw at most `most` rows of GEST-s2's test split by seed; in table order.
 
     Args:
         rows: of schema GEST_S2.
-        chosen: photo ids by review id, from a `Ranked`; rows without a chosen photo are passed over.
+        chosen: photo ids by review id, from a `Ranked`; rows without a chosen photo are skipped.
 
     Raises:
         ConfigError: there is none.
@@ -63,19 +63,19 @@ def draw_examples(
 
 
 def with_own_photos(examples: Iterable[Example], most: int) -> list[Example]:
-    """The same examples, shown the first `most` photos of the user's own review instead of those chosen."""
+    """The same examples, with the first `most` photos of the user's own review as `shown`."""
     return [replace(example, shown=example.own_photos[:most]) for example in examples]
 
 
 def generator_rows(
     examples: Sequence[Example], images: EmbeddingTable, features: Mapping[str, np.ndarray], most_reviews: int
 ) -> list[dict[str, Any]]:
-    """Input of a GeneratorPredictor, one row an example, all of one shape.
+    """Input of a GeneratorPredictor, one row per example, all of one shape.
 
     Args:
         images: of the photos shown.
         features: (d,) of past reviews by id (`review_features`).
-        most_reviews: past reviews a row, at most.
+        most_reviews: maximum past reviews per row.
     """
     photos = [images.gather(example.shown) for example in examples]
     reviews = [[features[name] for name in example.history if name in features][:most_reviews] for example in examples]
@@ -101,12 +101,12 @@ def with_references(
     most_reviews: int,
     dim: int,
 ) -> list[dict[str, Any]]:
-    """The rows of `generator_rows` with what a BaselinePredictor reads beside.
+    """The rows of `generator_rows` with the additional input of a BaselinePredictor.
 
     Args:
         references: for each example ids of reviews of its business, none of them its user's.
         features: (d,) of those by id.
-        most_reviews: references a row, at most.
+        most_reviews: maximum references per row.
         dim: d.
     """
     known = [[features[name] for name in names if name in features][:most_reviews] for names in references]

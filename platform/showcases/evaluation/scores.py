@@ -1,6 +1,6 @@
-"""What each test example adds to the figures that two models are compared by, in a form that can be kept.
+"""Per-example statistics of the metrics that two models are compared by, in a storable form.
 
-So a model is compared with one that was evaluated months ago, without running either.
+A model can thus be compared with one that was evaluated months ago, without running either.
 """
 
 import json
@@ -16,7 +16,7 @@ from showcases.metrics.ranking import f1_of_sums
 from showcases.metrics.text import bleu_of_sums
 
 SCORES_FILE = "scores.json"
-# more is better in all of them
+# higher is better for all of them
 VALUES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "f1": f1_of_sums,
     "BLEU-1": partial(bleu_of_sums, 1),
@@ -29,7 +29,7 @@ class Scores:
     """One model on one test set.
 
     Attributes:
-        setting: what must agree for two models to be compared, such as the digest of the test set.
+        setting: must be equal for two models to be comparable, e.g. the digest of the test set.
         examples: ids of the n reviews.
         rows: by figure, (n, s) as in `bootstrap.Sums`.
     """
@@ -40,9 +40,9 @@ class Scores:
 
     @staticmethod
     def of(setting: dict[str, str], examples: list[str], statistics: dict[str, Statistic | None]) -> "Scores":
-        """Of statistics over these examples, those that can be kept; None is one that there is not."""
-        kept = {name: each.rows.tolist() for name, each in statistics.items() if isinstance(each, Sums)}
-        return Scores(setting, examples, kept)
+        """Create scores from the storable ones of these statistics; None marks a missing one."""
+        stored = {name: each.rows.tolist() for name, each in statistics.items() if isinstance(each, Sums)}
+        return Scores(setting, examples, stored)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -51,25 +51,25 @@ class Scores:
     def from_json(text: str, place: str) -> "Scores":
         """
         Args:
-            place: where it was read, for the error.
+            place: source, for the error.
 
         Raises:
-            ArtifactError: it is not of this form.
+            ArtifactError: invalid format.
         """
         try:
             return Scores(**json.loads(text))
         except (ValueError, TypeError) as error:
-            raise ArtifactError(f"{place} holds no scores ({error}); jobs.evaluate writes them") from error
+            raise ArtifactError(f"{place}: invalid scores ({error}); jobs.evaluate writes them") from error
 
     def statistic(self, figure: str, examples: list[str]) -> Sums:
-        """Of some of the examples, in the order given."""
+        """Statistic of a subset of the examples, in the given order."""
         place = {name: number for number, name in enumerate(self.examples)}
         rows = np.array(self.rows[figure])[[place[name] for name in examples]]
         return Sums(rows, VALUES[figure])
 
 
 def compare(one: Scores, other: Scores, draws: int = DRAWS, seed: int = 0) -> tuple[int, dict[str, Difference]]:
-    """Paired bootstrap of one model less the other, over the examples that both were measured on.
+    """Paired bootstrap of one model minus the other, over the examples that both have.
 
     Returns:
         (examples, difference by figure).

@@ -1,4 +1,4 @@
-"""Every way to choose photos, run over the test users: Table 3, and the photos that texts are written for."""
+"""Run all rankers over the test users: for Table 3, and for the photos of the generated texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ class Ranked:
     Attributes:
         name: random, most-popular, or the selector's variant.
         chosen: photo ids by review id, in the order of choice.
-        liked_more: beside each of them the share of the candidates that are less relevant to the user, 0 to 1; only
-            where it was asked for.
-        theta: the selector's own; none for a ranker without a dial.
-        by_theta: figures as the dial turns; of the first seed of each variant.
+        liked_more: for each of them, the share of the candidates that are less relevant to the user, 0 to 1; only if
+            requested.
+        theta: of the selector; None for other rankers.
+        by_theta: figures by theta, for the first seed of each variant.
     """
 
     name: str
@@ -47,18 +47,18 @@ def rank_test_users(
     protocol: Protocol,
     thetas: Sequence[float],
 ) -> list[Ranked]:
-    """Random (several seeds), most-popular, then each trained variant, the first one with its relevances.
+    """Rank with random (several seeds), most-popular, then each trained variant, the first one with relevances.
 
     Args:
         root: of the workspace.
-        models: where each (variant, seed) lies in the workspace.
+        models: location of each (variant, seed) in the workspace.
         k: photos to choose.
-        protocol: of the candidates; without the user's own photos there is nothing to hit.
-        thetas: settings of the dial to try with the first seed of each variant, beside its own.
+        protocol: of the candidates; without the user's own photos no hits are possible.
+        thetas: further thetas to evaluate with the first seed of each variant.
 
     Raises:
         ConfigError: no test user has a photo.
-        ModelError: a selector belongs to other embeddings.
+        ModelError: a selector was trained on other embeddings.
     """
     workspace = Workspace(root)
     data = read_splits(workspace, ("test",))["test"]
@@ -86,7 +86,7 @@ def rank_test_users(
 def turn_dial(
     model: Selector, data: SelectorData, thetas: Sequence[float], k: int, protocol: Protocol
 ) -> dict[float, RankingFigures]:
-    """Figures of a selector for each theta but its own."""
+    """Figures of a selector for each further theta."""
     return {
         theta: rank_split(data, selector_ranker(model, theta), k, profile=model.profile, protocol=protocol)[0]
         for theta in thetas
@@ -100,7 +100,7 @@ def liked_more(
 ) -> list[list[float]]:
     """For each photo of `names` the share of the example's other candidates with a lower relevance, 0 to 1.
 
-    Relevance has no unit; its place among what could have been chosen has a meaning.
+    Relevance has no unit, but its rank among the candidates is meaningful.
     """
     result: list[list[float]] = []
     for start in range(0, len(data), BATCH):

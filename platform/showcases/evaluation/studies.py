@@ -1,4 +1,4 @@
-"""The rows of Tables 4 and 5 as configurations of the generator, so that each differs in one thing alone."""
+"""The rows of Tables 4 and 5 as configurations of the generator, differing in one factor each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ class StudyRow:
     """A row of Table 4 or 5.
 
     Attributes:
-        name: as the paper prints it, where it has this row.
+        name: as in the paper, if it has this row.
         folder: of its models.
         inputs: modalities that it reads.
         config: the generator's, complete.
@@ -44,8 +44,7 @@ def table_4_rows(config: TrainGeneratorConfig) -> list[StudyRow]:
 def table_5_rows(config: TrainGeneratorConfig) -> list[StudyRow]:
     """The initialisations of Table 5, each without contrastive losses.
 
-    Without `model.pretrained` there is no GPT-2: the rows that need it become the same ones with random weights, and
-    their names say so.
+    Without `model.pretrained` there is no GPT-2: the rows that need it get random weights, as their names say.
     """
     plain = replace(config, contrastive=replace(config.contrastive, image_loss="none", text_loss="none"))
     random = replace(plain, model=replace(plain.model, random_init=True))
@@ -67,13 +66,13 @@ def table_5_rows(config: TrainGeneratorConfig) -> list[StudyRow]:
 
 @dataclass(frozen=True)
 class Order:
-    """How our order of a column's rows compares with the paper's.
+    """Comparison of our order of a column's rows with the paper's.
 
     Attributes:
         pairs: of rows that both have.
-        agree: pairs that stand the same way round by their means.
-        clear: of those that agree, the ones that differ by more than their seeds spread.
-        against: pairs the other way round by more than their seeds spread.
+        agree: pairs whose means have the same order.
+        clear: agreeing pairs that differ by more than the spread over seeds.
+        against: reversed pairs that differ by more than the spread over seeds.
     """
 
     pairs: int
@@ -82,24 +81,24 @@ class Order:
     against: tuple[tuple[str, str], ...]
 
     def sentence(self, column: str) -> str:
-        """For the table's notes."""
-        told = f"{column}: {self.agree} of {self.pairs} pairs of rows stand as in the paper"
-        told += f", {self.clear} of them by more than the seeds' spread"
+        """Sentence for the table's notes."""
+        text = f"{column}: {self.agree} of {self.pairs} pairs of rows have the paper's order"
+        text += f", {self.clear} of them by more than the seeds' spread"
         if self.against:
-            told += "; the other way round by more than that: " + ", ".join(f"{a} above {b}" for a, b in self.against)
-        return told + "."
+            text += "; the other way round by more than that: " + ", ".join(f"{a} above {b}" for a, b in self.against)
+        return text + "."
 
 
 def compare_order(ours: Mapping[str, tuple[float, float]], paper: Mapping[str, float]) -> Order:
-    """Compare all pairs of rows.
+    """Compare the order of all pairs of rows.
 
     Args:
         ours: by row, mean and standard deviation over seeds.
         paper: by row.
 
     Returns:
-        Counts; two rows differ by more than their seeds spread if their means lie farther apart than the square root
-        of the sum of their variances.
+        Counts; two rows differ by more than their spread if the distance of their means exceeds the square root
+            of the sum of their variances.
     """
     names = [name for name in paper if name in ours]
     pairs = agree = clear = 0

@@ -1,4 +1,4 @@
-"""What each system wrote for the same examples, and all figures of Table 2 on it."""
+"""The systems' texts for the same examples, and all figures of Table 2."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ System = tuple[str, int]  # variant of the generator, seed; the ground truth is 
 
 @dataclass(frozen=True)
 class Written:
-    """What one system wrote for each example: texts, their sentences, the sentences' vectors (m, d)."""
+    """One system's output for each example: texts, their sentences, the sentences' vectors (m, d)."""
 
     texts: list[str]
     sentences: list[list[str]]
@@ -38,14 +38,14 @@ class Written:
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """What texts are measured with.
+    """Resources for computing the text metrics.
 
     Attributes:
         meteor: in its `with` block.
         features: of the corpus, see `feature_coverage`.
         keywords: of Figure 6b.
-        bert: none where no model is named.
-        draws: of the bootstrap; 0 leaves the intervals out.
+        bert: None if no model is configured.
+        draws: of the bootstrap; 0 disables the intervals.
         seed: of these draws.
     """
 
@@ -65,7 +65,7 @@ def stack_vectors(sentences: Sequence[Sequence[str]], vectors: Mapping[str, np.n
 
 
 def first_seeds(written: Mapping[System, Written]) -> dict[str, Written]:
-    """What the first seed of each variant wrote, in the order given; without the ground truth."""
+    """Texts by the first seed of each variant, in the given order; without the ground truth."""
     first: dict[str, Written] = {}
     for (variant, _), said in written.items():
         if variant != GROUND_TRUTH:
@@ -76,7 +76,7 @@ def first_seeds(written: Mapping[System, Written]) -> dict[str, Written]:
 def measure(
     examples: Sequence[Example], written: Mapping[System, Written], images: EmbeddingTable, by: Yardsticks
 ) -> dict[System, dict[str, Figure]]:
-    """All figures on texts; generated ones against the photos shown, the ground truth against the user's own."""
+    """Compute all text metrics; generated texts against the photos shown, the ground truth against the user's."""
     truth = written[GROUND_TRUTH, 0]
     own = [images.vectors[images.rows(example.own_photos)].astype(np.float32) for example in examples]
     shown = [images.gather(example.shown) for example in examples]
@@ -93,7 +93,7 @@ def measure(
 
 
 def alone(said: Written, photos: Sequence[np.ndarray], by: Yardsticks) -> dict[str, Figure]:
-    """The figures that need no reference; photos (n, d) are those that each text is held against."""
+    """The metrics without reference texts; photos (n, d) are those that each text is compared with."""
     return {
         **own_figures(said.texts),
         **alignment_figures(said.vectors, photos, by.classifier),

@@ -22,7 +22,7 @@ TEXT_LOSSES = {
 
 
 def generator_card(model: "Generator") -> Card:
-    """What the model's config and weights say."""
+    """The card of a trained generator, from its config and weights."""
     config, decoder = model.config, model.decoder.config
     start = "from scratch" if config.pretrained is None else f"from GPT-2 weights {_plain(config.pretrained)}"
     return Card(
@@ -46,15 +46,15 @@ def generator_card(model: "Generator") -> Card:
         limits=[
             "It may write what no photo shows: score its sentences with the pair classifier, "
             "`showcases.distillation.PairClassifier`, and leave out those below its threshold.",
-            "It writes in the language and manner of the reviews that it learned from, with their mistakes and biases.",
-            "A text is no statement of the user whose reviews were read.",
+            "It writes in the language and style of the reviews it was trained on, with their mistakes and biases.",
+            "A text is not a statement by the user whose reviews were read.",
         ],
     )
 
 
 def _inputs(model: "Generator") -> list[str]:
     config = model.config
-    lines = [f"Embedding space `{model.embedding_space}`: features of another encoder mean nothing to it."]
+    lines = [f"Embedding space `{model.embedding_space}`; it can't use features of another encoder."]
     if "img" in model.inputs:
         lines.append(f"Photos: CLIP features, {model.image_dim} wide, at most {config.max_images}, in any order.")
     if "text" in model.inputs:
@@ -66,7 +66,7 @@ def _inputs(model: "Generator") -> list[str]:
 
 
 def losses_in_words(config: ContrastiveConfig, inputs: Inputs) -> str:
-    """Eq. 11 as configured; a modality that is not read has no loss."""
+    """Eq. 11 as configured; an unused modality has no loss."""
     parts = ["cross-entropy"]
     if config.image_loss != "none" and "img" in inputs:
         parts.append(f"{config.lambda_image:g} × {IMAGE_LOSSES[config.image_loss]}")
@@ -78,5 +78,5 @@ def losses_in_words(config: ContrastiveConfig, inputs: Inputs) -> str:
 
 
 def _plain(source: str) -> str:
-    """A hub name as it is; of a folder only its own name, for the rest is of one machine."""
+    """A hub name unchanged; only the last part of a local path, as the rest is specific to one machine."""
     return f"`{Path(source).name if Path(source).is_absolute() else source}`"

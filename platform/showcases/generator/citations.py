@@ -1,4 +1,4 @@
-"""Which photos a sentence describes by the classifier Φ, and what is left of a text where only that may stand."""
+"""Citations: the photos that a sentence describes, by the classifier Φ; removal of unsupported sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Citation:
-    """What Φ says of one sentence.
+    """Φ's result for one sentence.
 
     Attributes:
-        photos: numbers of the photos that it describes, best first; of equals the one shown first.
-        score: highest probability over all photos, 0 to 1; 0 where there is no photo.
+        photos: indices of the photos that it describes, best first; ties in display order.
+        score: highest probability over all photos, 0 to 1; 0 if there is no photo.
     """
 
     photos: list[int]
@@ -21,19 +21,19 @@ class Citation:
 
     @property
     def supported(self) -> bool:
-        """Whether any photo shows what the sentence says."""
+        """Whether any photo supports the sentence."""
         return bool(self.photos)
 
 
 def cite(scores: np.ndarray, threshold: float) -> list[Citation]:
-    """A citation for each sentence.
+    """Compute a citation for each sentence.
 
     Args:
         scores: (m, n) probabilities of m sentences with n photos, `PairClassifier.score_all`.
-        threshold: Φ's own: from here on a pair counts as matching.
+        threshold: Φ's decision threshold; a pair matches from here on.
     """
     citations = []
-    for row in np.asarray(scores, np.float64):  # a float32 would be compared with a rounded threshold
+    for row in np.asarray(scores, np.float64):  # float32 scores would be compared with a rounded threshold
         best_first = np.argsort(-row, kind="stable").tolist()
         described = [number for number in best_first if row[number] >= threshold]
         citations.append(Citation(described, float(row.max(initial=0.0))))
@@ -41,7 +41,7 @@ def cite(scores: np.ndarray, threshold: float) -> list[Citation]:
 
 
 class Cited(Protocol):
-    """A sentence of any form that carries its citation's figures."""
+    """Any sentence type with its citation's score."""
 
     @property
     def score(self) -> float: ...
@@ -54,14 +54,14 @@ Sentence = TypeVar("Sentence", bound=Cited)
 
 
 def keep_supported(sentences: Sequence[Sentence]) -> tuple[list[Sentence], int]:
-    """Leave out the sentences that no photo supports.
+    """Drop the sentences that no photo supports.
 
-    A text never ends up empty: if no sentence is supported, the first of those with the highest score stays.
+    A text never becomes empty: if no sentence is supported, the first one with the highest score stays.
 
     Returns:
-        What is left, in order, and how many were left out.
+        The remaining sentences, in order, and the number of dropped ones.
     """
-    kept = [sentence for sentence in sentences if sentence.supported]
-    if not kept and sentences:
-        kept = [max(sentences, key=lambda sentence: sentence.score)]
-    return kept, len(sentences) - len(kept)
+    supported = [sentence for sentence in sentences if sentence.supported]
+    if not supported and sentences:
+        supported = [max(sentences, key=lambda sentence: sentence.score)]
+    return supported, len(sentences) - len(supported)

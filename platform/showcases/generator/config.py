@@ -8,8 +8,8 @@ from showcases.errors import ConfigError
 from showcases.training import LoopConfig
 
 Inputs = Literal["img+text", "img", "text"]
-Precision = Literal["float32", "bfloat16", "int8"]  # of the decoder's weights and sums while it writes
-MONITOR = "val_nats_per_word"  # of the weights that are kept; smaller is better
+Precision = Literal["float32", "bfloat16", "int8"]  # of the decoder's weights and matrix products during inference
+MONITOR = "val_nats_per_word"  # selects the best weights; smaller is better
 
 
 @dataclass(frozen=True)
@@ -17,21 +17,21 @@ class GeneratorConfig:
     """The encoder of photos and past reviews, and the GPT-2 that attends to it.
 
     Args:
-        pretrained: local folder or hub name of GPT-2 weights and tokenizer; none trains a small one from scratch.
-        random_init: take only the size and the tokenizer of `pretrained`, with random weights (Table 5, "Img Random").
-        vocab_size: of the byte-level BPE that is learned where `pretrained` is none.
-        n_layer: decoder blocks, where `pretrained` is none (paper: GPT-2 small's 12).
+        pretrained: local folder or hub name of GPT-2 weights and tokenizer; None trains a small one from scratch.
+        random_init: use only the size and the tokenizer of `pretrained`, with random weights (Table 5, "Img Random").
+        vocab_size: of the byte-level BPE that is learned if `pretrained` is None.
+        n_layer: decoder blocks, if `pretrained` is None (paper: GPT-2 small's 12).
         n_head: heads of a decoder block, likewise (paper: 12).
         n_embd: width, likewise (paper: 768).
-        dropout: of hidden states (GPT-2: 0.1; a small model in few epochs learns more without); attention weights are
-            kept whole, as fused attention is faster.
+        dropout: of hidden states (GPT-2: 0.1; a small model in few epochs learns more without); attention
+            weights have no dropout, because fused attention is faster.
         mma_layers: self-attention layers over the features of both modalities (paper: 3).
         mma_heads: their heads (paper: 12).
-        max_images: photos a showcase, at most (paper: 5).
-        max_reviews: past reviews that are read, at most (paper: 10).
-        max_tokens: length of an explanation (paper: 64).
+        max_images: maximum number of photos per showcase (paper: 5).
+        max_reviews: maximum number of past reviews read (paper: 10).
+        max_tokens: maximum length of an explanation (paper: 64).
         beams: of beam search (paper: 2).
-        no_repeat_ngram: no n-gram of this many tokens is written twice in an explanation; 0 allows all.
+        no_repeat_ngram: n-grams of this size are not repeated within an explanation; 0 disables the rule.
     """
 
     pretrained: str | None = None
@@ -72,7 +72,7 @@ class ContrastiveConfig:
 
     def __post_init__(self) -> None:
         if self.alpha <= 1:
-            raise ConfigError(f"contrastive.alpha is {self.alpha}; it must be above 1, so that far users weigh more")
+            raise ConfigError(f"contrastive.alpha is {self.alpha}; it must be above 1, to weight distant users more")
         if self.tau <= 0:
             raise ConfigError(f"contrastive.tau is {self.tau}; a temperature must be above 0")
 
@@ -82,14 +82,14 @@ class TrainGeneratorConfig:
     """Training of the generator.
 
     Args:
-        variants: inputs to train with, a row of Table 2 each; the first one is served.
-        seeds: every variant is trained once for each; the first one is served.
-        spacy_model: pipeline whose noun chunks are the entities (a name or a folder); none mines a lexicon.
+        variants: inputs to train with, one row of Table 2 each; the first one is served.
+        seeds: every variant is trained once per seed; the first one is served.
+        spacy_model: pipeline whose noun chunks are the entities (a name or a folder); None mines a lexicon.
         model: architecture.
         contrastive: losses.
         loop: training (paper: adamw, lr 1e-4, batch_size 32); its seed is replaced by each of `seeds`.
         finetune: train the decoder as a language model on gest_ft first (Table 5, "Img GPT-2 + FT").
-        finetune_loop: that training, likewise.
+        finetune_loop: options of that training.
     """
 
     variants: tuple[Inputs, ...] = ("img+text", "img")
@@ -111,7 +111,7 @@ class TrainGeneratorConfig:
 
     def __post_init__(self) -> None:
         if not self.variants or not self.seeds:
-            raise ConfigError("train_generator.variants and train_generator.seeds need one entry each at least")
+            raise ConfigError("train_generator.variants and train_generator.seeds need at least one entry each")
 
     def needs_hard(self, variant: Inputs) -> bool:
         """Whether a variant is trained with hard negatives (Eq. 8)."""

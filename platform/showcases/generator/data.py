@@ -23,16 +23,16 @@ COLUMNS = ("review_id", "explanation", "photo_ids", "history_review_ids", "split
 
 @dataclass(frozen=True)
 class GestRows:
-    """Rows of GEST-s2 that can be learned from, with the features that they point to.
+    """Trainable rows of GEST-s2, with the features that they reference.
 
     Attributes:
         texts: (n) explanations, none empty.
         photos: (n) rows of `image_vectors`, at least one each, at most max_images.
-        history: (n) rows of `review_vectors`, at most max_reviews, maybe none.
+        history: (n) rows of `review_vectors`, at most max_reviews, possibly none.
         image_vectors: (P, D) float16.
         review_vectors: (Q, D') float32, one past review each.
         embedding_space: model id of both.
-        left_out: rows without an explanation, and without an embedded photo.
+        left_out: number of rows without an explanation, and without an embedded photo.
         review_ids: (n).
     """
 
@@ -50,7 +50,7 @@ class GestRows:
 
     @cached_property
     def users(self) -> np.ndarray:
-        """R̃ (n, D'): the mean feature of each row's past reviews that are read; zeros where there is none."""
+        """R̃ (n, D'): the mean feature of each row's past reviews; zeros if it has none."""
         means = np.zeros((len(self), self.review_vectors.shape[1]), np.float32)
         for row, history in enumerate(self.history):
             if len(history):
@@ -60,11 +60,11 @@ class GestRows:
 
 @dataclass(frozen=True)
 class Features:
-    """What rows of GEST-s2 point to: photos and past reviews by id.
+    """Features that rows of GEST-s2 reference: photos and past reviews by id.
 
     Attributes:
         images: of the photos that the rows name.
-        review_row: number by review id.
+        review_row: row number by review id.
         review_vectors: (Q, D') float32, one past review each.
     """
 
@@ -74,7 +74,7 @@ class Features:
 
     @classmethod
     def read(cls, workspace: Workspace, splits: Sequence[str], also: Iterable[str] = ()) -> "Features":
-        """Of the rows of these splits; memory goes with them, not with the corpus.
+        """Read the features of these splits; memory is proportional to them, not to the corpus.
 
         Args:
             also: ids of further reviews.
@@ -107,7 +107,7 @@ def read_rows(workspace: Workspace, splits: Sequence[str], config: GeneratorConf
 
 
 def select_rows(rows: Iterable[Mapping[str, Any]], features: Features, config: GeneratorConfig) -> GestRows:
-    """Rows of schema GEST_S2 that can be learned from: with an explanation and an embedded photo."""
+    """The trainable rows of schema GEST_S2: with an explanation and an embedded photo."""
     images = features.images
     left_out = {"no explanation": 0, "no embedded photo": 0}
     selected = GestRows([], [], [], images.vectors, features.review_vectors, images.model_id, left_out)
@@ -136,8 +136,8 @@ class Batch:
         users: (B, D'), R̃.
         tokens: (B, T), the begin token and the text's, padded on the right.
         targets: (B, T), the token after each; the end token after a whole text; IGNORED elsewhere.
-        text_mask: (B, T) bool, True on the text's own tokens (not on the begin token).
-        hard_tokens, hard_mask: (B, T) the same of the text with other entities, or of the text itself if it has none.
+        text_mask: (B, T) bool, True on the text's tokens, not on the begin token.
+        hard_tokens, hard_mask: (B, T), for the text with replaced entities, or the text itself if it has none.
         has_hard: (B,) bool.
     """
 
@@ -154,7 +154,7 @@ class Batch:
     has_hard: Tensor
 
     def to(self, device: str | torch.device) -> "Batch":
-        """The same on a device."""
+        """Copy to a device."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
 
@@ -165,7 +165,7 @@ class GeneratorData:
         rows: of the split.
         tokenizer: of the explanations.
         max_tokens: longer explanations are cut.
-        hard: each explanation with other entities, or None (Eq. 8); none at all for losses without hard negatives.
+        hard: each explanation with replaced entities, or None (Eq. 8); empty for losses without hard negatives.
     """
 
     def __init__(
@@ -182,20 +182,20 @@ class GeneratorData:
         others = [
             None if text is None else encode(tokenizer, text, max_tokens)[0] for text in hard or [None] * len(rows)
         ]
-        # an entity after the cut makes no difference
+        # the entity may lie after the cut
         self.hard = [None if other == own else other for own, other in zip(self.ids, others, strict=True)]
-        # words of what is left of a cut text, so that nats a word compare across tokenizers
-        kept = (
+        # words of truncated texts only, so that nats per word compare across tokenizers
+        truncated = (
             decode(tokenizer, ids) if cut else text
             for text, ids, cut in zip(rows.texts, self.ids, self.cut, strict=True)
         )
-        self.words = [len(text.split()) for text in kept]
+        self.words = [len(text.split()) for text in truncated]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, numbers: Sequence[int] | np.ndarray) -> Batch:
-        """Collate the examples of these numbers."""
+        """Collate the examples with these indices."""
         rows = self.rows
         images, image_mask = pad_features([rows.image_vectors[rows.photos[n]] for n in numbers])
         reviews, review_mask = pad_features([rows.review_vectors[rows.history[n]] for n in numbers])
@@ -221,7 +221,7 @@ class GeneratorData:
 
 
 def pad_tokens(texts: Sequence[list[int]], length: int, end: int) -> tuple[Tensor, Tensor]:
-    """Tokens (B, length) that begin with `end` and are padded with it, and a mask of the texts' own (B, length)."""
+    """Tokens (B, length) that begin with `end` and are padded with it, and a mask (B, length) of the texts' tokens."""
     tokens = torch.full((len(texts), length), end)
     mask = torch.zeros(len(texts), length, dtype=torch.bool)
     for row, ids in enumerate(texts):
@@ -231,7 +231,7 @@ def pad_tokens(texts: Sequence[list[int]], length: int, end: int) -> tuple[Tenso
 
 
 def following_tokens(texts: Sequence[list[int]], cut: Sequence[bool], length: int, end: int) -> Tensor:
-    """Targets (B, length) of what `pad_tokens` gives: `end` after a text that was not cut, IGNORED behind it."""
+    """Targets (B, length) for `pad_tokens`: `end` after a text that was not truncated, then IGNORED."""
     targets = torch.full((len(texts), length), IGNORED)
     for row, (ids, was_cut) in enumerate(zip(texts, cut, strict=True)):
         following = ids if was_cut else [*ids, end]

@@ -1,4 +1,4 @@
-"""GPT-2 with cross-attention in every block: pretrained weights where they are given, else a small one from scratch.
+"""GPT-2 with cross-attention in every block: with pretrained weights, or a small one from scratch.
 
 Paper section 4.2: GPT-2's weights load into everything but the cross-attention, which is new.
 """
@@ -19,7 +19,7 @@ import_torchvision()
 
 from transformers import GPT2LMHeadModel  # noqa: E402
 
-NEW = ("crossattention.", "ln_cross_attn.")  # parts of a block that plain GPT-2 has not
+NEW = ("crossattention.", "ln_cross_attn.")  # parts of a block that plain GPT-2 lacks
 
 
 def starting_decoder(
@@ -31,8 +31,8 @@ def starting_decoder(
     """The decoder that training starts from, and its tokenizer.
 
     Args:
-        config: `pretrained` names the weights; with `random_init` only their size is taken; none makes a small one.
-        texts: of the training split; where no tokenizer is given one is learned from them.
+        config: `pretrained` names the weights; with `random_init` only their size is used; None makes a small one.
+        texts: of the training split; a tokenizer is learned from them if none is given.
         cross_attention: whether it attends to an encoder.
         finetuned: folder of a fine-tuned decoder (`finetune_decoder`), instead of `config.pretrained`.
 
@@ -50,11 +50,11 @@ def starting_decoder(
 
 
 def new_decoder(config: GeneratorConfig, vocab_size: int, cross_attention: bool = True) -> GPT2LMHeadModel:
-    """A GPT-2 of the configured size with random weights, that attends to the encoder."""
+    """A GPT-2 of the configured size with random weights; attends to the encoder if `cross_attention`."""
     return GPT2LMHeadModel(
         GPT2Config(
             vocab_size=vocab_size,
-            n_positions=config.max_tokens + 1,  # the begin token, too
+            n_positions=config.max_tokens + 1,  # plus the begin token
             n_embd=config.n_embd,
             n_layer=config.n_layer,
             n_head=config.n_head,
@@ -70,7 +70,7 @@ def random_decoder(source: str | Path, config: GeneratorConfig, cross_attention:
     """A GPT-2 of the size of the weights at `source`, with random ones (Table 5, "Img Random").
 
     Raises:
-        ModelError: there is no config of a GPT-2.
+        ModelError: no GPT-2 config was found.
     """
     try:
         found = GPT2Config.from_pretrained(str(source), add_cross_attention=cross_attention, **_common(config))
@@ -83,13 +83,13 @@ def pretrained_decoder(source: str | Path, config: GeneratorConfig, cross_attent
     """GPT-2 from a local folder or hub name; only its cross-attention gets random weights.
 
     Raises:
-        ModelError: there are no such weights, or they do not fill all the rest.
+        ModelError: the weights were not found, or are incomplete.
     """
     model: GPT2LMHeadModel
     found: dict[str, Any]
     report = logging.getLogger("transformers.modeling_utils")
     level = report.level
-    report.setLevel(logging.ERROR)  # a table of the weights that are missing; what may not be is told below
+    report.setLevel(logging.ERROR)  # silences its table of missing weights; checked below
     try:
         model, found = GPT2LMHeadModel.from_pretrained(  # type: ignore[misc]
             str(source), add_cross_attention=cross_attention, output_loading_info=True, **_common(config)
@@ -108,7 +108,7 @@ def pretrained_decoder(source: str | Path, config: GeneratorConfig, cross_attent
 
 
 def rebuilt_decoder(config: dict[str, Any]) -> GPT2LMHeadModel:
-    """A decoder of a saved GPT2Config, whose weights are loaded after."""
+    """A decoder for a saved GPT2Config, whose weights are loaded later."""
     return GPT2LMHeadModel(GPT2Config.from_dict(config))
 
 

@@ -1,8 +1,8 @@
-"""Writing texts token by token: greedy, beam search and nucleus sampling, with all that stays the same computed once.
+"""Autoregressive decoding: greedy, beam search and nucleus sampling, with everything constant computed once.
 
-The same tokens as transformers' `generate` on the same weights, faster: keys and values of the cross-attention are
-computed once an example and shared by its beams, those of the self-attention lie in one buffer that is copied neither
-to grow nor for beams, weights are laid out for it once, and an example whose text is settled leaves the batch.
+The same tokens as transformers' `generate` on the same weights, but faster: keys and values of the cross-attention are
+computed once per example and shared by its beams; those of the self-attention are in one preallocated buffer that is
+never copied, not even for beams; weights are repacked once; and a finished example leaves the batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
 
 Banned = Sequence[Sequence[Tokens]] | None
-NEVER = -1e9  # log-probability of what must not be chosen; finite, so that sums of it stay numbers
+NEVER = -1e9  # log-probability of forbidden choices; finite, so that sums stay finite
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a text is written.
+    """Options of decoding.
 
     Args:
-        max_tokens: at most.
+        max_tokens: maximum length.
         beams: of beam search; 1 is greedy.
-        no_repeat_ngram: no n-gram of this many tokens comes twice; 0 allows all.
-        top_p: above 0 draws each token from the smallest set of tokens that has this probability (nucleus sampling,
-            Holtzman et al. 2020); 0 draws nothing.
-        temperature: of the draw.
-        seed: of the draw.
-        precision: of the decoder's weights and sums; less of it is faster, and writes other texts now and then.
+        no_repeat_ngram: n-grams of this size are not repeated; 0 disables the rule.
+        top_p: above 0, samples each token from the smallest set of tokens with this total probability (nucleus
+            sampling, Holtzman et al. 2020); 0 disables sampling.
+        temperature: of sampling.
+        seed: of sampling.
+        precision: of the decoder's weights and matrix products; less is faster, but may change texts.
     """
 
     max_tokens: int = 64
@@ -57,33 +57,33 @@ class Decoding:
         if self.precision not in get_args(Precision):
             raise ConfigError(f"precision is {self.precision!r}; it must be one of {get_args(Precision)}")
         if self.top_p and self.beams > 1:
-            raise ConfigError(f"top_p {self.top_p} draws one text; it needs beams 1, not {self.beams}")
+            raise ConfigError(f"top_p {self.top_p} samples one text; it needs beams 1, not {self.beams}")
 
 
 class StepDecoder(Protocol):
-    """A model that is fed one token a row, and remembers the ones before; K rows an example, an example's together."""
+    """A stateful model that takes one token per row and step; K consecutive rows per example."""
 
     def step(self, tokens: Tensor) -> Tensor:
         """Scores (R, vocabulary) of the token after `tokens` (R,)."""
 
     def take_beams(self, parents: Tensor) -> None:
-        """Go on from other beams (B, K) of the same examples: each from the one that it continues."""
+        """Reorder the beams: parents (B, K) are the beams of the same example that each one continues."""
 
-    def take_examples(self, kept: Tensor) -> None:
-        """Go on with some examples (b,) only."""
+    def take_examples(self, rows: Tensor) -> None:
+        """Continue with a subset of the examples (b,)."""
 
 
 class CachedDecoder:
-    """A GPT-2 with cross-attention that is fed one token a row, and remembers the ones before.
+    """A GPT-2 with cross-attention and a key-value cache; takes one token per row and step.
 
-    Beams that go on from others take no copies of keys and values: an example's beams look at one memory of them all,
-    and a mask says which entries are of a beam's own past.
+    Reordering beams copies no keys and values: an example's beams share one cache, and a mask marks the entries of each
+    beam's past.
 
     Args:
         decoder: in evaluation mode.
         encoded: of B examples.
-        beams: K rows an example; R = B K rows, an example's together.
-        length: tokens that will be fed, at most.
+        beams: K rows per example; R = B K rows, an example's rows are consecutive.
+        length: maximum number of steps.
         precision: see `DecoderMaps`.
     """
 
@@ -100,7 +100,7 @@ class CachedDecoder:
             both = block.encoded(hidden).split(width, dim=2)
             self.cross.append([part.unflatten(2, (heads, -1)).transpose(1, 2).contiguous() for part in both])
         shape = (len(self.maps.blocks), 2, examples, heads, length, beams, width // heads)
-        self.own = hidden.new_empty(shape)  # keys and values of the tokens so far
+        self.cache = hidden.new_empty(shape)  # keys and values of the tokens so far
         self.past = hidden.new_full((examples, 1, beams, length, beams), float("-inf"))  # 0: beam sees (token, beam)
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -110,11 +110,11 @@ class CachedDecoder:
         past = None if beams == 1 else self.past[:, :, :, : now + 1].flatten(3)  # (B, 1, K, (now + 1) K)
         hidden = maps.tokens[tokens] + maps.positions[now]  # (R, E)
         rows, width = hidden.shape
-        for block, own, (keys, values) in zip(maps.blocks, self.own, self.cross, strict=True):
+        for block, cache, (keys, values) in zip(maps.blocks, self.cache, self.cross, strict=True):
             parts = block.own_in(block.own_norm(hidden)).view(-1, beams, 3, heads, width // heads)
-            query, own[0, :, :, now], own[1, :, :, now] = parts.permute(2, 0, 3, 1, 4)  # (B, H, K, d) each
-            known, said = own[:, :, :, : now + 1].flatten(3, 4)  # (B, H, (now + 1) K, d) each
-            seen = F.scaled_dot_product_attention(query, known, said, attn_mask=past, scale=block.own_scale)
+            query, cache[0, :, :, now], cache[1, :, :, now] = parts.permute(2, 0, 3, 1, 4)  # (B, H, K, d) each
+            past_keys, past_values = cache[:, :, :, : now + 1].flatten(3, 4)  # (B, H, (now + 1) K, d) each
+            seen = F.scaled_dot_product_attention(query, past_keys, past_values, attn_mask=past, scale=block.own_scale)
             hidden = hidden + block.own_out(seen.transpose(1, 2).reshape(rows, width))
             query = block.cross_in(block.cross_norm(hidden)).view(-1, beams, heads, width // heads).transpose(1, 2)
             seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=self.mask, scale=block.cross_scale)
@@ -124,20 +124,20 @@ class CachedDecoder:
         return maps.head(maps.last_norm(hidden)).float()
 
     def take_beams(self, parents: Tensor) -> None:
-        """Go on from other beams (B, K) of the same examples: each from the one that it continues."""
+        """Reorder the beams: parents (B, K) are the beams of the same example that each one continues."""
         self.past = self.past.gather(2, parents[:, None, :, None, None].expand_as(self.past))
 
-    def take_examples(self, kept: Tensor) -> None:
-        """Go on with some examples (b,) only."""
-        self.own, self.past, self.mask = self.own[:, :, kept], self.past[kept], self.mask[kept]
-        self.cross = [[keys[kept], values[kept]] for keys, values in self.cross]
+    def take_examples(self, rows: Tensor) -> None:
+        """Continue with a subset of the examples (b,)."""
+        self.cache, self.past, self.mask = self.cache[:, :, rows], self.past[rows], self.mask[rows]
+        self.cross = [[keys[rows], values[rows]] for keys, values in self.cross]
 
 
 @torch.no_grad()
 def write(
     decoder: "GPT2LMHeadModel", encoded: Encoded, end: int, how: Decoding, banned: Banned = None
 ) -> list[list[int]]:
-    """Token ids of a text for each example, without the token `end` that begins and ends it.
+    """Decode one text per example; returns its token ids, without the begin and end token `end`.
 
     Args:
         banned: for each example runs of tokens that must not be written.
@@ -154,17 +154,18 @@ def write(
 def stream(
     decoder: "GPT2LMHeadModel", encoded: Encoded, end: int, how: Decoding, banned: Banned = None
 ) -> Iterator[dict[int, int]]:
-    """Token by token, by example those that still write: {example: token}. Together they are what `write` returns.
+    """Decode step by step: yields {example: token} for the unfinished examples. Together these are `write`'s result.
 
     Raises:
-        ConfigError: beams, of which none is settled before all are; more tokens than the decoder has positions.
+        ConfigError: more than one beam, whose text is known only at its end; more tokens than the decoder has
+            positions.
     """
     if how.beams > 1:
-        raise ConfigError(f"a text by {how.beams} beams is known at its end only; stream with beams 1")
+        raise ConfigError(f"can't stream with {how.beams} beams: beam search knows a text only at its end; use beams 1")
     model = _cached(decoder, encoded, how)
     steps = _one_by_one(model, len(encoded.hidden), end, how, encoded.hidden.device, banned)
     while True:
-        with torch.no_grad():  # not around the yield: whoever takes the tokens has gradients of their own
+        with torch.no_grad():  # not around the yield, which would disable the caller's gradients
             step = next(steps, None)
         if step is None:
             return
@@ -188,10 +189,10 @@ def write_with(
     device: torch.device | str = "cpu",
     banned: Banned = None,
 ) -> list[list[int]]:
-    """As `write`, by any model that can be fed token by token.
+    """Like `write`, for any StepDecoder.
 
     Args:
-        model: that has not been fed yet, with how.beams rows for each of `count` examples.
+        model: in its initial state, with how.beams rows for each of `count` examples.
         device: of the model.
         banned: for each example runs of tokens that must not be written.
     """
@@ -208,11 +209,11 @@ def write_with(
 def _one_by_one(
     model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str, banned: Banned
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The likeliest token each time, or a drawn one: numbers (b,) of the examples still written, their tokens (b,)."""
+    """Greedy decoding or sampling: yields indices (b,) of the unfinished examples and their tokens (b,)."""
     rules = Rules(how.no_repeat_ngram, how.top_p, how.temperature, banned)
     dice = torch.Generator(device=device).manual_seed(how.seed)
     texts = torch.full((count, how.max_tokens + 1), end, device=device)
-    rows = torch.arange(count, device=device)  # still written
+    rows = torch.arange(count, device=device)  # unfinished
     for length in range(1, how.max_tokens + 1):
         scores = rules(rows, texts[rows, :length], model.step(texts[rows, length - 1]))
         if how.top_p:
@@ -222,54 +223,54 @@ def _one_by_one(
             tokens = scores.argmax(1)
         texts[rows, length] = tokens
         yield rows, tokens
-        going = (texts[rows, 1 : length + 1] != end).all(1).nonzero()[:, 0]
-        if not len(going):
+        unfinished = (texts[rows, 1 : length + 1] != end).all(1).nonzero()[:, 0]
+        if not len(unfinished):
             break
-        if len(going) < len(rows) and not how.top_p:  # drawn texts all stay, or the draw of one hung on the others
-            rows = rows[going]
-            model.take_examples(going)
+        if len(unfinished) < len(rows) and not how.top_p:  # with sampling all stay: a draw must not depend on others
+            rows = rows[unfinished]
+            model.take_examples(unfinished)
 
 
 def _beam_search(
     model: StepDecoder, count: int, end: int, how: Decoding, device: torch.device | str, banned: Banned
 ) -> list[list[int]]:
-    """The text of the highest mean log-probability a token among those that K beams come upon.
+    """The text with the highest mean log-probability per token among those found by K beams.
 
-    An example is settled when the best unfinished beam's mean is no longer above the worst of its K finished texts.
+    An example is finished when the best unfinished beam's mean is no longer above the worst of its K finished texts.
     """
     beams = how.beams
     rules = Rules(how.no_repeat_ngram, banned=banned, beams=beams)
     settled = torch.full((count, how.max_tokens + 1), end, device=device)
-    rows = torch.arange(count, device=device)  # examples that are not settled
+    rows = torch.arange(count, device=device)  # unfinished examples
     texts = torch.full((count, beams, how.max_tokens + 1), end, device=device)
     totals = torch.zeros(count, beams, device=device)  # log-probability of each beam
-    totals[:, 1:] = NEVER  # all beams begin alike
+    totals[:, 1:] = NEVER  # all beams start identical
     finished, means = texts.clone(), torch.full_like(totals, NEVER)
     is_finished = torch.zeros_like(totals, dtype=torch.bool)
     for length in range(1, how.max_tokens + 1):
         log_p = F.log_softmax(model.step(texts[:, :, length - 1].flatten()), dim=1)
         log_p = rules(rows, texts[:, :, :length].flatten(0, 1), log_p)
         vocabulary = log_p.shape[1]
-        # twice as many as beams: should one half end here, the other half goes on
+        # twice as many as beams: if half of them end here, the other half continues
         best, place = (log_p.view(len(rows), beams, -1) + totals[..., None]).flatten(1).topk(2 * beams)
         parent, token = place // vocabulary, place % vocabulary
         longer = _pick(texts, parent)
         longer[:, :, length] = token
         ends = (token == end) | (length == how.max_tokens)
         ended = ends.clone()
-        ended[:, beams:] = False  # only the best count as finished
-        # in every sum NEVER weighs as in transformers', for the same order among equals
+        ended[:, beams:] = False  # only the best K count as finished
+        # NEVER is added exactly as in transformers, for the same order of ties
         merged = torch.cat([means, best / length + ~ended * NEVER], dim=1)
         chosen = merged.topk(beams)[1]
         finished = _pick(torch.cat([finished, longer], dim=1), chosen)
         means = merged.gather(1, chosen)
         is_finished = torch.cat([is_finished, ended], dim=1).gather(1, chosen)
-        going = best + ends * NEVER
-        kept = going.topk(beams)[1]
-        texts, totals = _pick(longer, kept), going.gather(1, kept)
+        unfinished = best + ends * NEVER
+        best_beams = unfinished.topk(beams)[1]
+        texts, totals = _pick(longer, best_beams), unfinished.gather(1, best_beams)
         if length == how.max_tokens or bool(ends.all()):
             break
-        model.take_beams(parent.gather(1, kept))
+        model.take_beams(parent.gather(1, best_beams))
         worst = torch.where(is_finished, means.amin(1, keepdim=True), NEVER)  # (b, K)
         open_ = (totals[:, :1] / length > worst).any(1)
         if not bool(open_.all()):
@@ -285,5 +286,5 @@ def _beam_search(
 
 
 def _pick(texts: Tensor, which: Tensor) -> Tensor:
-    """(b, k, T) of texts (b, n, T), by numbers (b, k)."""
+    """Gather texts (b, n, T) by indices (b, k) to (b, k, T)."""
     return texts.gather(1, which[:, :, None].expand(-1, -1, texts.shape[2]))

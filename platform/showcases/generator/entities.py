@@ -1,6 +1,6 @@
 """Hard negatives for CCL: explanations whose entities are replaced by others ("the sushi" -> "the burger").
 
-Paper section 4.3, Eq. 8. Made once before training, from a seed; the text stays plain English: article, number, case.
+Paper section 4.3, Eq. 8. Computed once before training, from a seed; articles, number and case stay correct English.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 from showcases.generator.lexicon import Finder, Span
 
-TRIES = 20  # draws before the pool is searched
+TRIES = 20  # random draws before the pool is searched
 ARTICLE = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
 SENTENCE_START = re.compile(r"(^|[.!?\n]\W*)$")
 
@@ -27,11 +27,11 @@ def replace_entities(
     Args:
         texts: explanations; their entities, drawn as often as they occur, are the replacements.
         finder: of entities.
-        seed: the same seed gives the same texts; a text's result does not depend on its place among the others' draws.
-        names: of the texts, which with the seed decide what is drawn; by default their numbers.
+        seed: of the draws; a text's result does not depend on the other texts' draws.
+        names: of the texts, combined with the seed; by default their indices.
 
     Returns:
-        For each text one that differs from it, or None where it holds no entity that could be replaced.
+        A changed version of each text, or None if it has no entity that can be replaced.
     """
     spans = list(finder.find(texts))
     pool = EntityPool(texts, spans)
@@ -40,7 +40,7 @@ def replace_entities(
 
 
 def draws(seed: int, name: str) -> np.random.Generator:
-    """Random numbers for one text: the same on whatever worker it is replaced."""
+    """Random generator for one text, the same on every worker."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
@@ -48,7 +48,7 @@ class EntityPool:
     """The entities of a corpus by grammatical number, with how often each occurs."""
 
     def __init__(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> None:
-        forms: dict[str, Counter[str]] = defaultdict(Counter)  # by folded case, how it is written inside sentences
+        forms: dict[str, Counter[str]] = defaultdict(Counter)  # by case-folded entity: its spellings inside sentences
         counts: Counter[str] = Counter()
         for text, found in zip(texts, spans, strict=True):
             for start, end in found:
@@ -63,7 +63,7 @@ class EntityPool:
         self.sums = {plural: list(accumulate(counts[key] for key in keys)) for plural, keys in self.keys.items()}
 
     def replace(self, text: str, spans: Sequence[Span], rng: np.random.Generator) -> str | None:
-        """The text with each entity replaced, the same one always alike; None if nothing could be replaced."""
+        """The text with each entity replaced consistently; None if nothing could be replaced."""
         present = {text[start:end].casefold() for start, end in spans}
         chosen = {key: self._other(key, present, rng) for key in sorted(present)}
         parts, last = [], 0
@@ -94,7 +94,7 @@ def is_plural(entity: str) -> bool:
 
 
 def with_article(before: str, entity: str) -> str:
-    """The text before an entity, with "a" or "an" at its end as the entity wants it."""
+    """The text before an entity, with a final "a" or "an" adapted to the entity."""
     match = ARTICLE.search(before)
     if match is None:
         return before

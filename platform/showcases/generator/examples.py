@@ -1,4 +1,4 @@
-"""What the generator is trained on, prepared before training: rows that can be learned from, and hard negatives."""
+"""Prepared training examples of the generator: trainable rows with hard negatives."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +10,11 @@ from showcases.generator.lexicon import make_finder
 from showcases.storage.artifacts import Workspace
 from showcases.storage.embeddings import EmbeddingShards, with_photo
 
-HARD = "hard_explanation"  # column: the explanation with other entities (Eq. 8), null where there is none to replace
+HARD = "hard_explanation"  # column: explanation with replaced entities (Eq. 8), null if it has none
 
 
 def prepared_rows(workspace: Workspace, config: TrainGeneratorConfig, variant: Inputs, seed: int) -> pa.Table:
-    """The rows of the training split that can be learned from, with their hard negatives where they are needed.
+    """The trainable rows of the training split, with hard negatives if the losses need them.
 
     Returns:
         Columns of schema GEST_S2, and hard_explanation.
@@ -30,7 +30,7 @@ def prepared_rows(workspace: Workspace, config: TrainGeneratorConfig, variant: I
 
 
 def with_hard(rows: pa.Table, hard: list[str | None]) -> pa.Table:
-    """The rows with their hard negatives beside them."""
+    """The rows with a column of hard negatives."""
     return rows.append_column(HARD, pa.array(hard, pa.string()))
 
 
@@ -40,14 +40,14 @@ def training_rows(workspace: Workspace) -> pa.Table:
 
 
 def training_texts(workspace: Workspace) -> list[str]:
-    """Its explanations, of which a tokenizer is learned."""
+    """The explanations of the training split, for learning a tokenizer."""
     return [text for text in training_rows(workspace)["explanation"].to_pylist() if (text or "").strip()]
 
 
 def learnable(rows: pa.Table, embedded: pa.ChunkedArray) -> tuple[pa.Table, dict[str, int]]:
-    """Rows with an explanation and at least one photo of `embedded`, and how many were left out for want of them."""
-    said = np.array([bool((text or "").strip()) for text in rows["explanation"].to_pylist()], bool)
-    with_text = rows.filter(said)
+    """Rows with an explanation and at least one photo in `embedded`, and counts of dropped rows by reason."""
+    has_text = np.array([bool((text or "").strip()) for text in rows["explanation"].to_pylist()], bool)
+    with_text = rows.filter(has_text)
     seen = with_photo(with_text, embedded)
     return seen, {
         "no explanation": rows.num_rows - with_text.num_rows,

@@ -1,6 +1,6 @@
-"""The decoder alone, as a language model of reviews, before it learns to see (Table 5, "+ FT").
+"""Fine-tuning of the decoder as a language model of reviews, before multi-modal training (Table 5, "+ FT").
 
-Paper section 5.3: the texts of users with one review are too few to personalise by, but they are this field's English.
+Paper section 5.3: the texts of users with one review can't be used for personalisation, but are in-domain English.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from showcases.training import Session, TrainingJob, fit
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
 
-HELD_OUT = 10  # one text in so many validates
+HELD_OUT = 10  # every tenth text is for validation
 
 
 def finetune_decoder(job: TrainingJob[TrainGeneratorConfig, None], session: Session) -> dict[str, float]:
     """Train the decoder on gest_ft, without cross-attention; `model/` in a checkpoint is a plain GPT-2 with tokenizer.
 
-    The config's `finetune_loop` says how long, its `model` how large; gest_s2 is read where the tokenizer is learned.
+    Uses the config's `finetune_loop` and `model`; reads gest_s2 if the tokenizer is learned.
 
     Returns:
         Metrics of the best weights: val_nats_per_word (smaller is better) and more.
@@ -45,9 +45,7 @@ def finetune_decoder(job: TrainingJob[TrainGeneratorConfig, None], session: Sess
     texts = [text for text in workspace.read_table("gest_ft", ["text"])["text"].to_pylist() if text.strip()]
     order = np.random.default_rng([job.seed, 3]).permutation(len(texts))
     if len(texts) < HELD_OUT:
-        raise ConfigError(
-            f"gest_ft has {len(texts)} texts, too few to fine-tune on; leave train_generator.finetune out"
-        )
+        raise ConfigError(f"gest_ft has {len(texts)} texts, too few to fine-tune on; disable train_generator.finetune")
     torch.manual_seed(job.seed)
     decoder, tokenizer = starting_decoder(config.model, training_texts(workspace), cross_attention=False)
     model = LanguageModel(decoder).to(session.device)
@@ -65,18 +63,18 @@ def finetune_decoder(job: TrainingJob[TrainGeneratorConfig, None], session: Sess
 
 
 class LanguageModel(nn.Module):
-    """A decoder with its loss, so that DistributedDataParallel sees all of it."""
+    """A decoder with its loss in one module, as DistributedDataParallel requires."""
 
     def __init__(self, decoder: "GPT2LMHeadModel") -> None:
         super().__init__()
         self.decoder = decoder
 
     def forward(self, batch: "TextBatch") -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean cross entropy in nats of the targets that are not IGNORED; there are no parts of it."""
+        """Mean cross entropy in nats over the targets that are not IGNORED, and no partial losses."""
         return self.nats(batch) / (batch.targets != IGNORED).sum(), {}
 
     def nats(self, batch: "TextBatch") -> Tensor:
-        """Its sum."""
+        """Summed cross entropy in nats."""
         logits = self.decoder(batch.tokens, use_cache=False).logits  # (B, T, vocabulary)
         return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
@@ -89,12 +87,12 @@ class TextBatch:
     targets: Tensor
 
     def to(self, device: str) -> "TextBatch":
-        """The same on a device."""
+        """Copy to a device."""
         return TextBatch(self.tokens.to(device), self.targets.to(device))
 
 
 class TextData:
-    """Tokenised texts; longer ones than `max_tokens` are cut, while `words` counts all words."""
+    """Tokenised texts, truncated to `max_tokens`; `words` counts all words."""
 
     def __init__(self, texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, max_tokens: int) -> None:
         self.encoded = [encode(tokenizer, text, max_tokens) for text in texts]
@@ -105,7 +103,7 @@ class TextData:
         return len(self.encoded)
 
     def batch(self, numbers: Sequence[int]) -> TextBatch:
-        """Collate the texts of these numbers."""
+        """Collate the texts with these indices."""
         ids, cut = [self.encoded[n][0] for n in numbers], [self.encoded[n][1] for n in numbers]
         length = 1 + max(len(part) for part in ids)
         return TextBatch(pad_tokens(ids, length, self.end)[0], following_tokens(ids, cut, length, self.end))

@@ -1,4 +1,4 @@
-"""Where the entities of a text are: a spaCy parser's noun chunks, or phrases mined from the corpus where there is none.
+"""Find the entities of a text: noun chunks of a spaCy parser, or else phrases mined from the corpus.
 
 Entities are what CCL's hard negatives replace (paper section 4.3).
 """
@@ -23,16 +23,16 @@ POSSESSIVES = frozenset(("my", "your", "his", "her", "its", "our", "their"))
 DETERMINERS = POSSESSIVES | frozenset(
     ("a", "an", "the", "this", "that", "these", "those", "some", "any", "every", "each", "no", "another", "such")
 )
-OBJECTS = (DETERMINERS | {"me", "us", "him", "them", "you", "it"}) - {"that"}  # a verb stands before one of these
-LONGEST = 3  # words of a mined phrase
-Span = tuple[int, int]  # first character, and the one after the last
+OBJECTS = (DETERMINERS | {"me", "us", "him", "them", "you", "it"}) - {"that"}  # the word before one of these is a verb
+LONGEST = 3  # words per mined phrase
+Span = tuple[int, int]  # [start, end) in characters
 
 
 class Finder(Protocol):
-    """Finds entities; determiners are no part of them."""
+    """Finds entities, without their determiners."""
 
     def find(self, texts: Iterable[str]) -> Iterator[list[Span]]:
-        """Spans of each text, in order, none overlapping."""
+        """Non-overlapping spans of each text, in order."""
 
 
 def make_finder(spacy_model: str | None, texts: Sequence[str]) -> Finder:
@@ -52,7 +52,7 @@ def make_finder(spacy_model: str | None, texts: Sequence[str]) -> Finder:
 
 
 class NounChunks:
-    """Noun chunks of a spaCy pipeline with a parser, without leading determiners; pronouns are none."""
+    """Noun chunks of a spaCy pipeline with a parser, without leading determiners; pronouns are skipped."""
 
     def __init__(self, pipeline: Language) -> None:
         self.pipeline = pipeline
@@ -64,17 +64,17 @@ class NounChunks:
                 start = chunk.start
                 while start < chunk.end and (doc[start].lower_ in DETERMINERS or not doc[start].is_alpha):
                     start += 1
-                kept = doc[start : chunk.end]
-                if any(token.is_alpha and not token.is_stop for token in kept):
-                    spans.append((kept.start_char, kept.end_char))
+                noun = doc[start : chunk.end]
+                if any(token.is_alpha and not token.is_stop for token in noun):
+                    spans.append((noun.start_char, noun.end_char))
             yield spans
 
 
 class Lexicon:
-    """Occurrences of given phrases, in any case, the longest where they overlap.
+    """Finds occurrences of given phrases, ignoring case; of overlapping ones the longest.
 
     Args:
-        phrases: in lower case, words parted by a blank.
+        phrases: in lower case, words separated by a blank.
     """
 
     def __init__(self, phrases: Sequence[str]) -> None:
@@ -90,15 +90,16 @@ class Lexicon:
 
 
 def mine_phrases(texts: Iterable[str], min_count: int = 2) -> list[str]:
-    """Noun-like phrases of up to three words: what stands between a determiner and the next stop word or mark.
+    """Mine noun-like phrases of up to three words: those between a determiner and the next stop word or punctuation.
 
-    "the spicy ramen was" gives "spicy ramen". Verbs and adjectives slip in, so three more rules hold: the word before
-    an object is a verb ("the waiter brought us"); a phrase's last word stands alone after a determiner somewhere ("the
-    ramen"), or the phrase without it is none; a single word does not mostly go on ("the best …").
+    "the spicy ramen was" gives "spicy ramen". Three more rules exclude verbs and adjectives: the word before an
+    object is a verb ("the waiter brought us"); a
+    phrase's last word occurs alone after a determiner somewhere ("the ramen"), or the phrase without it is not one;
+    a single word is not mostly the beginning of a longer phrase ("the best …").
 
     Args:
         texts: of the training split.
-        min_count: phrases seen less often are left out.
+        min_count: rarer phrases are dropped.
 
     Returns:
         Phrases in lower case, the most frequent first.
@@ -116,8 +117,8 @@ def mine_phrases(texts: Iterable[str], min_count: int = 2) -> list[str]:
             return 3 * counts[phrase] >= begins[phrase[0]]
         return counts[phrase[-1:]] > 0 or counts[phrase[:-1]] == 0
 
-    kept = [(-count, phrase) for phrase, count in counts.items() if count >= min_count and is_entity(phrase)]
-    return [" ".join(phrase) for _, phrase in sorted(kept)]
+    ranked = [(-count, phrase) for phrase, count in counts.items() if count >= min_count and is_entity(phrase)]
+    return [" ".join(phrase) for _, phrase in sorted(ranked)]
 
 
 @lru_cache(maxsize=1)

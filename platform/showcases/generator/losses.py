@@ -12,14 +12,14 @@ from showcases.errors import ConfigError
 from showcases.generator.config import ContrastiveConfig
 from showcases.training.gather import gather_rows
 
-States = Tensor | tuple[Tensor, Tensor]  # (n, N, E), alone or with a mask (n, N)
+States = Tensor | tuple[Tensor, Tensor]  # (n, N, E), optionally with a mask (n, N)
 
 
 class ProjectionHead(nn.Module):
     """φ: two fully connected layers with ReLU, then the mean over real positions.
 
     Args:
-        width: E, of the hidden states and of what comes out.
+        width: E, of the hidden states and the output.
     """
 
     def __init__(self, width: int) -> None:
@@ -31,12 +31,12 @@ class ProjectionHead(nn.Module):
         first, relu, second = self.layers
         raised = relu(first(hidden[mask]))  # real positions only
         pooled = masked_mean(raised.new_zeros(hidden.shape).index_put((mask,), raised), mask)
-        out: Tensor = second(pooled)  # the mean of what it gives, as it is linear: once a row, not a position
+        out: Tensor = second(pooled)  # linear, so applied to the mean: once per row, not per position
         return out.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean (B, E) of values (B, N, E) where mask (B, N) is True; zeros where it is nowhere."""
+    """Mean (B, E) of values (B, N, E) where mask (B, N) is True; zeros if it is nowhere."""
     weights = mask.to(values.dtype)[..., None]  # (B, N, 1)
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
@@ -51,7 +51,7 @@ def user_weights(users: Tensor, others: Tensor, alpha: float) -> Tensor:
     """f(i, j) = α^(1 − cos(R̃_i, R̃_j)) (Eq. 10): the farther apart two users are, the more j counts as a negative.
 
     Args:
-        users: (n, d), R̃_i: mean CLIP feature of the user's past reviews; zeros for a user without any (cosine 0).
+        users: (n, d), R̃_i: mean CLIP feature of the user's past reviews; zeros if there are none (cosine 0).
         others: (N, d).
         alpha: above 1.
 
@@ -77,10 +77,10 @@ def contrastive_loss(
         anchors: (n, d), H̃^X of this worker's examples.
         texts: (N, d), H̃^Y of all workers' examples; N = n on one worker.
         tau: temperature, above 0.
-        weights: (n, N), f of each negative (Eq. 9), see `user_weights`; none weighs all 1 (Eq. 7).
-        hard: (n, d), H̃^Y of each example's text with other entities (Eq. 8).
-        has_hard: (n,) bool, which examples have one; none: all.
-        first: row in `texts` of the first anchor's own text.
+        weights: (n, N), f of each negative (Eq. 9), see `user_weights`; None weighs all 1 (Eq. 7).
+        hard: (n, d), H̃^Y of each example's text with replaced entities (Eq. 8).
+        has_hard: (n,) bool, which examples have one; None means all.
+        first: row in `texts` of the first anchor's text.
 
     Returns:
         (n,) nats, at least 0; a tensor or an array like the arguments.
@@ -98,11 +98,11 @@ def contrastive_loss(
     if not tau > 0:
         raise ValueError(f"tau is {tau}; it must be above 0")
     scores = cosine(anchors, texts) / tau  # (n, N)
-    own = torch.arange(len(anchors), device=anchors.device)
-    positive = scores[own, first + own]  # (n,)
+    index = torch.arange(len(anchors), device=anchors.device)
+    positive = scores[index, first + index]  # (n,)
     if weights is not None:
         is_own = torch.zeros_like(scores, dtype=torch.bool)
-        is_own[own, first + own] = True
+        is_own[index, first + index] = True
         scores = scores + weights.log().masked_fill(is_own, 0.0)  # f exp(s) = exp(s + log f)
     if hard is not None:
         score = F.cosine_similarity(anchors, hard, dim=1) / tau  # (n,)
@@ -140,7 +140,7 @@ class PC2LLoss(nn.Module):
 
     @property
     def needs_hard(self) -> bool:
-        """Whether texts with other entities are needed."""
+        """Whether texts with replaced entities are needed."""
         return self.image_head is not None and self.config.image_loss == "ccl"
 
     @numpy_or_tensors
@@ -162,14 +162,14 @@ class PC2LLoss(nn.Module):
             images: H^V (n, I, E).
             reviews: H^R (n, R, E).
             texts: H^Y (n, T, E), the decoder's last hidden states.
-            hard: the same of the texts with other entities; for ccl.
-            has_hard: (n,) bool, examples whose text has an entity; by default all have where there is `hard`.
+            hard: likewise, for the texts with replaced entities; for ccl.
+            has_hard: (n,) bool, examples whose text has an entity; by default all if `hard` is given.
             users: (n, D), R̃: mean feature of the past reviews; for pcl.
             has_reviews: (n,) bool; the text loss of an example without a past review is 0. By default those whose
                 reviews' mask has a True.
 
         Returns:
-            (n,) L_CCL or L_CL of the photos and (n,) L_PCL or L_CL of the reviews, in nats; zeros where there is none.
+            (n,) L_CCL or L_CL of the photos and (n,) L_PCL or L_CL of the reviews, in nats; zeros for an unused loss.
 
         Raises:
             ConfigError: the configured losses need an argument that is missing.
@@ -178,13 +178,13 @@ class PC2LLoss(nn.Module):
         zeros = texts[0].new_zeros(len(texts[0]))
         if self.text_head is None:
             return zeros, zeros
-        own = self.text_head(*texts)  # (n, E)
+        projected = self.text_head(*texts)  # (n, E)
         weighted = self.review_head is not None and self.config.text_loss == "pcl"
         if weighted and users is None:
-            raise ConfigError("text_loss pcl weighs negatives by how far apart users are: give `users`, (n, D)")
-        users = own.new_zeros(len(own), 1) if users is None else users
-        gathered, first = gather_rows(torch.cat([own, users], dim=1))
-        everyone, all_users = gathered.split([own.shape[1], users.shape[1]], dim=1)  # (N, E), (N, D)
+            raise ConfigError("text_loss pcl weighs negatives by the distance between users: pass `users`, (n, D)")
+        users = projected.new_zeros(len(projected), 1) if users is None else users
+        gathered, first = gather_rows(torch.cat([projected, users], dim=1))
+        everyone, all_users = gathered.split([projected.shape[1], users.shape[1]], dim=1)  # (N, E), (N, D)
         image_loss, text_loss = zeros, zeros
         if self.image_head is not None:
             if images is None or (self.needs_hard and hard is None):
@@ -205,7 +205,7 @@ class PC2LLoss(nn.Module):
 
 
 def _with_mask(states: States) -> tuple[Tensor, Tensor]:
-    """Hidden states (n, N, E) and their mask (n, N), all True where none is given."""
+    """Hidden states (n, N, E) and their mask (n, N), all True if none is given."""
     if isinstance(states, Tensor):
         return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
     return states

@@ -14,11 +14,11 @@ from showcases.errors import ConfigError
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the decoder attends to.
+    """The encoder's output, to which the decoder attends.
 
     Attributes:
         hidden: (B, I + R, E), photos first, then reviews.
-        mask: (B, I + R) bool, True where there is something; at least one True a row.
+        mask: (B, I + R) bool, True at real positions; at least one True per row.
         image_slots: I; 0 for a model that reads no photos.
     """
 
@@ -37,15 +37,15 @@ class Encoded:
         return self.hidden[:, self.image_slots :], self.mask[:, self.image_slots :]
 
     def take(self, examples: Tensor) -> "Encoded":
-        """The encodings of some examples (k,), in that order, repeats allowed."""
+        """Select examples (k,), in that order, repeats allowed."""
         return Encoded(self.hidden[examples], self.mask[examples], self.image_slots)
 
 
 class Projection(nn.Module):
-    """W^V or W^R: features of one modality to the model's width, with a learned stand-in where there are none.
+    """W^V or W^R: projects features of one modality to the model's width, with a learned placeholder if there are none.
 
-    CLIP's unit vectors lie in a narrow cone (cosines of 0.5 to 0.9 between any two photos). So they are centred and
-    scaled first, which W could do itself, but learns slowly.
+    CLIP's unit vectors lie in a narrow cone (cosines of 0.5 to 0.9 between any two photos). So they are
+    standardised first, which W could learn, but only slowly.
 
     Args:
         dim: D, of the features.
@@ -58,10 +58,10 @@ class Projection(nn.Module):
     def __init__(self, dim: int, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(dim, width)
-        nn.init.normal_(self.linear.bias)  # tells photos from reviews, so that attention can choose from the start
+        nn.init.normal_(self.linear.bias)  # separates photos from reviews, so that attention can select from the start
         self.nothing = nn.Parameter(torch.randn(width) * 0.02)
         self.register_buffer("centre", torch.zeros(dim))
-        self.register_buffer("scale", torch.tensor(math.sqrt(dim)))  # of unit vectors spread evenly
+        self.register_buffer("scale", torch.tensor(math.sqrt(dim)))  # scale of isotropic unit vectors
 
     def standardise(self, features: Tensor) -> None:
         """Set centre and scale so that these features (n, D) have mean 0 and a mean square of 1 a component."""
@@ -72,8 +72,8 @@ class Projection(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Project (B, N, D) features, masked by (B, N), to ((B, N', E), (B, N')); N' = max(N, 1).
 
-        An example without any feature gets the stand-in in its first slot, so no row is masked as a whole.
-        What stands in masked slots, NaN too, has no effect.
+        An example without any feature gets the placeholder in its first slot, so no row is fully masked. Values in
+        masked slots, even NaN, have no effect.
         """
         if features.shape[1] == 0:
             features, mask = features.new_zeros(len(features), 1, features.shape[2]), mask.new_zeros(len(mask), 1)
@@ -90,10 +90,10 @@ class MultiModalEncoder(nn.Module):
     Args:
         width: E, the decoder's width.
         layers: of self-attention (paper: 3).
-        heads: a layer (paper: 12).
+        heads: per layer (paper: 12).
         dropout: probability.
-        image_dim: of photo features; none for a model that reads no photos.
-        text_dim: of review features; none for a model that reads no reviews.
+        image_dim: of photo features; None for a model that reads no photos.
+        text_dim: of review features; None for a model that reads no reviews.
 
     Raises:
         ConfigError: neither modality is read, or the heads do not divide the width.

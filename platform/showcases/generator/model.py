@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-HALF = "\ufffd"  # what a decoder makes of half a character
+HALF = "\ufffd"  # replacement character: an incomplete UTF-8 sequence
 TIED = "decoder.lm_head.weight"  # is decoder.transformer.wte.weight; saved once
 
 
@@ -41,10 +41,10 @@ class Generator(nn.Module):
         text_dim: D', of review features.
         inputs: modalities that are read; the other one is ignored.
         embedding_space: model id of the embeddings it is trained on.
-        decoder: weights to start from; none builds what `config` says.
+        decoder: weights to start from; None builds the decoder from `config`.
 
     Raises:
-        ModelError: `config.pretrained` names no GPT-2 weights.
+        ModelError: `config.pretrained` does not name GPT-2 weights.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Generator(nn.Module):
 
     @property
     def width(self) -> int:
-        """E, of the decoder and so of everything."""
+        """E, the model's width."""
         return int(self.decoder.config.n_embd)
 
     def encode(self, images: Tensor, image_mask: Tensor, reviews: Tensor, review_mask: Tensor) -> Encoded:
@@ -84,7 +84,7 @@ class Generator(nn.Module):
     def decode(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Last hidden states (B, T, E) of (B, T) token ids, padded on the right.
 
-        Attention is causal, so padding after a text can't be seen from it: no mask is needed.
+        Attention is causal, so no mask is needed for the padding.
         """
         states = self.decoder.transformer(
             tokens, encoder_hidden_states=encoded.hidden, encoder_attention_mask=encoded.mask, use_cache=False
@@ -111,11 +111,11 @@ class Generator(nn.Module):
         decoding: Decoding | None = None,
         banned: Banned = None,
     ) -> list[str]:
-        """Write an explanation for each example; the same input gives the same text.
+        """Write an explanation for each example; deterministic.
 
         Args:
-            beams: of beam search; 1 is greedy; none takes the config's.
-            decoding: all of how it is written, instead of `beams` and the config.
+            beams: of beam search; 1 is greedy; None uses the config's.
+            decoding: all decoding options, instead of `beams` and the config.
             banned: for each example runs of tokens that must not be written (`banned_tokens`).
         """
         written = self.generate_ids(images, image_mask, reviews, review_mask, beams, decoding, banned)
@@ -145,9 +145,9 @@ class Generator(nn.Module):
         decoding: Decoding,
         banned: Banned = None,
     ) -> Iterator[dict[int, str]]:
-        """`generate` piece by piece: by example what its text gains, as soon as it is written.
+        """Stream `generate`: yields each example's new text as soon as it is decoded.
 
-        A piece is of whole characters: a token that holds half of one waits for the other half.
+        Pieces contain whole characters: a token with an incomplete character is held back.
 
         Raises:
             ConfigError: `decoding` has beams.
@@ -155,24 +155,24 @@ class Generator(nn.Module):
         with torch.no_grad():
             encoded = self.encode(images, image_mask, reviews, review_mask)
         ids: dict[int, list[int]] = defaultdict(list)
-        told: dict[int, str] = defaultdict(str)
+        emitted: dict[int, str] = defaultdict(str)
         for step in stream(self.decoder, encoded, int(self.tokenizer.eos_token_id), decoding, banned):
             pieces = {}
             for example, token in step.items():
                 ids[example].append(token)
                 text = decode_text(self.tokenizer, ids[example]).lstrip()
                 if not text.endswith(HALF):
-                    pieces[example] = text[len(told[example]) :]
-                    told[example] = text
+                    pieces[example] = text[len(emitted[example]) :]
+                    emitted[example] = text
             yield pieces
 
     def decoding(self, beams: int | None = None, precision: Precision = "float32") -> Decoding:
-        """How the config has it written; `beams` none takes the config's."""
+        """The config's decoding options; `beams` None uses the config's."""
         beams = self.config.beams if beams is None else beams
         return Decoding(self.config.max_tokens, beams, self.config.no_repeat_ngram, precision=precision)
 
     def save_pretrained(self, folder: Path, training: Training | None = None) -> None:
-        """Write config.json, model.safetensors, the tokenizer's files and a model card, which tells of `training`."""
+        """Write config.json, model.safetensors, the tokenizer's files and a model card with `training`."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.contiguous() for name, value in self.state_dict().items() if name != TIED}
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
@@ -194,7 +194,7 @@ class Generator(nn.Module):
         """Read what `save_pretrained` wrote.
 
         Raises:
-            ModelError: the folder is not complete, or not a generator's.
+            ModelError: the folder is incomplete, or not a generator's.
         """
         folder = Path(folder)
         for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -202,7 +202,7 @@ class Generator(nn.Module):
                 raise ModelError(f"{folder}: no {name}; a generator's folder is written by jobs.train_generator")
         description = json.loads((folder / CONFIG_FILE).read_text())
         if description.get("kind") != "showcases.generator":
-            raise ModelError(f"{folder / CONFIG_FILE}: of {description.get('kind')!r}, not of a generator")
+            raise ModelError(f"{folder / CONFIG_FILE}: kind is {description.get('kind')!r}, not a generator")
         model = cls(
             GeneratorConfig(**description["generator"]),
             load_tokenizer(folder),

@@ -1,4 +1,4 @@
-"""L = L_CE + λ1 L_CCL + λ2 L_PCL (Eq. 11) as one module, so that DistributedDataParallel sees all of it."""
+"""L = L_CE + λ1 L_CCL + λ2 L_PCL (Eq. 11) as one module, as DistributedDataParallel requires."""
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,11 @@ from showcases.training.gather import sum_over_workers
 
 
 class Objective(nn.Module):
-    """The generator with the heads that only training needs.
+    """The generator with the projection heads of the losses, which only training needs.
 
     Args:
         generator: model to train.
-        config: contrastive losses; those of a modality that the generator does not read are left out.
+        config: contrastive losses; those of modalities that the generator does not read are skipped.
     """
 
     def __init__(self, generator: Generator, config: ContrastiveConfig) -> None:
@@ -61,7 +61,7 @@ class Objective(nn.Module):
         return total_cross_entropy(self.generator, hidden, batch.targets)
 
     def _decode(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """H^Y, and H^Y of the hard negatives if they are needed: decoded together over one encoder pass."""
+        """H^Y, and H^Y of the hard negatives if needed; decoded together with one encoder pass."""
         decoder = self.generator.decoder
         if not self.contrastive.needs_hard:
             return decode_packed(decoder, batch.tokens, with_begin(batch.text_mask), encoded), None
@@ -72,7 +72,7 @@ class Objective(nn.Module):
 
 
 def with_begin(text_mask: Tensor) -> Tensor:
-    """(B, T) bool, True on the begin token, too, which is the first."""
+    """(B, T) bool, also True on the begin token at position 0."""
     real = text_mask.clone()
     real[:, 0] = True
     return real

@@ -1,8 +1,8 @@
-"""The decoder over texts of unlike lengths without their padding: for training, where all tokens are known at once.
+"""Packed decoding: runs the decoder over texts of different lengths without padding, for teacher forcing.
 
-The hidden states are those of transformers' GPT-2. Linear layers, most of the arithmetic, see the real tokens only, as
-one long row of them; only attention, which is cheap for short texts, sees them padded. The texts of an example share
-the keys and values of what they attend to in the encoder.
+The hidden states are those of transformers' GPT-2. Linear layers, which do most of the
+arithmetic, run on real tokens only, packed into one row; only attention, which is cheap for short texts, is padded. The
+texts of an example share the keys and values of the cross-attention.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Layout:
-    """Where R real tokens of k texts for each of B examples lie in padded tensors, an example's texts together.
+    """Positions of the R real tokens of k texts for each of B examples in padded tensors, grouped by example.
 
     Args:
         real: (k B, T) bool, True where there is a token; all first texts first.
@@ -30,17 +30,17 @@ class Layout:
         self.place = ((row % examples) * self.texts + row // examples) * self.length + self.position
 
     def pad(self, packed: Tensor) -> Tensor:
-        """(B k T, ...) of (R, ...), zeros where there is no token."""
+        """Scatter (R, ...) to (B k T, ...), zeros where there is no token."""
         shape = (self.examples * self.texts * self.length, *packed.shape[1:])
         return packed.new_zeros(shape).index_copy(0, self.place, packed)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """(R, ...) of (B k T, ...)."""
+        """Gather (R, ...) from (B k T, ...)."""
         return padded.index_select(0, self.place)
 
 
 def decode_packed(decoder: "GPT2LMHeadModel", tokens: Tensor, real: Tensor, encoded: Encoded) -> Tensor:
-    """Last hidden states of texts; the same as decoding them with their padding.
+    """Last hidden states of texts; equal to decoding them with padding.
 
     Args:
         decoder: with cross-attention in every block.
@@ -86,7 +86,7 @@ def _cross_attention(attention: Any, hidden: Tensor, layout: Layout, encoded: En
 
 
 def _out(attention: Any, seen: Tensor, layout: Layout) -> Tensor:
-    """(R, E) of what each head saw (b, H, n, d), b n = B k T."""
+    """Output projection (R, E) of the heads' results (b, H, n, d), b n = B k T."""
     joined = layout.pack(seen.transpose(1, 2).reshape(-1, seen.shape[1] * seen.shape[3]))
     out: Tensor = attention.resid_dropout(attention.c_proj(joined))
     return out

@@ -1,4 +1,4 @@
-"""The trained generator as a callable on NumPy batches, for Ray Data, a Serve replica or a plain test alike."""
+"""The trained generator as a callable on NumPy batches, for Ray Data, a Serve replica or a plain test."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,17 +16,17 @@ from showcases.generator.rules import banned_tokens
 
 
 class GeneratorPredictor:
-    """Writes explanations by beam search; the same batch gives the same texts.
+    """Writes explanations by beam search; deterministic.
 
     Args:
         folder: a trained variant, written by `Generator.save_pretrained`.
-        beams: 1 is greedy; none takes the model's config.
+        beams: 1 is greedy; None uses the model's config.
         device: torch device.
         precision: of the decoder, see `DecoderMaps`: bfloat16 and int8 write faster.
 
     Raises:
-        ModelError: the folder holds no generator.
-        ConfigError: there is no such precision.
+        ModelError: the folder does not contain a generator.
+        ConfigError: unknown precision.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class GeneratorPredictor:
 
     @property
     def embedding_space(self) -> str:
-        """Model id of the embeddings that it reads."""
+        """Model id of the embeddings that the model reads."""
         return self.model.embedding_space
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -45,8 +45,8 @@ class GeneratorPredictor:
 
         Args:
             batch: images (B, I, D) and reviews (B, R, D') float, padded; n_images and n_reviews (B,), the real ones of
-                each row, which may be 0. Photos beyond max_images and reviews beyond max_reviews are not read.
-                Where there is `avoid`, (B,) objects, lists of words that must not be written.
+                each row, which may be 0. Photos beyond max_images and reviews beyond max_reviews are ignored.
+                    Optional `avoid`: (B,) objects, lists of words that must not be written.
 
         Returns:
             text: (B,) objects of str.
@@ -57,12 +57,12 @@ class GeneratorPredictor:
         return {"text": self._texts(batch, self.decoding)}
 
     def drawn(self, batch: dict[str, np.ndarray], seed: int, top_p: float = 0.9) -> dict[str, np.ndarray]:
-        """As called, each text drawn from its nucleus instead of searched: another seed writes others."""
+        """Like `__call__`, with nucleus sampling instead of beam search; texts depend on the seed."""
         how = replace(self.decoding, beams=1, top_p=top_p, seed=seed)
         return {"text": self._texts(batch, how)}
 
     def stream(self, batch: dict[str, np.ndarray]) -> Iterator[dict[int, str]]:
-        """Piece by piece, by row: the likeliest token each time, where calling may search with beams.
+        """Stream new text by row; always greedy, unlike `__call__`, which may use beams.
 
         Raises:
             ModelError: features of another width than the model's.

@@ -1,4 +1,4 @@
-"""What may not be written: rules that a decoder asks before it chooses each token."""
+"""Constraints on decoding, applied to the scores before each token is chosen."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,14 +16,14 @@ Tokens = tuple[int, ...]
 
 
 class Rules:
-    """Scores with what must not come next taken out.
+    """Masks the scores of forbidden next tokens.
 
     Args:
-        no_repeat_ngram: no n-gram of this many tokens comes twice; 0 allows all.
-        top_p: nucleus of the draw; 0 draws nothing.
-        temperature: of the draw.
-        banned: for each example runs of tokens that must not be written; none bans nothing.
-        beams: rows an example, an example's together.
+        no_repeat_ngram: n-grams of this size are not repeated; 0 disables the rule.
+        top_p: nucleus of sampling; 0 disables sampling.
+        temperature: of sampling.
+        banned: for each example token sequences that must not be written; None bans nothing.
+        beams: rows per example, consecutive.
     """
 
     def __init__(
@@ -45,20 +45,20 @@ class Rules:
         """Scores (R, vocabulary) of the token after texts (R, t), of which the first token is the begin token.
 
         Args:
-            examples: (R / beams,) numbers of the examples that the rows belong to.
+            examples: (R / beams,) indices of the examples that the rows belong to.
         """
         if self.banned is not None:
             scores = scores.clone()
             for place, example in enumerate(examples.tolist()):
                 for row in range(place * self.beams, (place + 1) * self.beams) if self.banned[example] else ():
                     _forbid(scores[row], texts[row, 1:].tolist(), self.banned[example])
-        return self.processors(texts, scores)  # type: ignore[arg-type, no-any-return]  # it says LongTensor
+        return self.processors(texts, scores)  # type: ignore[arg-type, no-any-return]  # annotated LongTensor
 
 
 def banned_tokens(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> list[Tokens]:
-    """How a tokenizer writes words and phrases: at the start or after a blank; as given, lower, upper, capitalised.
+    """Tokenizations of words and phrases: at the start or after a blank; as given, lower, upper, capitalised.
 
-    A text may spell a word from other pieces still; who must be sure looks at the text (`mentions`).
+    A word can still be spelled with other tokens; to be sure, check the text with `mentions`.
     """
     found = set()
     for word in words:
@@ -75,5 +75,5 @@ def _forbid(scores: Tensor, text: list[int], banned: Sequence[Tokens]) -> None:
 
 
 def mentions(text: str, word: str) -> bool:
-    """Whether a text has this word or phrase as such, in any case: `ram` is not in `ramen`."""
+    """Whether a text contains this whole word or phrase, ignoring case: `ram` is not in `ramen`."""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None

@@ -1,6 +1,6 @@
-"""Text to token ids and back: GPT-2's own byte-level BPE where weights are given, else one learned on the corpus.
+"""Tokenization: GPT-2's byte-level BPE for pretrained weights, else one learned on the corpus.
 
-Both know every byte, so any text comes back as it was; one special token begins, ends and pads.
+Both cover every byte, so any text round-trips; one special token begins, ends and pads.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ SMALLEST_VOCAB = 257  # 256 bytes and END
 
 
 def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learn a byte-level BPE; the same texts give the same tokenizer.
+    """Learn a byte-level BPE; deterministic.
 
     Args:
         texts: of the training split.
-        vocab_size: at most; fewer where the texts hold fewer merges.
+        vocab_size: maximum; smaller if the texts have fewer merges.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -40,30 +40,30 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerFast:
     """A saved tokenizer (tokenizer.json), or GPT-2's (vocab.json and merges.txt), from a folder or hub name.
 
     Raises:
-        ModelError: there is none.
+        ModelError: no tokenizer was found.
     """
     kind = PreTrainedTokenizerFast if (Path(source) / "tokenizer.json").is_file() else GPT2Tokenizer
     try:
         return kind.from_pretrained(str(source), **_special_tokens())
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{source}: no GPT-2 tokenizer there (tokenizer.json, or vocab.json and merges.txt)"
+            f"{source}: no GPT-2 tokenizer found (tokenizer.json, or vocab.json and merges.txt)"
         ) from error
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int) -> tuple[list[int], bool]:
-    """Token ids without special tokens, at most `max_tokens`, and whether the text was cut."""
+    """Token ids without special tokens, at most `max_tokens`, and whether the text was truncated."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     return ids[:max_tokens], len(ids) > max_tokens
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Iterable[int]) -> str:
-    """Text of token ids, special tokens left out."""
+    """Text of token ids, without special tokens."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _special_tokens() -> dict[str, Any]:
-    # split_special_tokens: a review that spells out the end token is text, it does not end the explanation
+    # split_special_tokens: an end token spelled out in a review is ordinary text
     return {
         "bos_token": END,
         "eos_token": END,

@@ -1,4 +1,4 @@
-"""Training of one variant of the generator, from a workspace to a model folder; and what all models of text share."""
+"""Train one variant of the generator, from a workspace to a model folder; shared parts of all text models."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from showcases.training import Session, Stream, Task, TrainingJob, fit
 from showcases.training.batches import in_memory
 
 VALIDATION_BATCH = 64  # examples
-SAMPLE = 10_000  # rows that centre and scale of the features are taken from
+SAMPLE = 10_000  # rows for the mean and scale of the features
 
 
 def train_generator(job: TrainingJob[TrainGeneratorConfig, Inputs], session: Session) -> dict[str, float]:
@@ -34,7 +34,7 @@ def train_generator(job: TrainingJob[TrainGeneratorConfig, Inputs], session: Ses
         Metrics of the best weights: val_nats_per_word (smaller is better), ce, image_loss, text_loss, rows and more.
 
     Raises:
-        ArtifactError, ConfigError, ModelError: what is missing or does not fit.
+        ArtifactError, ConfigError, ModelError: an input is missing or incompatible.
         LossError: the loss is not finite.
     """
     workspace, config, variant = job.workspace, job.config, job.variant
@@ -72,12 +72,12 @@ class Split(Protocol):
 
     @property
     def words(self) -> Sequence[int]:
-        """Of each example's text."""
+        """Number of words of each example's text."""
 
     def __len__(self) -> int: ...
 
     def batch(self, numbers: Sequence[int]) -> Any:
-        """The examples of these numbers, with `to(device)`."""
+        """A batch of the examples with these indices; has `to(device)`."""
 
 
 def text_task(
@@ -89,12 +89,12 @@ def text_task(
     device: str,
     facts: Mapping[str, int],
 ) -> Task:
-    """How a model of text is trained: ours, a baseline, or a language model.
+    """The training task of a text model: ours, a baseline, or a language model.
 
     Args:
-        model: a batch -> (loss, its parts without gradient); and a method `nats`: a batch -> sum over its targets.
-        batch: of the rows or numbers of training examples.
-        facts: of model and data, reported beside the metrics.
+        model: maps a batch to (loss, detached partial losses); its method `nats` maps a batch to the sum over targets.
+        batch: collates rows or indices of training examples.
+        facts: about model and data, reported with the metrics.
     """
     train_rows = examples.rows if isinstance(examples, Stream) else examples
     figures = {"train_rows": train_rows, "val_rows": len(val), **facts}
@@ -111,7 +111,7 @@ def text_task(
 
 @torch.no_grad()
 def nats_per_word(model: Any, data: Split, device: str = "cpu") -> float:
-    """Cross entropy of a split's texts in nats per word of theirs: comparable across tokenizers, smaller is better."""
+    """Cross entropy of a split's texts in nats per word: comparable across tokenizers, smaller is better."""
     chunks = (range(n, min(n + VALIDATION_BATCH, len(data))) for n in range(0, len(data), VALIDATION_BATCH))
     return sum(float(model.nats(data.batch(chunk).to(device))) for chunk in chunks) / max(sum(data.words), 1)
 
@@ -133,7 +133,7 @@ def build_generator(
 
 
 def standardise(model: Any, rows: Iterable[Mapping[str, Any]], features: Features, limits: GeneratorConfig) -> None:
-    """Set centre and scale of what a model reads (its method `standardise`) from a sample of rows of GEST-s2."""
+    """Set mean and scale of a model's inputs (its method `standardise`) from a sample of rows of GEST-s2."""
     sample = select_rows(rows, features, limits)
     if len(sample):
         photos, history = np.unique(np.concatenate(sample.photos)), np.unique(np.concatenate(sample.history))

@@ -1,7 +1,7 @@
-"""A decoder's weights as writing wants them: laid out once for the few rows of a step, in the precision asked for.
+"""Decoder weights for inference: packed once for the few rows of a step, in the requested precision.
 
-A step has as many rows as texts, so its time is that of reading the weights, 124 M of them in GPT-2 small. oneDNN reads
-a layout of its own at twice the speed of torch's matrix product; bfloat16 halves what is read and int8 quarters it.
+A step has one row per text, so it is bound by the bandwidth of reading the weights, 124 M in GPT-2 small. oneDNN's
+packed layout reads twice as fast as torch's matrix product; bfloat16 halves the bytes and int8 quarters them.
 """
 
 import warnings
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 Map = Callable[[Tensor], Tensor]  # (..., width of the input) -> (..., width of the output)
 
-ROWS = 16  # what the layout is made for; others read it as well
+ROWS = 16  # the layout is optimised for this many; others work too
 TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")  # one formula, two names
 
 
 @dataclass(frozen=True)
 class BlockMaps:
-    """The maps of one block, in the order of their use; `encoded` once a text, the rest once a token."""
+    """The maps of one block, in order of use; `encoded` once per text, the rest once per token."""
 
     encoded: Map  # keys and values of the cross-attention
     own_norm: Map
@@ -46,14 +46,14 @@ class BlockMaps:
 
 
 class DecoderMaps:
-    """What one step computes but for attention.
+    """All computations of one step except attention.
 
     Args:
         decoder: GPT-2 with cross-attention in every block.
-        precision: float32 takes the weights as they are, whatever their type. bfloat16 rounds the weights, inputs and
-            results of matrix products. int8 rounds weights to 8 bits with a scale an output, and inputs to 8 bits with
-            a scale a call: what else is in the batch then has a say in the last digit. Norms, attention and the sums
-            between blocks stay in the decoder's own type, which is faster for so few rows, too.
+        precision: float32 uses the weights unchanged, whatever their type. bfloat16 rounds the weights, inputs and
+            results of matrix products. int8 rounds weights to 8 bits with one scale per output, and inputs to 8 bits
+            with one scale per call, so results depend slightly on the rest of the batch. Norms, attention and residual
+            sums stay in the decoder's dtype, which is also faster for so few rows.
 
     Raises:
         ConfigError: int8 on another device than the CPU.
@@ -63,7 +63,7 @@ class DecoderMaps:
         transformer: Any = decoder.transformer
         tokens = transformer.wte.weight.detach()
         if precision == "int8" and tokens.device.type != "cpu":
-            raise ConfigError(f"precision int8 is for the CPU; the decoder is on {tokens.device}: take bfloat16 there")
+            raise ConfigError(f"precision int8 needs the CPU; the decoder is on {tokens.device}: use bfloat16")
         self.heads = int(decoder.config.n_head)
         self.precision = precision
         self.tokens, self.positions = tokens, transformer.wpe.weight.detach()
@@ -73,24 +73,24 @@ class DecoderMaps:
         self.head = self._linear(decoder.lm_head.weight, None)
 
     def _block(self, block: Any, gelu: bool) -> BlockMaps:
-        own, cross = block.attn, block.crossattention
+        attention, cross = block.attn, block.crossattention
         return BlockMaps(
             encoded=self._conv(cross.c_attn),
             own_norm=_norm(block.ln_1),
-            own_in=self._conv(own.c_attn),
-            own_out=self._conv(own.c_proj),
+            own_in=self._conv(attention.c_attn),
+            own_out=self._conv(attention.c_proj),
             cross_norm=_norm(block.ln_cross_attn),
             cross_in=self._conv(cross.q_attn),
             cross_out=self._conv(cross.c_proj),
             norm=_norm(block.ln_2),
             up=self._conv(block.mlp.c_fc, _tanh_gelu if gelu else block.mlp.act),
             down=self._conv(block.mlp.c_proj),
-            own_scale=own.scaling,
+            own_scale=attention.scaling,
             cross_scale=cross.scaling,
         )
 
     def _conv(self, layer: Any, activation: Map | None = None) -> Map:
-        """Of transformers' Conv1D, whose weight is (in, out)."""
+        """Map of transformers' Conv1D, whose weight is (in, out)."""
         return self._linear(layer.weight.T, layer.bias, activation)
 
     def _linear(self, weight: Tensor, bias: Tensor | None, activation: Map | None = None) -> Map:
@@ -112,11 +112,11 @@ _made: "WeakKeyDictionary[GPT2LMHeadModel, tuple[tuple[Any, ...], DecoderMaps]]"
 
 
 def decoder_maps(decoder: "GPT2LMHeadModel", precision: Precision) -> DecoderMaps:
-    """The decoder's maps; those of its last call, as long as no weight was changed since."""
+    """The decoder's maps; cached until a weight changes."""
     state = (precision, *((weight.data_ptr(), version_of(weight), weight.dtype) for weight in decoder.parameters()))
     known = _made.get(decoder)
     if known is None or known[0] != state:
-        _made.pop(decoder, None)  # before new ones take as much memory again
+        _made.pop(decoder, None)  # frees the old ones before new ones are allocated
         known = _made[decoder] = state, DecoderMaps(decoder, precision)
     return known[1]
 
@@ -131,7 +131,7 @@ def _norm(norm: Any) -> Map:
 
 
 def _linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Map:
-    """The linear map of a weight (out, in), in the weight's type; `gelu` adds it at no cost."""
+    """The linear map of a weight (out, in), in the weight's dtype; `gelu` is fused."""
     if not has_onednn(weight):
         linear: Map = lambda vectors: F.linear(vectors, weight, bias)  # noqa: E731
         return (lambda vectors: _tanh_gelu(linear(vectors))) if gelu else linear
@@ -142,10 +142,10 @@ def _linear(weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Map:
 def _int8(weight: Tensor, bias: Tensor | None) -> Map:
     scales = weight.float().abs().amax(1).clamp_min(1e-12).double() / 127  # (out,)
     zeros = torch.zeros(len(scales), dtype=torch.long)
-    with warnings.catch_warnings():  # torch announces to move this elsewhere; its version is fixed here
+    with warnings.catch_warnings():  # torch warns that this will move; its version is pinned here
         warnings.filterwarnings("ignore", message="torch.quantize_per_tensor")
         rounded = torch.quantize_per_channel(weight.float().contiguous(), scales, zeros, 0, torch.qint8)
     packed = torch.ops.quantized.linear_prepack(rounded, None if bias is None else bias.float())
-    narrow = not has_vnni()  # else sums of two products overflow 16 bits: inputs get 7 bits there
+    narrow = not has_vnni()  # without VNNI sums of two products overflow 16 bits, so inputs get 7 bits
 
     return lambda vectors: torch.ops.quantized.linear_dynamic(vectors.float(), packed, narrow).to(vectors.dtype)  # type: ignore[no-any-return]

@@ -8,10 +8,10 @@ class IngestConfig:
     """Rules of paper section 3 and Appendix A for the raw reviews.
 
     Args:
-        min_words: reviews with fewer words are left out.
-        max_photos: reviews with more photos are left out (2.13% of GEST-raw).
-        max_rejected: the step fails when a larger share of the lines than this is no review, or a second copy of one.
-        block_kb: KiB of the file that one task reads; one shard each.
+        min_words: reviews with fewer words are dropped.
+        max_photos: reviews with more photos are dropped (2.13% of GEST-raw).
+        max_rejected: the step fails if a larger share of lines is invalid or duplicate.
+        block_kb: KiB of the file per task and shard.
         max_line_kb: KiB; a longer line is rejected unread.
     """
 
@@ -24,21 +24,21 @@ class IngestConfig:
 
 @dataclass(frozen=True)
 class HttpConfig:
-    """Manners of fetching from URLs; none of them changes what a photo holds.
+    """Options of downloading from URLs; none of them affects a photo's content.
 
-    At most `tasks * connections` requests are open at once, at most `tasks * per_host` of them at one host.
+    At most `tasks * connections` requests are open at once, at most `tasks * per_host` per host.
 
     Args:
-        hosts: that may be asked, and the hosts below them.
-        allow_private: networks that may be asked though they are private or loopback, e.g. 10.1.0.0/16.
+        hosts: allowed hosts; includes their subdomains.
+        allow_private: private or loopback networks to allow, e.g. 10.1.0.0/16.
         addresses: IP address by host, in place of DNS (as curl's --resolve); checked like any other.
-        tasks: Ray tasks that fetch side by side, a CPU each.
-        connections: open at once, in each task.
-        per_host: open at once at one host, in each task.
-        tries: of one photo.
-        backoff: upper bound of the random wait before the second try, doubled for each further one; s.
-        try_seconds: of one try.
-        seconds: of one photo, all tries, redirects and waits together.
+        tasks: concurrent Ray tasks, one CPU each.
+        connections: open connections per task.
+        per_host: open connections per host and task.
+        tries: per photo.
+        backoff: upper bound of the random wait before the first retry, doubled for each further one; s.
+        try_seconds: timeout of one try.
+        seconds: timeout of one photo, including all tries, redirects and waits.
     """
 
     hosts: tuple[str, ...] = ("googleusercontent.com", "ggpht.com")
@@ -55,16 +55,16 @@ class HttpConfig:
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """How photos are taken in.
+    """Options of fetching photos.
 
     Args:
-        max_side: photos are shrunk so that the shorter side has at most this many px; 0 keeps them as they are.
+        max_side: photos are downscaled to at most this many px on the shorter side; 0 disables downscaling.
         max_bytes: a larger file is too_large.
-        max_pixels: a photo with more is too_large, and never decoded.
-        unit: photos that are fetched and stored together; as many at most are done again after a crash, per task.
+        max_pixels: a photo with more is too_large and is not decoded.
+        unit: photos fetched and stored together; at most this many per task are repeated after a crash.
         max_failed: the step fails if a larger share of the photos than this fails; not_found counts, expired doesn't.
-        retry: statuses, joined by commas, whose photos are fetched again, e.g. failed,not_found; all others stay.
-        http: manners of fetching, where photos come from URLs.
+        retry: comma-separated statuses whose photos are fetched again, e.g. failed,not_found.
+        http: options of downloading from URLs.
     """
 
     max_side: int = 256
@@ -81,8 +81,8 @@ class BuildConfig:
     """Rules for GEST-s1 and GEST-s2.
 
     Args:
-        threshold: a sentence is kept if some photo of its review scores at least this with the classifier.
-        max_history: at most this many past reviews and photos of a user are kept a row.
+        threshold: minimum classifier score of a sentence with some photo of its review.
+        max_history: maximum number of the user's past reviews and photos per row.
     """
 
     threshold: float = 0.5

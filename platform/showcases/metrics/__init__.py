@@ -1,4 +1,4 @@
-"""Metrics of chosen photos and written texts (paper section 5.1, Appendix B), and the bootstrap between systems."""
+"""Metrics of chosen photos and generated texts (paper section 5.1, Appendix B), and the paired bootstrap."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""How well sentences and photos fit: CLIP-Align by the classifier Φ, CLIP-Score by cosine (paper section 5.1)."""
+"""Alignment of sentences and photos: CLIP-Align by the classifier Φ, CLIP-Score by cosine (paper section 5.1)."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,7 +12,7 @@ class PairScorer(Protocol):
     """Scores all pairs of sentences and photos, as Φ does (`distillation.PairClassifier`).
 
     Attributes:
-        threshold: score from which on a pair counts as matching.
+        threshold: minimum score of a matching pair.
         embedding_space: EmbeddingTable.model_id of the vectors that it scores.
     """
 
@@ -33,7 +33,7 @@ def cosines(sentences: np.ndarray, photos: np.ndarray) -> np.ndarray:
 
 
 def alignment(sentences: Sequence[np.ndarray], photos: Sequence[np.ndarray], scores: Scores) -> np.ndarray:
-    """For each example (1/n) sum_i max_j cs_ji: how well each photo is described by its best sentence.
+    """For each example (1/n) sum_i max_j cs_ji: mean over photos of the score of the best sentence.
 
     Args:
         sentences: of each example (m, d) unit rows; with m = 0 no photo is described, which scores 0.

@@ -1,4 +1,4 @@
-"""BERTScore (Zhang et al. 2020) by the bert-score package with a model of the user's."""
+"""BERTScore (Zhang et al. 2020) by the bert-score package with a configured model."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,15 +11,15 @@ from showcases.extras import imports_of
 from showcases.metrics.text import Figure, mean_figure
 
 NO_MODEL = Figure(None, 0, "", note="n/a (no model)")
-LONGEST = 512  # tokens; some tokenizers name no limit
+LONGEST = 512  # tokens; some tokenizers have no limit
 
 
 class BertScorer:
-    """F1 of greedy matching; every word counts alike (no idf) and nothing is rescaled by a baseline.
+    """F1 of greedy matching, without idf weights and without rescaling by a baseline.
 
     Args:
         model: a transformers encoder, by its folder or its name on the hub.
-        layer: hidden layer whose vectors are matched, 0 being the embeddings; None takes the last. Published scores of
+        layer: hidden layer whose vectors are matched, 0 being the embeddings; None uses the last. Published scores of
             roberta-large use layer 17.
         device: for torch.
         batch_size: texts encoded at once.
@@ -35,7 +35,7 @@ class BertScorer:
 
         import_torchvision()
         with imports_of("studies"):
-            import bert_score  # here: they take seconds to import, and most evaluations name no model
+            import bert_score  # lazy: slow to import, and rarely used
         import transformers
 
         try:
@@ -56,7 +56,7 @@ class BertScorer:
         return mean_figure(self.f1(hypotheses, references), library, tokenizer, "n/a (no texts)")
 
     def f1(self, hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """(n,) F1 of each pair, -1 to 1; 0 where a text is empty, which bert-score can't encode."""
+        """(n,) F1 of each pair, -1 to 1; 0 if a text is empty, which bert-score can't encode."""
         scores = np.zeros(len(hypotheses))
         pairs = list(zip(hypotheses, references, strict=True))
         if filled := [place for place, pair in enumerate(pairs) if all(text.strip() for text in pair)]:

@@ -1,11 +1,11 @@
 """Bootstrap over examples: 95 % intervals, and the paired test of two systems.
 
-What each example adds to a metric is resampled, not its text, so a thousand draws cost less than the metric itself.
+Resamples each example's contribution to a metric, not its text, so a thousand draws cost less than the metric itself.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ CHUNK = 100  # draws at once: (100, n) weights are small for any n
 
 
 class Statistic(Protocol):
-    """A metric of n examples as a function of how often each one counts."""
+    """A metric of n examples as a function of their weights."""
 
     @property
     def n(self) -> int:
@@ -23,10 +23,10 @@ class Statistic(Protocol):
 
     @property
     def stretch(self) -> float | None:
-        """None: n examples are drawn with putting back. Else a fifth is left out, and what that moves is stretched."""
+        """None for the bootstrap (with replacement); else a jackknife without a fifth, and its scale factor."""
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """(B,) values, NaN where there is none, for weights (B, n) int; all ones give the metric itself."""
+        """(B,) values, NaN if undefined, for weights (B, n) int; all ones give the metric itself."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Sums:
     """A metric of sums over the examples: a mean, BLEU, NIST, METEOR.
 
     Attributes:
-        rows: (n, s), what each example adds to the s sums.
-        value: from sums (B, s) to (B,).
+        rows: (n, s), contributions of each example to the s sums.
+        value: maps sums (B, s) to (B,).
     """
 
     rows: np.ndarray
@@ -51,20 +51,20 @@ class Sums:
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:
-    """(B,) first sum over the second of (B, 2), NaN where that is 0."""
+    """(B,) ratio of the two sums (B, 2), NaN if the second is 0."""
     return np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
 
 
 class Kinds:
-    """A metric that counts how many different things the examples hold: Distinct-n, USR, feature coverage.
+    """A metric that counts distinct things in the examples: Distinct-n, USR, feature coverage.
 
-    A bootstrap's sample holds some examples twice, which adds nothing new and would look like a dull writer. So a fifth
-    of the examples is left out at random, and how far that moves the value is stretched to how far n new examples
-    would (the delete-d jackknife of Shao & Wu 1989).
+    A bootstrap sample repeats examples, which add nothing distinct and would bias the metric downwards. So a random
+    fifth of the examples is deleted, and the deviation is scaled to that of n new examples (the delete-d jackknife of
+    Shao & Wu 1989).
 
     Args:
         things: of each example.
-        total: what the number of different ones is divided by; None: the number of all, repeated ones too.
+        total: divisor of the number of distinct things; None uses the number of all things.
     """
 
     def __init__(self, things: Sequence[Sequence[object]], total: int | None = None) -> None:
@@ -73,7 +73,7 @@ class Kinds:
         self.lengths = np.array([len(part) for part in things], int)
         self.owners = np.repeat(np.arange(len(things)), self.lengths)
         self.different, self.total = len(numbers), total
-        self.stretch = stretch_of(len(things)) * (1.0 if total is None else len(things) / kept(len(things)))
+        self.stretch = stretch_of(len(things)) * (1.0 if total is None else len(things) / remaining(len(things)))
 
     @property
     def n(self) -> int:
@@ -87,32 +87,32 @@ class Kinds:
         return ratio(np.stack([seen.sum(1), count], axis=1).astype(float))
 
 
-def kept(n: int) -> int:
-    """How many of n examples stay where a fifth is left out."""
+def remaining(n: int) -> int:
+    """Number of examples left of n when a fifth is deleted."""
     return max(1, n - max(1, n // 5))
 
 
 def stretch_of(n: int) -> float:
-    """By what deviations of a mean of the examples kept must be multiplied to be those of a mean of n new ones.
+    """Factor that scales deviations of a mean of the remaining examples to those of a mean of n new ones.
 
-    A fixed divisor makes a sum of it, which wants n / kept more.
+    With a fixed divisor it is a sum, which needs another factor n / remaining.
     """
-    return float(np.sqrt(kept(n) / max(1, n - kept(n))))
+    return float(np.sqrt(remaining(n) / max(1, n - remaining(n))))
 
 
 def draw_weights(n: int, draws: int, seed: int, leave_out: bool) -> Iterator[np.ndarray]:
-    """Weights (at most 100, n) int, `draws` rows in all; the same for the same arguments, which pairs the systems."""
+    """Weights (at most 100, n) int, `draws` rows in total; deterministic, which pairs the systems."""
     random = np.random.default_rng([seed, n])
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
         if leave_out:
-            yield (random.random((size, n)).argsort(axis=1) < kept(n)).astype(int)
+            yield (random.random((size, n)).argsort(axis=1) < remaining(n)).astype(int)
         else:
             yield random.multinomial(n, np.full(n, 1 / n), size=size)
 
 
 def whole(statistic: Statistic) -> float:
-    """The metric on all examples as they are."""
+    """The metric on the original examples."""
     return float(statistic(np.ones((1, statistic.n), int))[0])
 
 
@@ -123,10 +123,10 @@ def replicates(statistic: Statistic, draws: int = DRAWS, seed: int = 0) -> np.nd
 
 
 def interval(statistic: Statistic, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
-    """95 % percentile interval; None where fewer than two examples or no value.
+    """95 % percentile interval; None for fewer than two examples or without a value.
 
-    That of a `Kinds` lies about the value rather than about its replicates, for fewer examples hold relatively more
-    kinds. It is a share, so it ends at 0 and 1.
+    That of a `Kinds` is centred on the value instead of its replicates, because fewer examples have relatively more
+    distinct things. It is a share, so it is clipped to 0 and 1.
     """
     if statistic.n < 2 or draws < 1 or np.isnan(whole(statistic)):
         return None
@@ -141,7 +141,7 @@ def interval(statistic: Statistic, draws: int = DRAWS, seed: int = 0) -> tuple[f
 
 @dataclass(frozen=True)
 class Difference:
-    """One system's value less another's on the same examples, its 95 % interval, the two-sided p of none."""
+    """One system's value minus another's on the same examples, its 95 % interval, and the two-sided p."""
 
     value: float
     low: float
@@ -150,7 +150,7 @@ class Difference:
 
 
 class HasStatistic(Protocol):
-    """What carries a statistic with it, as a `Figure` does."""
+    """An object with a statistic, such as a `Figure`."""
 
     @property
     def statistic(self) -> Statistic | None: ...
@@ -162,20 +162,20 @@ def paired_bootstrap(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference | None:
-    """Test whether two systems differ; both are resampled alike.
+    """Test whether two systems differ, with the same resamples for both.
 
     Args:
         one: a metric's statistic or figure, or (n,) values, whose mean is compared (NaN: no value); of n examples.
         other: the same metric of another system, of the same examples in the same order.
-        draws: samples of the examples.
-        seed: of the samples.
+        draws: number of resamples.
+        seed: of the resamples.
 
-    p is the share of draws whose difference lies as far from the draws' mean as the observed one from 0, with one
-    added above and below, so that it is never 0. (sacrebleu's `--paired-bs` takes absolute values before their mean,
-    and so prints other p.)
+    p is the share of draws whose difference is at least as far from the draws' mean as the observed one from 0, with
+    one added to numerator and denominator, so that it is never 0. (sacrebleu's `--paired-bs` takes absolute values
+    before their mean, so its p differs.)
 
     Returns:
-        None where fewer than two examples, or where one system has no value.
+        None for fewer than two examples, or if one system has no value.
 
     Raises:
         ValueError: not the same metric, or not the same number of examples.
@@ -201,7 +201,8 @@ def _statistic(given: "Statistic | HasStatistic | np.ndarray") -> Statistic:
     if isinstance(given, np.ndarray):
         counted = ~np.isnan(given)
         return Sums(np.stack([np.where(counted, given, 0.0), counted], axis=1), ratio)
-    own: Statistic | None = getattr(given, "statistic", given)  # type: ignore[assignment]
-    if own is None:
+    itself: Any = given  # a statistic has no attribute `statistic`
+    statistic: Statistic | None = getattr(given, "statistic", itself)
+    if statistic is None:
         raise ValueError("a figure without a statistic can't be resampled")
-    return own
+    return statistic

@@ -1,6 +1,6 @@
-"""What the texts cover: features of the corpus, keywords of the user's own text, and what the photos show.
+"""Coverage metrics: features of the corpus, keywords of the user's own text, and support by photos.
 
-Beside the paper's own columns: USR and feature coverage as PETER reports them (Li et al. 2021, section 5.2), the
+In addition to the paper's columns: USR and feature coverage as PETER reports them (Li et al. 2021, section 5.2), the
 coverage of Figure 6b, and faithfulness by the classifier Φ.
 """
 
@@ -24,17 +24,17 @@ PARTS = {"nouns": ("NOUN", "PROPN"), "adjectives": ("ADJ",), "adverbs": ("ADV",)
 
 
 def unique_sentences(sentences: Sequence[Sequence[str]]) -> Figure:
-    """USR, 0 to 1: different sentences over all sentences, equal where their words and marks are, in any case.
+    """USR, 0 to 1: distinct sentences over all sentences, compared by words and punctuation, ignoring case.
 
-    It falls as the corpus grows, like Distinct-n.
+    It decreases with the size of the corpus, like Distinct-n.
     """
     return kinds_figure([[tuple(words) for words in tokenize(part)] for part in sentences], "spaCy sentencizer")
 
 
 def feature_coverage(texts: Sequence[str], features: Sequence[str]) -> Figure:
-    """FCR, 0 to 1: share of the features (lower case, words parted by a blank) that some text mentions.
+    """FCR, 0 to 1: share of the features (lower case, words separated by blanks) that some text mentions.
 
-    It grows with the number of texts: compare it for the same number and the same features only.
+    It increases with the number of texts: compare it only for the same number and the same features.
     """
     if not features:
         return Figure(None, len(texts), "showcases", note="n/a (no features)")
@@ -45,7 +45,7 @@ def feature_coverage(texts: Sequence[str], features: Sequence[str]) -> Figure:
 
 
 def runs(text: str, longest: int) -> set[str]:
-    """All runs of up to `longest` words, in lower case, parted by a blank."""
+    """All runs of up to `longest` words, in lower case, separated by blanks."""
     words = [token.lower_ for token in _words().make_doc(text)]
     return {" ".join(run) for order in range(1, longest + 1) for run in ngrams(words, order)}
 
@@ -53,7 +53,7 @@ def runs(text: str, longest: int) -> set[str]:
 @lru_cache(maxsize=1)
 def _words() -> "Language":
     with imports_of("studies", "ray"):
-        import spacy  # here: takes seconds to import
+        import spacy  # lazy: slow to import
 
     return spacy.blank("en")
 
@@ -64,16 +64,16 @@ class Keywords(Protocol):
     name: str
 
     def __call__(self, texts: Sequence[str]) -> list[dict[str, set[str]]]:
-        """Of each text by part of speech, in lower case; the parts are the same for all texts."""
+        """Keywords of each text by part of speech, in lower case; the parts are the same for all texts."""
 
 
 def all_parts(keywords: Sequence[Mapping[str, set[str]]]) -> list[set[str]]:
-    """Of each text the keywords of all parts of speech."""
+    """Keywords of each text over all parts of speech."""
     return [set().union(*parts.values()) for parts in keywords]
 
 
 class ContentWords:
-    """Words that are no stop words: what stands for nouns, adjectives and adverbs where nothing tags them."""
+    """Words other than stop words: a fallback for nouns, adjectives and adverbs without a tagger."""
 
     name = "content words (no tagger)"
 
@@ -89,7 +89,7 @@ class TaggedWords:
         spacy_model: a name or a folder.
 
     Raises:
-        ConfigError: it can't be loaded, or it tags no parts of speech.
+        ConfigError: it can't be loaded, or has no part-of-speech tagger.
     """
 
     def __init__(self, spacy_model: str) -> None:
@@ -101,7 +101,7 @@ class TaggedWords:
         except OSError as error:
             raise ConfigError(f"spacy_model {spacy_model!r}: neither an installed pipeline nor a folder") from error
         if not self.pipeline("The food was good.").has_annotation("POS"):
-            raise ConfigError(f"spacy_model {spacy_model!r} tags no parts of speech; name one that does, or none")
+            raise ConfigError(f"spacy_model {spacy_model!r} has no part-of-speech tagger; use one that has, or none")
         self.name = f"nouns, adjectives, adverbs by {self.pipeline.meta.get('name', spacy_model)}"
 
     def __call__(self, texts: Sequence[str]) -> list[dict[str, set[str]]]:
@@ -116,9 +116,9 @@ def keyword_coverage(texts: Sequence[str], wanted: Sequence[set[str]], name: str
     """Share of the ground truth's keywords that a text has, 0 to 1: mean over the examples that have keywords.
 
     Args:
-        texts: written.
+        texts: generated texts.
         wanted: each ground truth's keywords, in lower case.
-        name: of what found them.
+        name: of the keyword finder.
     """
     shares = np.full(len(texts), np.nan)
     for row, (doc, keys) in enumerate(zip(_words().pipe(texts), wanted, strict=True)):

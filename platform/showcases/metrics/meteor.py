@@ -14,14 +14,14 @@ from showcases.compat import meteor_statistics
 from showcases.metrics.bootstrap import Sums
 from showcases.metrics.text import Figure, bleu, nist, own_figures
 
-STATISTICS = 23  # numbers that METEOR counts for a pair of texts, and adds up over the corpus, of which these are
+STATISTICS = 23  # METEOR's statistics per pair of texts, summed over the corpus; some of their indices:
 LENGTHS, CHUNKS, MATCHED = [0, 1], 20, [21, 22]  # words of both; runs of matches (none if all match); words matched
 
 
 class MeteorScorer:
-    """METEOR 1.5 for English: its Java program, started once for all texts and ended with the `with` block.
+    """METEOR 1.5 for English: its Java program, started once for all texts and stopped at the end of the `with` block.
 
-    Figures can be resampled within the block only: the program makes METEOR of the summed statistics.
+    Figures can be resampled only within the block: the program computes METEOR from the summed statistics.
     """
 
     def __init__(self) -> None:
@@ -57,13 +57,13 @@ class MeteorScorer:
 
     @staticmethod
     def _missing() -> str:
-        """What METEOR can't run without here; empty where it can."""
+        """What is missing to run METEOR; empty if nothing."""
         if not find_spec("pycocoevalcap"):
             return "pip install 'showcases[studies]'"
         return "" if shutil.which("java") else "no Java"
 
     def _of_sums(self, sums: np.ndarray) -> np.ndarray:
-        """(B,) METEOR of statistics (B, 23), one segment each; the program's last line, their total, is not wanted."""
+        """(B,) METEOR of statistics (B, 23), one segment each; the program's last line, their total, is ignored."""
         segments = [" ".join(f"{number:.17g}" for number in row) for row in sums]
         program = self._meteor.meteor_p
         program.stdin.write(f"EVAL ||| {' ||| '.join(segments)}\n".encode())
@@ -72,7 +72,7 @@ class MeteorScorer:
 
 
 def _one_line(text: str) -> str:
-    """The text in a form that METEOR's line protocol carries: one line, no field marks."""
+    """Escape a text for METEOR's line protocol: one line, no field separators."""
     return " ".join(text.replace("|||", " ").split())
 
 

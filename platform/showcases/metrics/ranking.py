@@ -16,10 +16,10 @@ class RankingFigures:
     """One row of Table 3, as shares of 1.
 
     Precision, recall and F1 are None in the deployment protocol: the photos that count as hits are not in the pool
-    there. Diversity is NaN where no set has two photos.
+    there. Diversity is NaN if no set has two photos.
 
     Attributes:
-        statistics: of each of the four that there is, by its name here, to be resampled over the examples.
+        statistics: for resampling, by metric; only those that are defined.
     """
 
     precision: float | None
@@ -31,7 +31,7 @@ class RankingFigures:
 
 
 def hits_at_k(chosen: Tensor, relevant: Tensor) -> Tensor:
-    """(B,) how many of chosen (B, k), -1 for none, are in relevant (B, N) bool."""
+    """(B,) number of chosen items (B, k), -1 for none, that are in relevant (B, N) bool."""
     return (relevant.gather(1, chosen.clamp_min(0)) & (chosen >= 0)).sum(1)
 
 
@@ -43,7 +43,7 @@ def precision_recall_f1(
     Args:
         chosen: (B, k) or (k,) item numbers, -1 for none, as `selector.greedy_map` returns them.
         relevant: (B, N) or (N,) bool, at least one True in each row.
-        k: items asked for; by default the width of `chosen`. A set that ends early counts what is missing as misses.
+        k: requested items; by default the width of `chosen`. Missing items of shorter sets count as misses.
 
     Returns:
         Precision, recall and F1, 0 to 1.
@@ -57,7 +57,7 @@ def precision_recall_f1(
     if len(sets) != len(truth) or sets.ndim != 2 or truth.ndim != 2:
         raise ValueError(f"chosen {tuple(sets.shape)} and relevant {tuple(truth.shape)} do not fit: (B, k), (B, N)")
     if not truth.any(1).all():
-        raise ValueError("an example without a relevant item has no recall: leave it out")
+        raise ValueError("an example without a relevant item has no recall: drop it")
     hits = hits_at_k(sets.cpu(), truth.cpu().bool()).numpy()
     return rates_of_hits(hits, truth.sum(1).cpu().numpy(), sets.shape[1] if k is None else k)
 
@@ -67,8 +67,8 @@ def rates_of_hits(hits: np.ndarray, relevant: np.ndarray, k: int) -> tuple[float
 
     Args:
         hits: (n,) relevant photos among the k chosen.
-        relevant: (n,) relevant photos there are, at least 1.
-        k: photos asked for; a set that ends early counts what is missing as misses.
+        relevant: (n,) all relevant photos, at least 1.
+        k: requested photos; missing photos of shorter sets count as misses.
 
     Source: paper section 5.1; Table 3's F1@3 is the harmonic mean of its own Prec@3 and Recall@3 in all four rows.
     """
@@ -77,7 +77,7 @@ def rates_of_hits(hits: np.ndarray, relevant: np.ndarray, k: int) -> tuple[float
 
 
 def harmonic_mean(precision: float, recall: float) -> float:
-    """2PR / (P + R), 0 where both are 0."""
+    """2PR / (P + R), 0 if both are 0."""
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
@@ -99,7 +99,7 @@ def pair_distances(images: Tensor, chosen: Tensor) -> Tensor:
 
 
 def div_at_k(images: np.ndarray | Tensor, chosen: np.ndarray | Tensor) -> float:
-    """Div@k: mean 1 - cosine over the pairs of the chosen photos, 0 to 2; NaN where no set has two.
+    """Div@k: mean 1 - cosine over the pairs of the chosen photos, 0 to 2; NaN if no set has two.
 
     Args:
         images: (B, N, D) or (N, D).
@@ -113,7 +113,7 @@ def div_at_k(images: np.ndarray | Tensor, chosen: np.ndarray | Tensor) -> float:
 
 
 def hit_statistics(hits: np.ndarray, relevant: np.ndarray, k: int) -> dict[str, Statistic]:
-    """Precision, recall and F1 to be resampled; arguments as for `rates_of_hits`."""
+    """Statistics of precision, recall and F1; arguments as for `rates_of_hits`."""
     ones = np.ones(len(hits))
     precision, recall = hits / k, hits / relevant
     return {

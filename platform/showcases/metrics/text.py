@@ -1,6 +1,6 @@
-"""Metrics of generated texts against references (paper section 5.1), each with the library and tokenizer behind it.
+"""Metrics of generated texts against references (paper section 5.1), each with its library and tokenizer.
 
-The choice of library moves METEOR and NIST by tens of percent, so a figure without them is worth nothing.
+METEOR and NIST differ by tens of percent between libraries, so a figure needs both.
 """
 
 from collections import Counter
@@ -22,16 +22,16 @@ NIST_ORDER = 4
 
 @dataclass(frozen=True)
 class Figure:
-    """A value and all that must be known to compare it.
+    """A value with its provenance.
 
     Attributes:
-        value: on the metric's own scale (shares are 0 to 1); None where it can't be had, and `note` says why.
-        n: examples behind it.
+        value: on the metric's own scale (shares are 0 to 1); None if unavailable, with the reason in `note`.
+        n: number of examples.
         library: with its version.
-        tokenizer: how texts were cut into words, where that matters.
+        tokenizer: of the words, if relevant.
         interval: low and high end of its 95 % interval over the examples.
-        p: of a difference, two-sided, against there being none.
-        statistic: what it was worked out from, to be resampled.
+        p: two-sided, for a difference.
+        statistic: for resampling.
     """
 
     value: float | None
@@ -45,7 +45,7 @@ class Figure:
 
 
 def with_interval(figure: Figure, draws: int, seed: int) -> Figure:
-    """The figure with its interval, where it can be resampled."""
+    """Add the interval, if the figure can be resampled."""
     if figure.value is None or figure.statistic is None:
         return figure
     return replace(figure, interval=interval(figure.statistic, draws, seed))
@@ -67,7 +67,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], order: int) -> Fi
 
 def bleu_statistic(hypotheses: Sequence[str], references: Sequence[str], order: int) -> Sums:
     """Rows of `order` clipped matches, `order` n-gram counts, the two lengths; sacrebleu makes BLEU of their sums."""
-    metric = BLEU(lowercase=True, tokenize="13a", max_ngram_order=order, effective_order=True)  # else it warns
+    metric = BLEU(lowercase=True, tokenize="13a", max_ngram_order=order, effective_order=True)  # avoids a warning
     scores = [metric.sentence_score(text, [other]) for text, other in zip(hypotheses, references, strict=True)]
     rows = [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
     return Sums(np.array(rows).reshape(len(rows), 2 * order + 2), partial(bleu_of_sums, order))
@@ -84,9 +84,9 @@ def bleu_of_sums(order: int, sums: np.ndarray) -> np.ndarray:
 
 
 def nist(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
-    """Corpus NIST-4: information-weighted n-gram precision, 0 and up without a bound.
+    """Corpus NIST-4: information-weighted n-gram precision, at least 0, unbounded.
 
-    Orders that no hypothesis is long enough for add nothing; nltk would divide by zero there (nltk issue 3444).
+    Orders longer than every hypothesis contribute 0, where nltk would divide by zero (nltk issue 3444).
     """
     words, expected = tokenize(hypotheses), tokenize(references)
     order = min(NIST_ORDER, max((len(text) for text in words), default=0))
@@ -98,23 +98,23 @@ def nist(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
 def nist_statistic(words: Sequence[Sequence[str]], expected: Sequence[Sequence[str]]) -> Sums:
     """Rows of 4 matches' information, 4 n-gram counts, the two lengths.
 
-    What an n-gram tells is counted once in all references, and stays so when examples are resampled.
+    An n-gram's information is computed once from all references, and not changed by resampling.
     """
-    told = _information(expected)
+    information = _information(expected)
     rows = []
     for text, other in zip(words, expected, strict=True):
         matches, counts = [], []
         for order in range(1, NIST_ORDER + 1):
             found = Counter(ngrams(text, order))
             both = found & Counter(ngrams(other, order))
-            matches.append(sum(told[gram] * count for gram, count in both.items()))
+            matches.append(sum(information[gram] * count for gram, count in both.items()))
             counts.append(found.total())
         rows.append([*matches, *counts, len(text), len(other)])
     return Sums(np.array(rows, float).reshape(len(rows), 2 * NIST_ORDER + 2), _nist_of_sums)
 
 
 def _information(references: Sequence[Sequence[str]]) -> dict[tuple[str, ...], float]:
-    """log2 of how often the n-gram without its last word is seen, over how often all of it is (Doddington 2002)."""
+    """log2 of the count of the n-gram without its last word over the n-gram's count (Doddington 2002)."""
     counts = Counter(gram for text in references for order in range(1, NIST_ORDER + 1) for gram in ngrams(text, order))
     total = sum(len(text) for text in references)
     return {gram: float(np.log2((counts[gram[:-1]] if gram[1:] else total) / n)) for gram, n in counts.items()}
@@ -128,16 +128,16 @@ def _nist_of_sums(sums: np.ndarray) -> np.ndarray:
 
 
 def distinct(texts: Sequence[str], order: int) -> Figure:
-    """Distinct-n, 0 to 1: different n-grams over all n-grams of the whole corpus.
+    """Distinct-n, 0 to 1: distinct n-grams over all n-grams of the corpus.
 
-    Source: Li et al. 2016, "A diversity-promoting objective function", section 5.2. It falls as the corpus grows:
-    compare it for the same number of texts only.
+    Source: Li et al. 2016, "A diversity-promoting objective function", section 5.2. It decreases with the size of the
+        corpus: compare it only for the same number of texts.
     """
     return kinds_figure([ngrams(words, order) for words in tokenize(texts)], TOKENIZER)
 
 
 def kinds_figure(things: Sequence[Sequence[object]], tokenizer: str) -> Figure:
-    """How many of all things are different, 0 where there are none."""
+    """Share of distinct things, 0 if there are none."""
     statistic = Kinds(things)
     count = int(statistic.lengths.sum())
     value = statistic.different / count if count else 0.0
@@ -145,14 +145,14 @@ def kinds_figure(things: Sequence[Sequence[object]], tokenizer: str) -> Figure:
 
 
 def mean_figure(values: np.ndarray, library: str, tokenizer: str, nothing: str) -> Figure:
-    """Mean of one value an example (n,); NaN are left out, and `nothing` is the note where no value is left."""
+    """Mean of one value per example (n,), ignoring NaN; `nothing` is the note if no value is left."""
     counted = ~np.isnan(values)
     rows = list(zip(np.where(counted, values, 0.0), counted, strict=True))
     return ratio_figure(rows, library, tokenizer, nothing)
 
 
 def ratio_figure(rows: Sequence[tuple[float, float]], library: str, tokenizer: str, nothing: str) -> Figure:
-    """One sum over another; n is the number of examples that add to the second."""
+    """One sum over another; n is the number of examples that contribute to the second."""
     statistic = Sums(np.array(rows, float).reshape(-1, 2), ratio)
     n = int((statistic.rows[:, 1] > 0).sum())
     if not n:
@@ -166,11 +166,11 @@ def ngrams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
 
 
 def mean_length(texts: Sequence[str]) -> Figure:
-    """Words a text, as cut by white space."""
+    """Mean words per text, split at white space."""
     lengths = np.array([len(text.split()) for text in texts], float)
     return mean_figure(lengths, "showcases", "white space", "n/a (no texts)")
 
 
 def own_figures(texts: Sequence[str]) -> dict[str, Figure]:
-    """The figures that need no reference: diversity and length."""
+    """The metrics without references: diversity and length."""
     return {"Distinct-1": distinct(texts, 1), "Distinct-2": distinct(texts, 2), "length": mean_length(texts)}

@@ -1,4 +1,4 @@
-"""Pages for a browser that ask the network for nothing, on one sheet of style."""
+"""Self-contained HTML pages with a shared style sheet."""
 
 import base64
 

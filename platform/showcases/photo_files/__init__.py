@@ -1,1 +1,1 @@
-"""What a photo's file is and holds: its kind, its pixels' container without metadata, its orientation, its colors."""
+"""Photo files: format detection, removal of metadata, orientation, color conversion."""

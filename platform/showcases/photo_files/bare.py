@@ -1,8 +1,8 @@
-"""A photo's file without what pixels don't need, so that broken metadata can't cost the photo.
+"""Strip metadata from a photo's file, so that broken metadata does not make the photo unreadable.
 
-Pillow fails on a PNG whose text has a wrong checksum, on a TIFF's odd resolution, on a JPEG's short segments. Here such
-a file is taken apart just far enough to leave metadata out; pixels, palettes and all that they depend on stay as they
-are, and what is wrong with them is still found.
+Pillow fails on a PNG whose text has a wrong checksum, on a TIFF's odd resolution, on a JPEG's short segments. Files are
+parsed just far enough to remove metadata; pixels, palettes and their dependencies stay unchanged, and their defects are
+still detected.
 """
 
 import re
@@ -14,12 +14,12 @@ from PIL import Image
 
 from showcases.errors import PhotoError
 
-TAG = 0x0112  # of the orientation
-MAX_SCANS = 20  # libjpeg's progressive files have 10; each more has all pixels gone over again, for a few bytes
+TAG = 0x0112  # tag of the orientation
+MAX_SCANS = 20  # libjpeg's progressive files have 10; each further scan costs a pass over all pixels, for a few bytes
 START, END, SCAN = b"\xff\xd8", 0xD9, 0xDA
-# In a scan 0xFF stands before 0 or a restart marker; before anything else it ends the scan.
+# In a scan 0xFF is followed by 0 or a restart marker; otherwise it ends the scan.
 _NEXT = re.compile(rb"(?<!\xff)\xff++([^\x00\xd0-\xd7\xff])")
-# By marker: how those application segments start that tell about colours, and how many bytes they have
+# Color-related application segments by marker: their prefix and length in bytes
 _JPEG_KEPT = {0xE0: (b"JFIF\0", 14, 14), 0xE2: (b"ICC_PROFILE\0", 14, 65533), 0xEE: (b"Adobe", 12, 12)}
 _AVIF_EXIF = re.compile(rb"(infe(?:\x02...|\x03.....)....)Exif", re.DOTALL)
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
@@ -41,12 +41,12 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Bare:
-    """A file as it is given to Pillow.
+    """A file prepared for Pillow.
 
     Attributes:
-        data: the file, of a PNG or TIFF without metadata.
-        orientation: of a TIFF, or of a PNG's own EXIF.
-        color_key: of a PNG with 16-bit RGB: the color that is transparent.
+        data: the file; PNG and TIFF without metadata.
+        orientation: of a TIFF, or from a PNG's EXIF.
+        color_key: transparent color of a PNG with 16-bit RGB.
     """
 
     data: bytes
@@ -55,7 +55,7 @@ class Bare:
 
 
 def bare(data: bytes, kind: str) -> Bare:
-    """Take the metadata out of a PNG, TIFF or AVIF; other kinds are left alone.
+    """Remove the metadata of a PNG, TIFF or AVIF; other formats are unchanged.
 
     Raises:
         PhotoError: the checksum of a PNG's pixels, palette or header is wrong.
@@ -64,7 +64,7 @@ def bare(data: bytes, kind: str) -> Bare:
 
 
 def exif_orientation(source: Image.Image | bytes) -> int:
-    """1 to 8 by an image's EXIF or XMP, or by an EXIF block; 1 where they say nothing or are broken."""
+    """Orientation, 1 to 8, from an image's EXIF or XMP, or from an EXIF block; 1 if missing or broken."""
     try:
         if isinstance(source, bytes):
             exif = Image.Exif()
@@ -72,46 +72,46 @@ def exif_orientation(source: Image.Image | bytes) -> int:
         else:
             exif = Image.Image.getexif(source)  # a PNG's own getexif decodes it
         found = exif.get(TAG)
-    except Exception:  # Pillow raises whatever it stumbles over
+    except Exception:  # Pillow raises arbitrary exceptions on broken data
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The image turned as an EXIF orientation (1 to 8) says."""
+    """Apply an EXIF orientation (1 to 8)."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
 def without_metadata(data: bytes) -> bytes:
-    """A JPEG without EXIF, XMP, IPTC, comments, thumbnails, and whatever comes after its end; nothing is decoded.
+    """A JPEG without EXIF, XMP, IPTC, comments, thumbnails, and trailing data; nothing is decoded.
 
     Raises:
-        PhotoError: its segments are broken or cut off, or it has more than MAX_SCANS scans.
+        PhotoError: its segments are broken or truncated, or it has more than MAX_SCANS scans.
     """
-    kept, place, scans = [START], len(START), 0
+    parts, place, scans = [START], len(START), 0
     while True:
         found = _NEXT.search(data, place)
         if found is None:
             raise PhotoError("the JPEG is cut off")
         if scans:
-            kept.append(data[place : found.start()])
+            parts.append(data[place : found.start()])
         elif found.start() != place:
             raise PhotoError("the JPEG's segments are broken")
         marker = found.group(1)[0]
         if marker == END:
-            return b"".join([*kept, b"\xff\xd9"])
+            return b"".join([*parts, b"\xff\xd9"])
         scans += marker == SCAN
         if scans > MAX_SCANS:
             raise PhotoError(f"the JPEG has more than {MAX_SCANS} scans")
         content = _content(data, found.end())
         place = found.end() + 2 + len(content)
         if not _tells(marker, content):
-            kept.append(b"\xff" + data[found.end() - 1 : place])
+            parts.append(b"\xff" + data[found.end() - 1 : place])
 
 
 def _content(data: bytes, place: int) -> bytes:
-    """Of the segment whose length stands at `place`."""
+    """Content of the segment whose length is at `place`."""
     length = int.from_bytes(data[place : place + 2], "big")
     if length < 2 or place + length > len(data):
         raise PhotoError("the JPEG is cut off")
@@ -119,7 +119,7 @@ def _content(data: bytes, place: int) -> bytes:
 
 
 def _tells(marker: int, content: bytes) -> bool:
-    """Whether a segment is a comment, or an application's, of whom only those that tell about colours stay."""
+    """Whether to remove a segment: comments, and application segments except those about colors."""
     if marker in _JPEG_KEPT:
         start, least, most = _JPEG_KEPT[marker]
         return not (content.startswith(start) and least <= len(content) <= most)
@@ -127,7 +127,7 @@ def _tells(marker: int, content: bytes) -> bool:
 
 
 def _png(data: bytes) -> Bare:
-    kept, place, key, orientation = [data[:8]], 8, None, None
+    parts, place, key, orientation = [data[:8]], 8, None, None
     while place + 8 <= len(data):
         length, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         content, end = data[place + 8 : place + 8 + length], place + 12 + length
@@ -135,20 +135,20 @@ def _png(data: bytes) -> Bare:
             crc = data[end - 4 : end]
             if len(crc) == 4 and int.from_bytes(crc, "big") != zlib.crc32(name + content):
                 raise PhotoError(f"the PNG is damaged: the checksum of its {name.decode()} is wrong")
-            kept.append(data[place:end])
+            parts.append(data[place:end])
         elif name == b"tRNS":
             changed, key = _transparency(content, data[24:26])
-            kept.append(changed)
-        elif name == b"eXIf":  # wherever it stands; Pillow finds only one before the pixels
+            parts.append(changed)
+        elif name == b"eXIf":  # anywhere; Pillow finds only one before the pixels
             orientation = exif_orientation(content)
         if name == b"IEND":
             break
         place = end
-    return Bare(b"".join(kept), orientation, key)
+    return Bare(b"".join(parts), orientation, key)
 
 
 def _transparency(content: bytes, form: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
-    """The chunk tRNS in the scale of the samples that Pillow gives; none if it is not of its form; a 16-bit color."""
+    """The chunk tRNS, rescaled to Pillow's samples, or empty if invalid; and a 16-bit transparent color."""
     depth, color = form if len(form) == 2 else (0, 0)
     if color == 0 and len(content) == 2:
         value = int.from_bytes(content, "big")
@@ -167,11 +167,11 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _avif(data: bytes) -> Bare:
-    return Bare(_AVIF_EXIF.sub(rb"\1free", data))  # Pillow reads the orientation of its boxes
+    return Bare(_AVIF_EXIF.sub(rb"\1free", data))  # Pillow reads the orientation from the boxes
 
 
 def _tiff(data: bytes) -> Bare:
-    """With the first directory alone, and in it only the tags that pixels need."""
+    """Keep only the first directory, with only the tags that pixels need."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     counted, pointer, width = (order + "Q", order + "Q", 20) if big else (order + "H", order + "I", 12)
@@ -182,15 +182,15 @@ def _tiff(data: bytes) -> Bare:
         return Bare(data)
     first = start + struct.calcsize(counted)
     entries = [data[place : place + width] for place in range(first, min(first + count * width, len(data)), width)]
-    orientation, kept = 1, []
+    orientation, parts = 1, []
     for entry in entries:
         if len(entry) < width:
             break
         tag, kind = struct.unpack_from(order + "HH", entry)
         if tag == TAG:
-            form = {1: "B", 3: "H", 4: "I"}.get(kind, "x")  # a SHORT by the standard, others by some writers
+            form = {1: "B", 3: "H", 4: "I"}.get(kind, "x")  # SHORT in the standard, but some writers use others
             orientation = next(iter(struct.unpack_from(order + form, entry, width - struct.calcsize(pointer))), 1)
         elif tag in _TIFF_KEPT:
-            kept.append(entry)
-    directory = struct.pack(counted, len(kept)) + b"".join(kept) + bytes(struct.calcsize(pointer))
+            parts.append(entry)
+    directory = struct.pack(counted, len(parts)) + b"".join(parts) + bytes(struct.calcsize(pointer))
     return Bare(data[:start] + directory + data[start + len(directory) :], orientation)

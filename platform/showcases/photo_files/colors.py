@@ -1,11 +1,11 @@
-"""Pixels of any mode to 8-bit RGB as a viewer would show them.
+"""Convert pixels of any mode to 8-bit RGB as a viewer would show them.
 
-Rules, where Pillow's own `convert("RGB")` clips or drops:
+Rules for cases in which Pillow's `convert("RGB")` clips or drops:
 
 - Integers of 16 bits and less are scaled by their range: 0 is black, 2**bits - 1 white (2**(bits - 1) - 1 if signed).
-- Integers of 32 bits and floats have no customary range: theirs is the smallest of 0..1 (floats alone), 0..255,
-  0..65535 and the whole range of the type that holds all values of the photo. If some are negative, or floats lie
-  above 65535, the photo's own least value is black and its greatest white. What is no number is black.
+- Integers of 32 bits and floats have no standard range: it is the smallest of 0..1 (floats only), 0..255,
+  0..65535 and the full range of the type that contains all values of the photo. If some are negative, or floats lie
+  above 65535, the photo's minimum is black and its maximum white. NaN is black.
 - Anything transparent is composited on white.
 """
 
@@ -13,15 +13,15 @@ import numpy as np
 from PIL import Image, ImageCms
 
 WHITE_IS_ZERO = 0
-PHOTOMETRIC, BITS, SAMPLE_FORMAT, SIGNED = 262, 258, 339, 2  # tags of a TIFF, and a value
-ROWS = 256  # scaled at once
+PHOTOMETRIC, BITS, SAMPLE_FORMAT, SIGNED = 262, 258, 339, 2  # TIFF tags, and a value
+ROWS = 256  # rows scaled at once
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Decode a photo whole, to mode RGB.
+    """Decode a complete photo to mode RGB.
 
     Args:
-        image: as Pillow opened it.
+        image: opened by Pillow.
 
     Raises:
         Exception: whatever Pillow's readers raise on broken bytes.
@@ -62,7 +62,7 @@ def _grey(image: Image.Image) -> Image.Image:
 
 
 def _range(samples: np.ndarray, bits: int, signed: bool) -> tuple[float, float]:
-    """What is black and what is white, by the module's rules."""
+    """Black and white levels, by the module's rules."""
     finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples
     if not finite.size:
         return 0.0, 1.0
@@ -76,7 +76,7 @@ def _range(samples: np.ndarray, bits: int, signed: bool) -> tuple[float, float]:
 
 
 def whiten(high: Image.Image, low: Image.Image, key: tuple[int, int, int]) -> Image.Image:
-    """RGB, white where a 16-bit color is the transparent one; given the upper and the lower bytes of the samples."""
+    """RGB with the transparent 16-bit color as white, from the upper and lower bytes of the samples."""
     samples = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)  # (height, width, 3)
     clear = (samples == np.array(key, np.uint16)).all(axis=-1, keepdims=True)
     return Image.fromarray(np.where(clear, np.uint8(255), np.asarray(high)))

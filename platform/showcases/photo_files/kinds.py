@@ -1,4 +1,4 @@
-"""Names what bytes are, by how they begin: for messages to people, and to choose how a photo's file is read."""
+"""Detect file types by magic bytes, for messages and for choosing a decoder."""
 
 import json
 
@@ -38,7 +38,7 @@ _TEXT = bytes(range(32, 127)) + b"\t\n\r\f"
 
 
 def kind_of(data: bytes) -> str:
-    """One of PHOTO_KINDS, or what else the bytes are, with its article; the same answer for the same bytes."""
+    """One of PHOTO_KINDS, or a description of another type with its article."""
     if not data:
         return "an empty file (0 bytes)"
     for start, name in _STARTS:
@@ -54,7 +54,7 @@ def kind_of(data: bytes) -> str:
 
 
 def _media(data: bytes) -> str:
-    """Of a file in boxes, by its brands: AVIF, HEIC, or a video."""
+    """Type of an ISO media file, by its brands: AVIF, HEIC, or a video."""
     brands = data[8 : max(12, min(int.from_bytes(data[:4], "big"), 256))]
     for place in (0, *range(8, len(brands), 4)):
         if found := _BRANDS.get(brands[place : place + 4]):

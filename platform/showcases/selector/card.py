@@ -11,7 +11,7 @@ LOSS = "negative log-likelihood of the photos that a user posted, under the DPP 
 
 
 def selector_card(model: "Selector") -> Card:
-    """What the model's config and weights say."""
+    """The card of a trained selector, from its config and weights."""
     config = model.config
     parts = {"text": f"past reviews ({model.text_dim} wide)", "img": f"past photos ({model.image_dim} wide)"}
     profile = " and ".join(parts[part] for part in ("text", "img") if part in model.profile)
@@ -22,8 +22,8 @@ def selector_card(model: "Selector") -> Card:
         summary="Chooses the photos of a business that a user will care about: a determinantal point process whose "
         "relevance comes from two towers, one of the user and one of the photo; greedy MAP picks a set.",
         inputs=[
-            f"Embedding space `{model.embedding_space}`: features of another encoder mean nothing to it.",
-            f"User: mean CLIP feature of {profile}, side by side; zeros where there are none.",
+            f"Embedding space `{model.embedding_space}`; it can't use features of another encoder.",
+            f"User: mean CLIP feature of {profile}, concatenated; zeros if there are none.",
             f"Photos of the business: CLIP features, {model.image_dim} wide.",
         ],
         sizes={
@@ -35,6 +35,6 @@ def selector_card(model: "Selector") -> Card:
         },
         limits=[
             "Relevance has no unit: it orders the photos of one business for one user, and compares no users.",
-            "It learned from what people post, which is not all that they look at.",
+            "It was trained on what people post, which is not all that they look at.",
         ],
     )

@@ -6,11 +6,11 @@ from typing import Literal
 from showcases.training import LoopConfig
 
 Profile = Literal["img", "text", "img+text"]
-CHANCE_CAUSES = (  # of a selector that is no better than chance, likeliest first
-    "a CLIP that tells nothing apart (train_clip's figures); users with hardly another review than the one asked about "
+CHANCE_CAUSES = (  # why a selector may be no better than chance, most likely first
+    "a CLIP that does not discriminate (train_clip's figures); users with few reviews besides the test example "
     "(jobs.inspect_data), whose profiles are empty; train_selector.loop.lr or epochs; too small a validation split"
 )
-MONITOR = "val_loss"  # of the weights that are kept; F1@k of a few hundred examples is too noisy to choose by
+MONITOR = "val_loss"  # selects the best weights; F1@k of a few hundred examples is too noisy
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,13 @@ class SelectorConfig:
         hidden_dims: widths of the towers' hidden layers (paper: 512, 512, 256).
         out_dim: width of their common output (paper: 128).
         kernel: deep (q_i g_i.g_j q_j + delta on the diagonal) or rbf (alpha q_i q_j exp(-D_ij / 2 sigma^2)).
-        delta: deep kernel: added to the diagonal, above 0. It lets every photo in with probability delta / (1 + delta)
-            whatever its relevance, so delta times the photos of a business must stay far below those that a user posts.
+        delta: deep kernel: added to the diagonal, above 0. Every photo is included with probability at least
+            delta / (1 + delta), regardless of relevance, so delta times a business' photos must be far below the
+            number that a user posts.
         alpha: rbf kernel: strength of repulsion, above 0; above 1 the kernel needs its PSD projection.
-        sigma: rbf kernel: how far repulsion reaches, in units of sqrt(1 - cosine).
+        sigma: rbf kernel: range of repulsion, in units of sqrt(1 - cosine).
         theta: quality/diversity dial when photos are chosen: relevance counts as q ** theta. 1 is the DPP as trained;
-            users post alike photos, so more relevance and less diversity finds more of them.
+            users post similar photos, so more relevance and less diversity finds more of them.
         max_log_relevance: |log q| stays below this, so that float32 determinants stay accurate.
     """
 
@@ -45,8 +46,8 @@ class TrainSelectorConfig:
     """Training of the selector.
 
     Args:
-        variants: user profiles to train, a row of Table 3 each; the first one is served.
-        seeds: every variant is trained once for each; the first one is served.
+        variants: user profiles to train, one row of Table 3 each; the first one is served.
+        seeds: every variant is trained once per seed; the first one is served.
         k: photos selected in validation (Precision@k, Recall@k, F1@k, Div@k; paper: 3).
         model: architecture.
         loop: training (paper: adam, lr 1e-3, batch_size 512); its seed is replaced by each of `seeds`.

@@ -1,6 +1,6 @@
-"""What the selector trains and is judged on: users' profiles, restaurants' photos, and which of them a user posted.
+"""Training and test data of the selector: users' profiles, restaurants' photos, and which of them a user posted.
 
-Built once from a workspace; batches are then cut out by index arithmetic alone.
+Built once from a workspace; batches are then assembled by index arithmetic only.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ class SelectorBatch:
         candidates: (B, N) long, rows of `photos`; 0 at padding.
         mask: (B, N) bool, True for real candidates.
         chosen: (B, N) bool, the photos that the user posted for the business.
-        owners: (B, N) long, who posted each candidate; only equality means something.
+        owners: (B, N) long, code of each candidate's poster; only equality is meaningful.
     """
 
     profiles: Tensor
@@ -44,7 +44,7 @@ class SelectorBatch:
     owners: Tensor
 
     def to(self, device: torch.device | str) -> "SelectorBatch":
-        """The same batch on a device."""
+        """Copy to a device."""
         return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})
 
     def images(self) -> Tensor:
@@ -53,7 +53,7 @@ class SelectorBatch:
 
 
 class PhotoPool:
-    """The photos of each business that have an embedding, as one run of rows a business.
+    """The embedded photos of each business, in consecutive rows.
 
     Args:
         photos: columns photo_id, review_id, user_id, business_id.
@@ -81,7 +81,7 @@ class PhotoPool:
         self._places: dict[str, dict[str, int]] = {}
 
     def places(self, business: str) -> dict[str, int]:
-        """Number of each photo among the candidates of a business."""
+        """Index of each photo among the candidates of a business."""
         if business not in self._places:
             self._places[business] = {photo: place for place, photo in enumerate(self.ids.get(business, ()))}
         return self._places[business]
@@ -94,12 +94,12 @@ class SelectorData:
     Attributes:
         pool: candidates by business.
         review_ids: n ids.
-        business: (n,) number in the pool.
+        business: (n,) index in the pool.
         user: (n,) code as in `pool.owners`.
         targets: (m, 2): example, position among the business' photos; sorted by example.
         text: (n, Dt) mean feature of the user's other reviews.
         photos: (n, Di) mean feature of the photos of those reviews.
-        left_out: examples without a photo that has an embedding.
+        left_out: number of examples without an embedded photo.
     """
 
     pool: PhotoPool
@@ -125,19 +125,19 @@ class SelectorData:
         return np.searchsorted(self.targets[:, 0], np.arange(len(self) + 1))
 
     def batch(self, numbers: np.ndarray, profile: Profile, protocol: Protocol = "paper") -> SelectorBatch:
-        """The examples of these numbers.
+        """Build a batch of examples.
 
         Args:
-            numbers: (B,) below n.
-            profile: which features make the users' profiles.
-            protocol: paper keeps the user's own photos of the business among the candidates; deployment takes them
-                away, and with them everything that could be hit.
+            numbers: (B,) indices below n.
+            profile: features of the users' profiles.
+            protocol: `paper` includes the user's own photos of the business in the candidates; `deployment` excludes
+                them, so no hits are possible.
         """
         business = self.business[numbers]
         sizes = self.pool.sizes[business]
         place = np.arange(sizes.max())  # (N,)
         mask = place < sizes[:, None]  # (B, N)
-        row = self.pool.starts[business][:, None] + np.where(mask, place, 0)  # (B, N), into the pool
+        row = self.pool.starts[business][:, None] + np.where(mask, place, 0)  # (B, N), rows of the pool
         owners = np.where(mask, self.pool.owners[row], -1)
         chosen = self._chosen(numbers, len(place))
         if protocol == "deployment":
@@ -155,7 +155,7 @@ class SelectorData:
         )
 
     def photo_ids(self, number: int, places: Sequence[int]) -> list[str]:
-        """Ids of an example's candidates by their places; -1 is left out."""
+        """Ids of an example's candidates by their indices; -1 is skipped."""
         ids = self.candidate_ids[self.business[number]]
         return [ids[place] for place in places if place >= 0]
 
@@ -178,7 +178,7 @@ class SelectorData:
 
 @dataclass(frozen=True)
 class World:
-    """What rows of GEST-s1 point to: the photos of their businesses, and their users' past reviews.
+    """Data that rows of GEST-s1 reference: the photos of their businesses, and their users' past reviews.
 
     Attributes:
         pool: photos by business.
@@ -192,7 +192,7 @@ class World:
 
     @classmethod
     def read(cls, workspace: Workspace, splits: Sequence[str]) -> "World":
-        """Of the rows of these splits; memory goes with them, not with the corpus.
+        """Read the data of these splits; memory is proportional to them, not to the corpus.
 
         Raises:
             ArtifactError: an input is not finished, or photos and sentences are embedded in different spaces.
@@ -210,12 +210,12 @@ class World:
         return cls(PhotoPool(photos, images), texts, sentences.dim)
 
     def select(self, rows: Sequence[dict[str, Any]]) -> SelectorData:
-        """Rows of schema GEST_S1."""
+        """Build a split from rows of schema GEST_S1."""
         return build_split(rows, self.pool, self.texts, self.text_dim)
 
 
 def read_splits(workspace: Workspace, splits: Sequence[str]) -> dict[str, SelectorData]:
-    """Read splits of GEST-s1 with the embeddings that belong to them.
+    """Read splits of GEST-s1 with their embeddings.
 
     Raises:
         ArtifactError: an input is not finished, or photos and sentences are embedded in different spaces.
@@ -236,17 +236,17 @@ def build_split(
         texts: (Dt,) feature by review id, of past reviews.
         text_dim: Dt.
     """
-    kept: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
     targets: list[tuple[int, int]] = []
     for row in rows:
         places = pool.places(row["business_id"])
         found = sorted({places[name] for name in row["photo_ids"] if name in places})
         if found:
-            targets += [(len(kept), place) for place in found]
-            kept.append(row)
-    text = np.zeros((len(kept), text_dim), np.float32)
-    photos = np.zeros((len(kept), pool.images.dim), np.float32)
-    for number, row in enumerate(kept):
+            targets += [(len(examples), place) for place in found]
+            examples.append(row)
+    text = np.zeros((len(examples), text_dim), np.float32)
+    photos = np.zeros((len(examples), pool.images.dim), np.float32)
+    for number, row in enumerate(examples):
         past = row["history_review_ids"]
         said = [texts[name] for name in past if name in texts]
         shown = pool.images.vectors[pool.images.rows(photo for name in past for photo in pool.of_review.get(name, ()))]
@@ -254,11 +254,11 @@ def build_split(
         photos[number] = user_profile(text[:0], shown, "img")
     return SelectorData(
         pool=pool,
-        review_ids=[row["review_id"] for row in kept],
-        business=np.array([pool.number[row["business_id"]] for row in kept], np.int64),
-        user=np.array([pool.user_code.get(row["user_id"], -2) for row in kept], np.int64),
+        review_ids=[row["review_id"] for row in examples],
+        business=np.array([pool.number[row["business_id"]] for row in examples], np.int64),
+        user=np.array([pool.user_code.get(row["user_id"], -2) for row in examples], np.int64),
         targets=np.array(targets, np.int64).reshape(-1, 2),
         text=text,
         photos=photos,
-        left_out=len(rows) - len(kept),
+        left_out=len(rows) - len(examples),
     )

@@ -1,6 +1,6 @@
-"""Linear layers of many rows by oneDNN: the sums of torch's own float32 product on a CPU, often at twice its speed.
+"""Linear layers by oneDNN for many rows: equal to torch's float32 product on a CPU, but often twice as fast.
 
-torch hands float32 products to MKL, which leaves half of some processors unused.
+torch uses MKL for float32 products, which uses only half of some processors' units.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from showcases.compat import has_onednn, onednn_linear
 
 
 def has_fast_linear(vectors: Tensor) -> bool:
-    """Whether `fast_linear` takes them: float32 on a CPU, outside of autocast."""
+    """Whether `fast_linear` supports these: float32 on a CPU, outside of autocast."""
     return vectors.dtype == torch.float32 and not torch.is_autocast_enabled("cpu") and has_onednn(vectors)
 
 

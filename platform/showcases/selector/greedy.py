@@ -1,6 +1,6 @@
-"""Fast greedy MAP of a DPP, many sets at once: picks photos one by one, each the one that raises det L_Y most.
+"""Fast greedy MAP of a DPP, many sets at once: adds the photo that increases det L_Y most, one at a time.
 
-Cholesky rows are updated instead of taking determinants: O(N k^2) a set instead of O(N k^4).
+Cholesky rows are updated instead of taking determinants: O(N k^2) per set instead of O(N k^4).
 """
 
 import torch
@@ -13,9 +13,9 @@ from showcases.arrays import numpy_or_tensors
 def greedy_map(kernel: Tensor, mask: Tensor | None = None, k: int = 3, rtol: float | None = None) -> Tensor:
     """Greedy maximum of det L_Y over sets of k items.
 
-    Stops before k where what is left lies in the span of what is chosen: every longer set has determinant 0. An
-    item counts as spent when its residual falls below `rtol` of its own diagonal element, which no scale of the
-    kernel, nor of a single item's relevance, can upset.
+    Stops before k if the remaining items are in the span of the chosen ones: every longer set has determinant 0. An
+    item is in the span if its residual is below `rtol` times its diagonal element, a test that is invariant to the
+    scale of the kernel and of each item's relevance.
 
     Args:
         kernel: (..., N, N), symmetric positive semi-definite.
@@ -24,7 +24,7 @@ def greedy_map(kernel: Tensor, mask: Tensor | None = None, k: int = 3, rtol: flo
         rtol: relative tolerance; by default 100 times the machine epsilon of the kernel's type.
 
     Returns:
-        (..., k) long, item numbers in the order of choice, -1 where nothing is left. Ties go to the lowest number. A
+        (..., k) long, item indices in order of selection, -1 where no item is left. Ties go to the lowest index. A
         tensor, on the kernel's device, or an array like the arguments.
 
     Raises:
@@ -52,7 +52,7 @@ def _greedy_map(kernel: Tensor, mask: Tensor, k: int, rtol: float | None) -> Ten
     row = torch.arange(batch, device=kernel.device)
     steps = min(k, size)
     c = kernel.new_zeros(batch, steps, size)  # c[:, t]: row t of the Cholesky factor, over all items
-    gain = kernel.diagonal(dim1=1, dim2=2).clone()  # (B, N) d_i^2: what item i would multiply the determinant by
+    gain = kernel.diagonal(dim1=1, dim2=2).clone()  # (B, N) d_i^2: factor of the determinant if item i is added
     tolerance = rtol * gain  # (B, N)
     open_ = mask.clone()
     for step in range(steps):

@@ -1,6 +1,6 @@
-"""The two kernels of the selector: how relevance q and likeness of photos make one positive semi-definite matrix.
+"""The two kernels of the selector: combine relevance q and similarity of photos in a positive semi-definite matrix.
 
-Padded photos get rows and columns of zeros, so that det(L + I) is what it is without them.
+Padded photos get rows and columns of zeros, so that they don't change det(L + I).
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ def rbf_kernel(
 ) -> Tensor:
     """L_ii = q_i^2, L_ij = alpha q_i q_j exp(-D_ij / 2 sigma^2), D_ij = 1 - cosine, projected to the PSD cone.
 
-    For alpha <= 1 this is alpha times a Gaussian kernel plus a non-negative diagonal, so nothing is to project.
+    For alpha <= 1 this is alpha times a Gaussian kernel plus a non-negative diagonal, so there is nothing to project.
 
     Args:
         relevance: (..., N) q, above 0.
@@ -65,20 +65,20 @@ def rbf_kernel(
     if not (alpha > 0 and sigma > 0):
         raise ValueError(f"alpha is {alpha} and sigma {sigma}; both must be above 0")
     quality = torch.where(mask, relevance, 0.0)  # (..., N)
-    likeness = alpha * torch.exp((cosines(images, mask) - 1) / (2 * sigma**2))  # (..., N, N)
-    own = torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
-    kernel = likeness.masked_fill(own, 1.0) * (quality[..., :, None] * quality[..., None, :])
+    similarity = alpha * torch.exp((cosines(images, mask) - 1) / (2 * sigma**2))  # (..., N, N)
+    diagonal = torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
+    kernel = similarity.masked_fill(diagonal, 1.0) * (quality[..., :, None] * quality[..., None, :])
     return project_psd(kernel) if alpha > 1 else kernel
 
 
 def cosines(images: Tensor, mask: Tensor) -> Tensor:
-    """(..., N, N) cosines of all pairs; 0 wherever a padded photo takes part."""
+    """(..., N, N) cosines of all pairs; 0 for pairs with a padded photo."""
     unit = F.normalize(images.masked_fill(~mask[..., None], 0.0), dim=-1)
     return unit @ unit.mT
 
 
 def _checked(relevance: Tensor, images: Tensor, mask: Tensor | None) -> Tensor:
-    """The mask of real photos, (..., N) bool."""
+    """Check shapes; returns the mask of real photos, (..., N) bool."""
     mask = torch.ones_like(relevance, dtype=torch.bool) if mask is None else mask
     if not relevance.shape == images.shape[:-1] == mask.shape:
         raise ValueError(
@@ -116,9 +116,9 @@ class _ProjectPSD(torch.autograd.Function):
         positive = values.clamp_min(0)
         rise = positive[..., :, None] - positive[..., None, :]  # f(a) - f(b), f = max(., 0)
         run = values[..., :, None] - values[..., None, :]
-        kept = values > 0
-        both = (kept[..., :, None] & kept[..., None, :]).to(grad.dtype)
-        mixed = kept[..., :, None] != kept[..., None, :]
+        is_positive = values > 0
+        both = (is_positive[..., :, None] & is_positive[..., None, :]).to(grad.dtype)
+        mixed = is_positive[..., :, None] != is_positive[..., None, :]
         slope = torch.where(mixed, rise / torch.where(mixed, run, 1.0), both)
         symmetric = (grad + grad.mT) / 2
         inner = slope * (vectors.mT @ symmetric @ vectors)

@@ -1,4 +1,4 @@
-"""How probable a set of photos is under the DPP: the selector's training loss.
+"""Likelihood of a set of photos under the DPP: the selector's training loss.
 
 Sets of different sizes share a batch; padding changes neither the loss nor a gradient.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from showcases.arrays import numpy_or_tensors
 
-JITTER = 1e-5  # in training; far above float32 rounding, far below any likeness that matters
+JITTER = 1e-5  # in training; far above float32 rounding, far below any relevant similarity
 
 
 @numpy_or_tensors
@@ -21,13 +21,13 @@ def set_log_likelihood(kernel: Tensor, chosen: Tensor, mask: Tensor | None = Non
         kernel: (..., N, N), symmetric positive semi-definite.
         chosen: (..., N) bool; without a True it is the empty set.
         mask: (..., N) bool, True for real candidates; by default all are.
-        jitter: at least 0; by how much each diagonal element is raised first, relative to itself, in both
-            determinants alike. By default the result is exact. Training takes 1e-5, with which float32 stays finite,
-            and has gradients, for sets of exact duplicates; it moves the value of such a set by up to some nats.
+        jitter: at least 0; relative increase of each diagonal element, in both determinants. By default the result is
+            exact. Training uses 1e-5, which keeps float32 values and gradients finite for sets of exact duplicates,
+            but changes the value of such a set by up to a few nats.
 
     Returns:
-        (...) in nats, at most 0; -inf for a set that the DPP can't draw (L_Y is singular), NaN where the kernel is not
-        positive semi-definite. A tensor or an array like the arguments.
+        (...) in nats, at most 0; -inf for a set that the DPP can't draw (L_Y is singular), NaN if the kernel is not
+            positive semi-definite. A tensor or an array like the arguments.
 
     Raises:
         ValueError: the shapes do not fit, or jitter is below 0.
@@ -47,13 +47,13 @@ def set_log_likelihood(kernel: Tensor, chosen: Tensor, mask: Tensor | None = Non
     flat = torch.where(real[:, :, None] & real[:, None, :], flat, 0.0)
     flat = flat + torch.diag_embed(jitter * flat.diagonal(dim1=1, dim2=2))
     identity = torch.eye(size, dtype=flat.dtype, device=flat.device)
-    own = _submatrix(flat, chosen.reshape(-1, size) & real)
-    top = log_det(own) if jitter else _log_det_of_semidefinite(own)
+    selected = _submatrix(flat, chosen.reshape(-1, size) & real)
+    top = log_det(selected) if jitter else _log_det_of_semidefinite(selected)
     return (top - log_det(flat + identity)).reshape(chosen.shape[:-1])
 
 
 def _log_det_of_semidefinite(matrix: Tensor) -> Tensor:
-    """(B,) as `log_det`, -inf where a matrix is singular up to rounding."""
+    """(B,) as `log_det`, but -inf if a matrix is singular up to rounding."""
     value = log_det(matrix)
     failed = value.isnan()
     if not bool(failed.any()):
@@ -67,7 +67,7 @@ def _log_det_of_semidefinite(matrix: Tensor) -> Tensor:
 def log_det(matrix: Tensor) -> Tensor:
     """(B,) log-determinants of (B, N, N) symmetric positive definite matrices; NaN for those that are not.
 
-    By Cholesky: half the work of LU, and it notices a matrix that is not positive definite. The gradient is the
+    By Cholesky: half the work of LU, and it detects matrices that are not positive definite. The gradient is the
     inverse, from the same factor; differentiable once.
     """
     return _LogDet.apply(matrix)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The selector: from a user's profile and a restaurant's photos to a DPP, and from that to the photos to show."""
+"""The selector: builds a DPP from a user's profile and a restaurant's photos, and selects the photos to show."""
 
 import json
 from dataclasses import asdict
@@ -27,7 +27,7 @@ class Selector(nn.Module):
 
     Args:
         config: architecture.
-        profile: which features make the user's profile.
+        profile: features of the user's profile.
         image_dim: Di, of the photos' embeddings.
         text_dim: Dt, of the reviews' embeddings.
         embedding_space: `EmbeddingTable.model_id` of the embeddings it is trained on.
@@ -42,7 +42,7 @@ class Selector(nn.Module):
         self.image_dim, self.text_dim = image_dim, text_dim
         self.user_tower = Tower(self.profile_dim, config.hidden_dims, config.out_dim)
         self.image_tower = Tower(image_dim, config.hidden_dims, config.out_dim)
-        self.bias = nn.Parameter(torch.tensor(-1.0))  # of log q: most photos are not chosen
+        self.bias = nn.Parameter(torch.tensor(-1.0))  # bias of log q: most photos are not chosen
 
     @property
     def profile_dim(self) -> int:
@@ -50,17 +50,17 @@ class Selector(nn.Module):
         return profile_dim(self.profile, self.text_dim, self.image_dim)
 
     @torch.no_grad()
-    def start_from_likeness(self, profiles: Tensor, photos: Tensor, pairs: int = 256) -> None:
-        """Initial weights from training data: relevance rises with the likeness of profile and photo.
+    def start_from_similarity(self, profiles: Tensor, photos: Tensor, pairs: int = 256) -> None:
+        """Initialise the weights from training data: relevance increases with the similarity of profile and photo.
 
-        log q over pairs of users and photos gets mean -1.5 and standard deviation 1, for most photos are not chosen.
+        log q over pairs of users and photos gets mean -1.5 and standard deviation 1: most photos are not chosen.
 
-        Past photos count twice as much as past texts, whose likeness to a photo crosses from one modality to another.
+        Past photos have twice the weight of past texts, whose similarity to a photo is cross-modal.
 
         Args:
             profiles: (m, P) training profiles.
             photos: (n, Di) training photos.
-            pairs: rows of each that are compared with all others.
+            pairs: rows of each for estimating the distribution.
         """
         parts = {"text": [self.text_dim], "img": [self.image_dim], "img+text": [self.text_dim, self.image_dim]}
         weights = (0.5, 1.0) if self.profile == "img+text" else (1.0,)
@@ -89,7 +89,7 @@ class Selector(nn.Module):
                 photos among many users, so the second form runs the image tower far less often.
             mask: (B, N) bool, True for real photos.
             candidates: (B, N) long, rows of `images`; any valid row at padding.
-            theta: quality/diversity dial: relevance is q ** theta, 0 looks at diversity alone; one, or (B, 1).
+            theta: quality/diversity dial: relevance is q ** theta, 0 uses diversity only; a scalar, or (B, 1).
 
         Returns:
             (B, N, N), symmetric positive semi-definite, zeros for padding.
@@ -112,7 +112,7 @@ class Selector(nn.Module):
         users = self.user_tower(profiles)  # (B, out)
         items = self.image_tower(images)  # (B, N, out) or (U, out)
         if candidates is not None:
-            items = F.embedding(candidates, items)  # (B, N, out); its backward is far faster than that of indexing
+            items = F.embedding(candidates, items)  # (B, N, out); its backward is much faster than that of indexing
         logits = torch.einsum("bd,bnd->bn", users, items) + self.bias
         return bounded_exp(logits, self.config.max_log_relevance)
 
@@ -138,7 +138,7 @@ class Selector(nn.Module):
             theta: quality/diversity dial; by default the config's.
 
         Returns:
-            (B, k), or (k,) of one user, long: numbers of candidates, -1 where nothing is left. A tensor or an array
+            (B, k), or (k,) of one user, long: indices of candidates, -1 where no item is left. A tensor or an array
             like the arguments.
         """
         if profiles.ndim == 1:
@@ -150,7 +150,7 @@ class Selector(nn.Module):
         return greedy_map(self(profiles, images, mask, candidates, theta), mask, k)
 
     def save_pretrained(self, folder: Path, training: Training | None = None) -> None:
-        """Write config.json, model.safetensors and a model card, which tells of `training`."""
+        """Write config.json, model.safetensors and a model card with `training`."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "profile": self.profile,
@@ -168,7 +168,7 @@ class Selector(nn.Module):
         """Read what `save_pretrained` wrote; in evaluation mode.
 
         Raises:
-            ModelError: a file is missing, or the weights do not fit the config.
+            ModelError: a file is missing, or the weights don't match the config.
         """
         folder = Path(folder)
         try:

@@ -1,4 +1,4 @@
-"""The selector as arrays in, arrays out: the same object works in Ray Data, in a Serve replica and in a plain test."""
+"""The selector as a callable on NumPy batches, for Ray Data, a Serve replica or a plain test."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class SelectorPredictor:
     Args:
         folder: written by `Selector.save_pretrained`.
         k: photos to choose.
-        theta: quality/diversity dial; by default the model's own, see SelectorConfig.
+        theta: quality/diversity dial; by default the model's, see SelectorConfig.
         device: torch device of the model.
     """
 
@@ -24,18 +24,18 @@ class SelectorPredictor:
         self.k, self.theta, self.device = k, theta, device
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Choose for each row.
+        """Choose photos for each row.
 
         Args:
-            batch: profile (B, P), images (B, N, D) padded, n_images (B,). Where there is theta, (B,): each row's own,
-                NaN for the one of this predictor.
+            batch: profile (B, P), images (B, N, D) padded, n_images (B,). Optional theta, (B,): per row, NaN for
+                this predictor's.
 
         Returns:
-            chosen: (B, k) int64, numbers of images, -1 where there are none left.
+            chosen: (B, k) int64, indices of images, -1 where no item is left.
             relevance: (B, N) float32, q > 0; 0 for padding.
 
         Raises:
-            ModelError: the features' widths are not those that the model was trained on.
+            ModelError: the features have other widths than in training.
         """
         profiles, images = self._tensor(batch["profile"]), self._tensor(batch["images"])
         self._check(profiles, images)
@@ -48,11 +48,11 @@ class SelectorPredictor:
         return {"chosen": chosen.cpu().numpy(), "relevance": relevance.cpu().numpy()}
 
     def _theta(self, batch: dict[str, np.ndarray]) -> float | torch.Tensor | None:
-        """One for all rows, or (B, 1)."""
+        """A scalar for all rows, or (B, 1)."""
         if "theta" not in batch:
             return self.theta
-        own = self.model.config.theta if self.theta is None else self.theta
-        return self._tensor(np.nan_to_num(np.asarray(batch["theta"], np.float32), nan=own))[:, None]
+        default = self.model.config.theta if self.theta is None else self.theta
+        return self._tensor(np.nan_to_num(np.asarray(batch["theta"], np.float32), nan=default))[:, None]
 
     def _check(self, profiles: torch.Tensor, images: torch.Tensor) -> None:
         found, needed = (profiles.shape[-1], images.shape[-1]), (self.model.profile_dim, self.model.image_dim)
@@ -64,6 +64,6 @@ class SelectorPredictor:
             )
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        if array.dtype == object:  # Ray Data's ragged columns come as objects
+        if array.dtype == object:  # ragged columns of Ray Data have dtype object
             array = np.stack(list(array))
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32), device=self.device)

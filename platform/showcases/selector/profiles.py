@@ -1,6 +1,6 @@
-"""What the selector knows of a user: the mean of past reviews' text features and of past photos' features.
+"""User profiles: the mean of past reviews' text features and of past photos' features.
 
-It is made of vectors alone, so a user never seen in training, or a few typed words, are served the same way.
+Profiles depend on vectors only, so unseen users and typed keywords work the same way.
 """
 
 import numpy as np
@@ -15,10 +15,10 @@ def user_profile(text: np.ndarray, images: np.ndarray, kind: Profile) -> np.ndar
     Args:
         text: (R, Dt) features of past reviews (`review_features`), or of typed keywords; R may be 0.
         images: (M, Di) features of past photos; M may be 0.
-        kind: which of the two are used.
+        kind: which of the two to use.
 
     Returns:
-        (P,) float32: the mean of each, zeros for an empty one, side by side (text first) for img+text.
+        (P,) float32: the mean of each, zeros for an empty one, concatenated (text first) for img+text.
 
     Source: paper section 4.1.
     """

@@ -1,6 +1,6 @@
-"""Rankers: what chooses k photos of a business for a user, and how well it does over a split (Table 3).
+"""Rankers choose k photos of a business for a user; evaluation over a split (Table 3).
 
-Beside the selector stand those that look at no user, which a selector must beat.
+Besides the selector there are non-personalised rankers, which a selector must beat.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,18 @@ from showcases.selector.config import Profile
 from showcases.selector.data import Protocol, SelectorBatch, SelectorData
 from showcases.selector.model import Selector
 
-Ranker = Callable[[SelectorBatch, int], Tensor]  # (batch, k) -> (B, k) long, -1 where nothing is left
+Ranker = Callable[[SelectorBatch, int], Tensor]  # (batch, k) -> (B, k) long, -1 where no item is left
 
 
 def top_k(scores: Tensor, mask: Tensor, k: int) -> Tensor:
-    """(B, k) numbers of the k largest scores (B, N) where mask (B, N) is True, -1 where fewer are left."""
+    """(B, k) indices of the k largest scores (B, N) where mask (B, N) is True, -1 if there are fewer."""
     order = scores.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)[:, :k]
     chosen = torch.where(mask.gather(1, order), order, -1)
     return F.pad(chosen, (0, k - chosen.shape[1]), value=-1)
 
 
 def random_ranker(seed: int) -> Ranker:
-    """Photos at random; the same ones for the same seed and order of batches."""
+    """Random photos; deterministic for a seed and order of batches."""
     generator = torch.Generator().manual_seed(seed)
 
     def rank(batch: SelectorBatch, k: int) -> Tensor:
@@ -43,15 +43,15 @@ def random_ranker(seed: int) -> Ranker:
 
 
 def popularity(images: Tensor, mask: Tensor, owners: Tensor) -> Tensor:
-    """(B, N) how popular what a photo shows is: mean cosine to the photos that others posted of the business.
+    """(B, N) popularity of a photo's subject: mean cosine to the photos of the business that others posted.
 
-    Others are all but the photo's own poster, so that nobody makes a photo popular by posting the like of it twice.
-    0 where nobody else posted.
+    Others are all users except the photo's poster, so that posting similar photos does not increase popularity.
+    0 if nobody else posted.
 
     Args:
         images: (B, N, D).
         mask: (B, N) bool.
-        owners: (B, N) long, who posted each.
+        owners: (B, N) long, poster of each.
     """
     unit = F.normalize(images, dim=-1)
     others = (owners[:, :, None] != owners[:, None, :]) & mask[:, None, :] & mask[:, :, None]
@@ -59,12 +59,12 @@ def popularity(images: Tensor, mask: Tensor, owners: Tensor) -> Tensor:
 
 
 def most_popular(batch: SelectorBatch, k: int) -> Tensor:
-    """What most people photograph at this business."""
+    """Rank by `popularity`."""
     return top_k(popularity(batch.images(), batch.mask, batch.owners), batch.mask, k)
 
 
 def selector_ranker(model: Selector, theta: float | None = None) -> Ranker:
-    """A trained selector's greedy MAP; theta is its quality/diversity dial, by default the model's own."""
+    """A trained selector's greedy MAP; theta is its quality/diversity dial, by default the model's."""
 
     def rank(batch: SelectorBatch, k: int) -> Tensor:
         return model.select(batch.profiles, batch.photos, batch.mask, k, batch.candidates, theta)
@@ -82,17 +82,17 @@ def rank_split(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> tuple[RankingFigures, list[list[str]]]:
-    """Choose for every example of a split and score it.
+    """Run a ranker on every example of a split and score it.
 
     Args:
         data: the split, at least one example.
         ranker: see `Ranker`; gets batches on `device`.
         k: photos to choose.
-        profile: the features that the ranker wants; any for one that looks at no user.
+        profile: the features that the ranker needs; ignored by non-personalised rankers.
         protocol: paper or deployment, see `SelectorData.batch`.
 
     Returns:
-        The figures, and the photo ids chosen for each example, in the order of choice.
+        The figures, and the chosen photo ids of each example, in order of selection.
     """
     hits, relevant, distances, names = [], [], [], []
     for start in range(0, len(data), batch_size):

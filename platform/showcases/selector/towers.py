@@ -1,4 +1,4 @@
-"""The two towers: a user's profile and a photo, mapped to one space where their dot product is relevance."""
+"""The two towers: map a user's profile and a photo to a common space, where their dot product is relevance."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from showcases.selector.fast_linear import fast_linear, has_fast_linear
 
-MANY_ROWS = 512  # fewer are not worth the new layout of the weights that each call begins with
+MANY_ROWS = 512  # below this, repacking the weights in each call does not pay off
 
 
 class Tower(nn.Module):
@@ -36,7 +36,7 @@ class Tower(nn.Module):
 
 
 def bounded_exp(logits: Tensor, bound: float) -> Tensor:
-    """exp of logits squeezed into (-bound, bound) by a tanh: positive, rising, with a gradient everywhere."""
+    """exp of logits squeezed into (-bound, bound) by a tanh: positive, increasing, gradient never 0."""
     return torch.exp(bound * torch.tanh(logits / bound))
 
 
@@ -44,18 +44,18 @@ def bounded_exp(logits: Tensor, bound: float) -> Tensor:
 def start_alike(
     user: Tower, image: Tower, profiles: Sequence[Tensor], weights: Sequence[float], photos: Tensor
 ) -> None:
-    """Initial weights under which the product of both towers' outputs is the likeness of profile and photo.
+    """Initialise both towers so that the product of their outputs is the similarity of profile and photo.
 
     Each hidden layer is mirrored, [M; -M] and then [M, -M], so that its ReLUs cancel out and the whole tower starts
-    as one linear map: the same for profile and photo, onto the photos' main directions, after their mean was taken
-    away (in a CLIP space it is most of every vector). Training so starts from what the encoder knows already, which
-    a few thousand examples cannot teach to random weights, and is free to leave it.
+    as one linear map: the same for profile and photo, onto the photos' principal directions, after
+    subtracting their mean (in a CLIP space it dominates every vector). Training thus starts from the encoder's
+    similarity, which a few thousand examples can't teach to random weights.
 
     Args:
         user: tower of the profiles.
-        image: tower of the photos; the same widths but for the input.
-        profiles: (m, d) training profiles, a tensor for each part that they are made of (text, images).
-        weights: how much each part counts.
+        image: tower of the photos; with the same widths except for the input.
+        profiles: (m, d) training profiles, one tensor per part (text, images).
+        weights: of the parts.
         photos: (n, d) training photos.
 
     Source: "looks linear" initialisation, Balduzzi et al. 2017, section 4.
@@ -63,13 +63,13 @@ def start_alike(
     widths = [layer.out_features // 2 for layer in image.linears[:-1]] + [image.linears[-1].out_features]
     centred, mean, spread = _centre(photos)
     rank = min(photos.shape[1], *widths)
-    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -rank:].T  # (rank, d), the photos' main ones
+    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -rank:].T  # (rank, d), the principal ones
     frames = [_frame(width, rank) for width in widths]  # orthonormal columns
     only = len(frames) == 1
     _mirror(image.linears[0], frames[0] @ directions / spread, mean, only)
     pieces, means = [], []
     for part, weight in zip(profiles, weights, strict=True):
-        # not the photos' space: nothing to begin with but noise
+        # not the photos' space: random initialisation
         basis = directions if part.shape[1] == photos.shape[1] else _frame(part.shape[1], rank).T
         _, part_mean, part_spread = _centre(part)
         pieces.append(frames[0] @ basis * (weight / part_spread))
@@ -82,7 +82,7 @@ def start_alike(
 
 
 def _mirror(layer: nn.Linear, weight: Tensor, mean: Tensor | None, last: bool) -> None:
-    """Set a layer to weight @ (x - mean), or to that and its negative where a ReLU follows; the rest to zeros."""
+    """Set a layer to weight @ (x - mean), or to that and its negative if a ReLU follows; the rest to zeros."""
     rows = weight if last else torch.cat([weight, -weight])
     layer.weight.zero_()
     layer.weight[: len(rows), : rows.shape[1]] = rows
@@ -92,12 +92,12 @@ def _mirror(layer: nn.Linear, weight: Tensor, mean: Tensor | None, last: bool) -
 
 
 def _frame(rows: int, columns: int) -> Tensor:
-    """(rows, columns) random orthonormal columns, or orthonormal rows where there are fewer of them."""
+    """(rows, columns) random orthonormal columns, or orthonormal rows if there are fewer of them."""
     return nn.init.orthogonal_(torch.empty(rows, columns))
 
 
 def _centre(vectors: Tensor) -> tuple[Tensor, Tensor, float]:
-    """The vectors less their mean, the mean (d,), and the root mean square distance from it."""
+    """The centred vectors, their mean (d,), and the root mean square distance from it."""
     mean = vectors.mean(0)
     centred = vectors - mean
     spread = float(centred.square().sum(1).mean().sqrt())

@@ -25,7 +25,7 @@ from showcases.training import Chance, Session, Stream, Task, TrainingJob, fit
 from showcases.training.batches import in_memory
 from showcases.training.chance import STANDARD_ERRORS
 
-SAMPLE = 10_000  # examples that the first weights are made from
+SAMPLE = 10_000  # examples for the initialisation
 
 
 def train_selector(job: TrainingJob[TrainSelectorConfig, Profile], session: Session) -> dict[str, float]:
@@ -55,7 +55,7 @@ def train_selector(job: TrainingJob[TrainSelectorConfig, Profile], session: Sess
 
 
 def prepared_rows(workspace: Workspace) -> pa.Table:
-    """The rows of GEST-s1's training split that can be learned from: of schema GEST_S1, with an embedded photo."""
+    """The trainable rows of GEST-s1's training split, of schema GEST_S1: those with an embedded photo."""
     rows = workspace.read_table("gest_s1").filter(pc.field("split") == "train")
     return with_photo(rows, EmbeddingShards(workspace, "image_embeddings").all_ids())
 
@@ -68,7 +68,7 @@ def fit_selector(
     seed: int,
     session: Session,
 ) -> tuple[Selector, dict[str, float]]:
-    """`train_selector` on data at hand; returns the model, too."""
+    """`train_selector` on in-memory data; also returns the model."""
 
     def batch(numbers: np.ndarray) -> SelectorBatch:
         return train.batch(numbers, variant)
@@ -88,7 +88,7 @@ def _task(
     seed: int,
     device: str,
 ) -> tuple[Selector, Task]:
-    """A new model, whose weights begin with the likeness of profiles and photos in `start`, and its training."""
+    """A new model, initialised from the profiles and photos in `start`, and its training task."""
     count = examples.rows if isinstance(examples, Stream) else examples
     for name, size in (("train", count), ("val", len(validation))):
         if not size:
@@ -96,7 +96,7 @@ def _task(
     torch.manual_seed(seed)
     images = start.pool.images
     selector = Selector(config.model, variant, images.dim, start.text.shape[1], images.model_id)
-    selector.start_from_likeness(*_sample(start, variant))
+    selector.start_from_similarity(*_sample(start, variant))
     model = SetLikelihood(selector).to(device)
     data = f"{count:,} training and {len(validation):,} validation examples of a corpus in the form of GEST-s1"
 
@@ -115,9 +115,9 @@ def _task(
 
 
 def chances(data: SelectorData, k: int) -> list[Chance]:
-    """Recall@k of k photos drawn at random from each business; none where no business has more than k.
+    """Recall@k of k photos drawn at random from each business; empty if no business has more than k.
 
-    The photos that a user posted are hit as in a hypergeometric distribution.
+    The number of hits follows a hypergeometric distribution.
     """
     posted = np.diff(data.target_starts)  # (n,) of each example
     sizes = data.pool.sizes[data.business]  # (n,) candidates
@@ -141,12 +141,12 @@ def _sample(data: SelectorData, variant: Profile, most: int = SAMPLE) -> tuple[T
 class SetLikelihood(nn.Module):
     """Log-likelihood of the posted photos: the whole batch through the towers, its kernels by size.
 
-    Restaurants differ tenfold in photos, kernels then a hundredfold: kernels of like size share a chunk, padded to
-    the largest of the chunk and not of the batch.
+    Restaurants' numbers of photos differ tenfold, and their kernels a hundredfold: kernels of similar size share a
+    chunk, padded to the largest of the chunk instead of the batch.
 
     Args:
         selector: the model that is trained.
-        chunk: examples whose kernels are padded together.
+        chunk: number of examples whose kernels are padded together.
     """
 
     def __init__(self, selector: Selector, chunk: int = 32) -> None:
@@ -156,7 +156,7 @@ class SetLikelihood(nn.Module):
     def forward(self, batch: SelectorBatch) -> Tensor:
         """(B,) in nats, at most 0; in the order of the batch."""
         relevance = self.selector.relevance(batch.profiles, batch.photos, batch.candidates)  # (B, N)
-        with torch.autocast(relevance.device.type, enabled=False):  # determinants want all of float32
+        with torch.autocast(relevance.device.type, enabled=False):  # determinants need full float32
             return self._likelihoods(relevance.float(), batch)
 
     def _likelihoods(self, relevance: Tensor, batch: SelectorBatch) -> Tensor:

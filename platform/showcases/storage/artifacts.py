@@ -1,4 +1,4 @@
-"""A workspace: where the artifacts of the flow are, and how their files are read and written."""
+"""A workspace: locates the artifacts of the flow, and reads and writes their files."""
 
 import json
 import os
@@ -26,8 +26,8 @@ from showcases.storage.s3_errors import list_files, read_retrying, store_errors_
 _T = TypeVar("_T")
 
 MANIFEST = "manifest.json"
-Place = tuple[str, ...]  # an artifact, and folders in it
-_FOLDERS: dict[tuple[str, str], str] = {}  # by root and artifact, as the manifest said that this process read last
+Place = tuple[str, ...]  # an artifact and its subfolders
+_FOLDERS: dict[tuple[str, str], str] = {}  # by root and artifact, from the manifest that this process read last
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,18 @@ class Workspace:
     """All artifacts under one root: a folder, or `s3://bucket/prefix`.
 
     An S3 root may carry options, e.g. `s3://bucket/prefix?endpoint_override=http://127.0.0.1:9000&region=us-east-1`;
-    without that one, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL count. Credentials come from the usual AWS chain.
-    Instances are small and may be pickled to workers. What S3 refuses, or fails to do however often it is asked, is an
-    ObjectStoreError that names the object and the cure.
+    without it, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL apply. Credentials come from the usual AWS chain.
+    Instances are small and picklable. A request that S3 rejects, or that fails in all retries, raises an
+    ObjectStoreError that names the object and a fix.
     """
 
     root: str
-    folders: tuple[tuple[str, str], ...] = ()  # (artifact, folder under the root) of those that are built or pinned
+    folders: tuple[
+        tuple[str, str], ...
+    ] = ()  # (artifact, folder under the root) of artifacts under construction or pinned
 
     def __post_init__(self) -> None:
-        if "://" not in self.root:  # workers have working folders of their own
+        if "://" not in self.root:  # workers have other working directories
             object.__setattr__(self, "root", str(Path(self.root).expanduser().resolve()))
         elif self.root.startswith("s3://"):
             object.__setattr__(self, "root", s3.with_endpoint(self.root))
@@ -56,14 +58,14 @@ class Workspace:
         return fs.LocalFileSystem(), self.root
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"root": self.root, "folders": self.folders}  # filesystems are rebuilt where they are used
+        return {"root": self.root, "folders": self.folders}  # filesystems are recreated after unpickling
 
     def placed(self, folders: dict[str, str]) -> "Workspace":
-        """The same workspace, where these artifacts lie in these folders under the root."""
+        """The same workspace, with these artifacts in these folders under the root."""
         return Workspace(self.root, tuple((dict(self.folders) | folders).items()))
 
     def folder(self, artifact: str) -> str:
-        """Folder of an artifact's files under the root: where it is built, else where its manifest says."""
+        """Folder of an artifact's files under the root: its build folder, else the one in its manifest."""
         for name, folder in self.folders:
             if name == artifact:
                 return folder
@@ -82,10 +84,10 @@ class Workspace:
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def path(self, artifact: str, *parts: str) -> str:
-        """Path of an artifact (or of something in it) on `filesystem`.
+        """Path of an artifact, or of a file in it, on `filesystem`.
 
         Raises:
-            ArtifactError: a part would leave the artifact's folder.
+            ArtifactError: the path is outside the artifact's folder.
         """
         if any(part in ("", ".", "..") or "/" in part or "\\" in part for part in (artifact, *parts)):
             raise ArtifactError(f"{artifact}/{'/'.join(parts)}: not a path inside the workspace")
@@ -93,18 +95,18 @@ class Workspace:
         return "/".join((self._located[1], folder, *parts))
 
     def path_under_root(self, *parts: str) -> str:
-        """Path of anything under the root, on `filesystem`."""
+        """Path under the root, on `filesystem`."""
         return "/".join((self._located[1], *parts))
 
     def _store_errors_of(self, artifact: str, *parts: str) -> AbstractContextManager[None]:
-        """The block's failures on S3 become ObjectStoreErrors about this path."""
+        """Convert the block's S3 failures to ObjectStoreErrors about this path."""
         return store_errors_of(self.filesystem, self.path(artifact, *parts))
 
     def manifest(self, artifact: str) -> Manifest | None:
-        """The artifact's manifest, or None where it is not finished.
+        """The artifact's manifest, or None if it is not finished.
 
         Raises:
-            ArtifactError: what lies there is no manifest.
+            ArtifactError: the manifest is invalid.
         """
         try:
             found = s3.retry_read(lambda: Manifest(**json.loads(self.read_bytes(artifact, MANIFEST))))
@@ -113,7 +115,7 @@ class Workspace:
             return None
         except (ValueError, TypeError) as error:
             path, step = self.path(artifact, MANIFEST), ARTIFACTS[artifact].step
-            raise ArtifactError(f"{path}: no manifest ({error}); remove it and run jobs.{step} again") from error
+            raise ArtifactError(f"{path}: invalid manifest ({error}); remove it and run jobs.{step} again") from error
         _FOLDERS[self.root, artifact] = found.folder or artifact
         return found
 
@@ -121,27 +123,25 @@ class Workspace:
         """The manifest of a finished artifact.
 
         Raises:
-            ArtifactError: it is not finished; the message names the step to run.
+            ArtifactError: it is not finished; the message names the step that writes it.
         """
         manifest = self.manifest(artifact)
         if manifest is None:
             step = ARTIFACTS[artifact].step
-            raise ArtifactError(
-                f"{self.path(artifact)}: no finished artifact there; it is written by jobs.{step}, run that first"
-            )
+            raise ArtifactError(f"{self.path(artifact)}: no finished artifact; run jobs.{step} first")
         return manifest
 
     def finish(self, manifest: Manifest) -> None:
-        """Declare an artifact finished; the manifest is written last."""
+        """Mark an artifact as finished by writing its manifest, which must be written last."""
         self.write_bytes(manifest.to_json().encode(), manifest.artifact, MANIFEST)
 
     def keep_only(self, artifact: str, folders: Iterable[str]) -> None:
-        """Remove all folders of an artifact but these."""
+        """Remove all folders of an artifact except these."""
         for name in set(self.folders_in(artifact)) - set(folders):
             self.remove(artifact, name)
 
     def folders_in(self, artifact: str, *parts: str) -> list[str]:
-        """Names of the folders in a folder, sorted; none where it does not exist."""
+        """Sorted names of the folders in a folder; empty if it does not exist."""
         path = self.path(artifact, *parts)
         with store_errors_of(self.filesystem, path):
             found = self.filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
@@ -155,18 +155,18 @@ class Workspace:
                 self.filesystem.delete_dir(path)
 
     def write_json(self, value: Any, artifact: str, *parts: str) -> None:
-        """Write a value as a JSON file, whole or not at all."""
+        """Write a value as a JSON file, atomically."""
         self.write_bytes(json.dumps(value, indent=2).encode(), artifact, *parts)
 
     def find_json(self, artifact: str, *parts: str) -> Any:
-        """What a JSON file holds; None where there is no such file."""
+        """Content of a JSON file; None if it does not exist."""
         try:
             return json.loads(self.read_bytes(artifact, *parts))
         except FileNotFoundError:
             return None
 
     def write_bytes(self, data: bytes | pa.Buffer, artifact: str, *parts: str) -> None:
-        """Write a file whole or not at all: whoever reads it sees the old one, none, or the new one."""
+        """Write a file atomically: readers see the old version, if any, or the new one."""
         path = self.path(artifact, *parts)
         if self.is_local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -181,22 +181,22 @@ class Workspace:
         """The whole file.
 
         Raises:
-            FileNotFoundError: it isn't there.
+            FileNotFoundError: it does not exist.
         """
         path = self.path(artifact, *parts)
         with store_errors_of(self.filesystem, path):
             return s3.read_whole(self.filesystem, path)
 
     def write_table(self, table: pa.Table, artifact: str, *parts: str) -> None:
-        """Write one shard, cast to the artifact's schema, whole or not at all.
+        """Write one shard atomically, cast to the artifact's schema.
 
         Args:
             table: the rows.
-            artifact: of the flow, or a folder beside its artifacts.
-            parts: folders in it and the shard's name; by default it is the only one.
+            artifact: an artifact of the flow, or another folder beside them.
+            parts: subfolders and the shard's name; by default the name of a single shard.
 
         Raises:
-            ArtifactError: the table lacks a column of the schema or holds another type.
+            ArtifactError: a column is missing or has another type.
         """
         known = ARTIFACTS.get(artifact)
         if known is not None and known.schema is not None:
@@ -205,7 +205,7 @@ class Workspace:
             except (KeyError, ValueError, pa.ArrowException) as error:
                 raise ArtifactError(f"{artifact}: {error}; its columns are {known.schema.names}") from error
         buffer = pa.BufferOutputStream()
-        # JPEG bytes neither repeat nor shrink: trying both would double what it takes to write and to read them.
+        # JPEG bytes don't compress, and dictionary encoding doesn't help: both would double the time to write and read.
         packed = [field.name for field in table.schema if not pa.types.is_binary(field.type)]
         compression = {field.name: "snappy" if field.name in packed else "none" for field in table.schema}
         pq.write_table(
@@ -221,7 +221,7 @@ class Workspace:
         """All shards of a finished Parquet artifact.
 
         Raises:
-            ArtifactError: it is not finished, or has no such column.
+            ArtifactError: it is not finished, or a column is missing.
         """
         stored = self.require(artifact).stored
         names = None if columns is None else list(columns)
@@ -236,7 +236,7 @@ class Workspace:
         if rows != stored.get("rows", rows):
             step = ARTIFACTS[artifact].step
             raise ArtifactError(
-                f"{self.path(artifact)}: {rows:,} rows in {len(tables)} files, its manifest says {stored['rows']:,}; "
+                f"{self.path(artifact)}: {rows:,} rows in {len(tables)} files, but {stored['rows']:,} in its manifest; "
                 f"files were added or removed by hand: run jobs.{step} with --force true"
             )
         return pa.concat_tables(tables, promote_options="default")
@@ -267,12 +267,12 @@ class Workspace:
         return folder
 
     def load(self, load: Callable[[Path], _T], artifact: str, *parts: str) -> _T:
-        """What `load` makes of a local copy of an artifact (or of a folder in it); the copy is removed afterwards."""
+        """Call `load` on a temporary local copy of an artifact (or of a folder in it); returns its result."""
         with tempfile.TemporaryDirectory() as folder:
             return load(self.download(artifact, Path(folder), *parts))
 
     def upload(self, folder: Path, artifact: str, *parts: str) -> None:
-        """Copy the files of a local folder into an artifact, each whole or not at all."""
+        """Copy the files of a local folder into an artifact, each atomically."""
 
         def one(file: Path) -> None:
             data = pa.memory_map(str(file)).read_buffer() if file.stat().st_size else b""

@@ -1,9 +1,9 @@
-"""Builds: an artifact is written aside, checked, and put in place in one go; until then the one before stays whole.
+"""Builds: an artifact is written to a staging folder, verified, and swapped in atomically.
 
 A build is the folder `_builds/<artifact>/<fingerprint>-<token of the run>`. On a file system it is renamed to
-`<artifact>`, with the one before renamed away first; on S3, where nothing can be renamed, the manifest names the folder
-and is replaced by a conditional PUT. Both happen only while the run still holds the artifact's claim. An unfinished
-build of the same config and inputs is resumed by the steps that can.
+`<artifact>`, after the previous one is renamed away; on S3, which has no rename, the manifest names the folder and is
+replaced by a conditional PUT. Both happen only while the run holds the artifact's claim. Steps that can resume continue
+an unfinished build of the same config and inputs.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from showcases.storage.s3_errors import list_files, store_errors_of
 from showcases.storage.shards import count_rows
 
 BUILDS = "_builds"  # folder under the workspace root
-REPLACED = "replaced-"  # an artifact's folder on its way out
-TEMPORARY = ".tmp"  # end of a file that a killed process was writing
+REPLACED = "replaced-"  # prefix of a replaced artifact's folder before removal
+TEMPORARY = ".tmp"  # suffix of files that are being written
 
 
 def begin(
@@ -36,13 +36,12 @@ def begin(
     resumes: bool = False,
     edits: Collection[str] = (),
 ) -> Workspace:
-    """The workspace in which these artifacts are built aside.
+    """Return a workspace in which these artifacts are in staging folders.
 
     Args:
         fingerprint: of config and inputs.
-        claim: holds the artifacts.
-        resumes: an unfinished build with this fingerprint is gone on with.
-        edits: of these artifacts, a build without one to resume starts as a copy of what is finished.
+        resumes: whether to resume an unfinished build with this fingerprint.
+        edits: artifacts whose new builds start as a copy of the finished artifact.
     """
     folders = {}
     for artifact in artifacts:
@@ -57,7 +56,7 @@ def begin(
 
 
 def unfinished_builds(workspace: Workspace, artifact: str) -> list[str]:
-    """Names of the builds of an artifact that aren't the finished one, oldest first."""
+    """Names of an artifact's unfinished builds, oldest first."""
     manifest = workspace.manifest(artifact)
     current = manifest.folder.rpartition("/")[2] if manifest else ""
     found = list_files(workspace.filesystem, workspace.path_under_root(BUILDS, artifact))
@@ -67,30 +66,30 @@ def unfinished_builds(workspace: Workspace, artifact: str) -> list[str]:
 
 
 def restore(workspace: Workspace, artifact: str) -> None:
-    """Finish what a run was killed at between its two renames: put the whole build, or the one before, in place."""
+    """Recover from a run killed between its two renames: put the complete build, or the previous one, in place."""
     target = Path(workspace.path_under_root(artifact))
     if not workspace.is_local or target.exists():
         return
     builds = Path(workspace.path_under_root(BUILDS, artifact))
     if not builds.exists():
         return
-    with cell_of(workspace, artifact).guarded():  # a run that is at its renames has the lock
+    with cell_of(workspace, artifact).guarded():  # a run holds the lock during its renames
         whole = sorted(builds.glob(f"*/{MANIFEST}"), key=lambda file: file.stat().st_mtime)
         if whole and not target.exists():
             os.rename(whole[-1].parent, target)
 
 
 def finish(workspace: Workspace, manifests: Sequence[Manifest], claim: Claim) -> list[Manifest]:
-    """Check the builds of a step, then put each in place, its manifest with it.
+    """Verify the builds of a step, then put each in place with its manifest.
 
     Args:
-        workspace: as `begin` gave it.
+        workspace: returned by `begin`.
 
     Returns:
-        The manifests as they were written.
+        The manifests as written.
 
     Raises:
-        ArtifactError: the files don't amount to what the manifest counts.
+        ArtifactError: the files don't match the manifest's counts.
         ClaimError: another run has taken over; nothing was put in place.
     """
     claim.check([manifest.artifact for manifest in manifests])
@@ -99,10 +98,10 @@ def finish(workspace: Workspace, manifests: Sequence[Manifest], claim: Claim) ->
 
 
 def checked_manifest(workspace: Workspace, manifest: Manifest, claim: Claim) -> Manifest:
-    """The manifest with what lies in the build, once the rows are as many as it counts.
+    """Verify the number of rows, and return the manifest with the stored files' totals.
 
     Raises:
-        ArtifactError: they are not.
+        ArtifactError: the number of rows differs.
     """
     artifact = manifest.artifact
     if artifact not in dict(workspace.folders):
@@ -114,21 +113,21 @@ def checked_manifest(workspace: Workspace, manifest: Manifest, claim: Claim) -> 
         stored["rows"] = sum(count_rows(workspace, workspace.shards(artifact)))
         if stored["rows"] != counted:
             raise ArtifactError(
-                f"{workspace.path(artifact)}: {stored['rows']:,} rows lie there, {counted:,} were counted as written; "
-                f"was something else written there? Run jobs.{manifest.step} with --force true"
+                f"{workspace.path(artifact)}: {stored['rows']:,} rows found, but {counted:,} were written; "
+                f"did another program write there? Run jobs.{manifest.step} with --force true"
             )
     return replace(manifest, claim=claim.token, stored=stored)
 
 
 def put_in_place(workspace: Workspace, manifest: Manifest, claim: Claim) -> Manifest:
-    """Make a build the artifact; what was there before is removed once the build is in its place."""
+    """Replace the artifact by a build; the previous one is removed afterwards."""
     artifact = manifest.artifact
     folder = dict(workspace.folders).get(artifact)
     cell = claim.cell(artifact)
     if not workspace.is_local:
         manifest = replace(manifest, folder=folder or "")
         _point_to(workspace, manifest, claim)
-        workspace.manifest(artifact)  # where this process finds it from now on
+        workspace.manifest(artifact)  # refreshes this process's cached folder
         if folder:
             _remove_others(workspace, artifact, folder)
         return manifest
@@ -149,19 +148,19 @@ def put_in_place(workspace: Workspace, manifest: Manifest, claim: Claim) -> Mani
 
 
 def _point_to(workspace: Workspace, manifest: Manifest, claim: Claim) -> None:
-    """Replace the manifest on S3. Its ETag is read before the claim is checked: whoever took over since changes it."""
+    """Replace the manifest on S3. Its ETag is read before the claim is checked, to detect a takeover in between."""
     cell = S3Cell(workspace.root, f"{manifest.artifact}/{MANIFEST}")
     _, tag = cell.read_with_tag()
     claim.check([manifest.artifact])
     if not cell.put(manifest.to_json().encode(), tag):
         raise ClaimError(
-            f"{workspace.path(manifest.artifact)}: another run finished it first; its result stays. Run "
+            f"{workspace.path(manifest.artifact)}: another run finished it first, and its result stays. Run "
             f"jobs.{manifest.step} again"
         )
 
 
 def _remove_others(workspace: Workspace, artifact: str, folder: str) -> None:
-    """Remove every other build, and files from before there were builds."""
+    """Remove all other builds, and files in the old layout without builds."""
     files, keep = workspace.filesystem, workspace.path_under_root(folder)
     with store_errors_of(files, workspace.path_under_root(artifact)):
         for parent in (workspace.path_under_root(BUILDS, artifact), workspace.path_under_root(artifact)):
@@ -173,7 +172,7 @@ def _remove_others(workspace: Workspace, artifact: str, folder: str) -> None:
 
 
 def stored_in(workspace: Workspace, artifact: str, remove_temporary: bool = False) -> dict[str, int]:
-    """Number and bytes of an artifact's files; of a Parquet artifact its Parquet files alone count."""
+    """Number and bytes of an artifact's files; for Parquet artifacts, of the Parquet files only."""
     listed = list_files(workspace.filesystem, workspace.path(artifact), recursive=True)
     found = [info for info in listed if info.type == fs.FileType.File]
     with store_errors_of(workspace.filesystem, workspace.path(artifact)):
@@ -190,7 +189,7 @@ def stored_in(workspace: Workspace, artifact: str, remove_temporary: bool = Fals
 
 
 def damage(workspace: Workspace, manifest: Manifest) -> str:
-    """What is wrong with a finished artifact's files, by one listing; "" where they are as its manifest says."""
+    """Difference between a finished artifact's files and its manifest, by one listing; "" if there is none."""
     stored = manifest.stored
     if not stored:
         return ""
@@ -200,15 +199,15 @@ def damage(workspace: Workspace, manifest: Manifest) -> str:
     if is_whole:
         return ""
     return (
-        f"{workspace.path(manifest.artifact)}: {found['files']:,} files of {found['bytes']:,} bytes, its manifest says "
-        f"{stored['files']:,} of {stored['bytes']:,}"
+        f"{workspace.path(manifest.artifact)}: {found['files']:,} files of {found['bytes']:,} bytes, but "
+        f"{stored['files']:,} of {stored['bytes']:,} in its manifest"
     )
 
 
 def copy_files(workspace: Workspace, source: str, target: str) -> None:
-    """Copy the files of one folder under the root to another: links on a file system, copies by the store on S3.
+    """Copy the files of one folder under the root to another: hard links on a file system, server-side copies on S3.
 
-    No file is ever changed in place, so links are as good as copies.
+    Files are never changed in place, so links are safe.
     """
     files, start = workspace.filesystem, workspace.path_under_root(source)
     found = [info.path for info in list_files(files, start, recursive=True) if info.type == fs.FileType.File]

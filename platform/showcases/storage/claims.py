@@ -1,8 +1,9 @@
-"""Claims: one run at a time writes an artifact, and a run that has lost its claim can't finish it.
+"""Claims: leases with fencing tokens; one run at a time writes an artifact.
 
-`_claims/<artifact>.json` names the run that may write the artifact. It changes by compare-and-swap only; each change of
-hands raises its epoch, the fencing token, which goes into the manifest. A run whose process has ended is replaced at
-once on its own machine; elsewhere after its sign of life, `_claims/_alive/<token>`, has not changed for ALIVE_SECONDS.
+`_claims/<artifact>.json` names the run that may write the artifact. It changes by compare-and-swap only; each
+new owner increments its epoch, the fencing token, which is stored in the manifest. The claim of a dead process is taken
+over immediately on the same machine, elsewhere after its heartbeat, `_claims/_alive/<token>`, has not changed for
+ALIVE_SECONDS.
 """
 
 import contextlib
@@ -22,10 +23,12 @@ from showcases.storage.artifacts import Workspace
 from showcases.storage.conditional import Cell, LocalCell, S3Cell
 
 CLAIMS = "_claims"  # folder under the workspace root
-ALIVE = "_alive"  # folder in it: a file a run, rewritten every BEAT_SECONDS
+ALIVE = "_alive"  # folder of heartbeats: one file per run, rewritten every BEAT_SECONDS
 BEAT_SECONDS = 5.0
-ALIVE_SECONDS = 30.0  # without a beat, seen from outside: the run is taken for dead
-SUBMISSION = "SHOWCASES_SUBMISSION"  # environment: a later try of the same submission replaces an earlier one
+ALIVE_SECONDS = 30.0  # without a heartbeat, after which a run counts as dead
+SUBMISSION = (
+    "SHOWCASES_SUBMISSION"  # environment variable: a retry of the same submission takes over from the earlier one
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,10 @@ class Owner:
     """The process that holds a claim.
 
     Attributes:
-        step: what it runs, for a person.
+        step: name of the step, for messages.
         machine: hostname, boot and process namespace: within one, `pid` and `started` identify a process.
-        started: of the process, in clock ticks since boot.
-        submission: of `jobs.submit`; "" without one.
+        started: start of the process, in clock ticks since boot.
+        submission: id of `jobs.submit`; "" without one.
         since: UTC, ISO 8601.
     """
 
@@ -69,7 +72,7 @@ class Record:
 
     @classmethod
     def parse(cls, content: bytes | None) -> "Record | None":
-        """None where there is no claim, or one that can't be read: it counts as not held."""
+        """Parse a claim; None if it is missing or invalid, which counts as not held."""
         try:
             fields = json.loads(content or b"null")
             return cls(**fields | {"owner": Owner(**fields["owner"])})
@@ -84,13 +87,13 @@ class Claim:
     """The right to write some artifacts, until it is released or another run takes over.
 
     Attributes:
-        token: names this run; its first part is the time it began, for a person who looks at folders.
-        epochs: the fencing token of each artifact; higher than that of every run before.
+        token: identifies this run; begins with its start time, for readable folder names.
+        epochs: fencing token by artifact; higher than that of every earlier run.
     """
 
     def __init__(self, workspace: Workspace, step: str) -> None:
         self.workspace = Workspace(workspace.root)
-        self.place = workspace.root.partition("?")[0] if "://" in workspace.root else workspace.root  # for a person
+        self.place = workspace.root.partition("?")[0] if "://" in workspace.root else workspace.root  # for messages
         self.owner = Owner.here(step)
         self.token = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         self.epochs: dict[str, int] = {}
@@ -99,7 +102,7 @@ class Claim:
         self._ended = threading.Event()
 
     def take(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
-        """Take the claim of one artifact; may wait up to ALIVE_SECONDS to see whether its holder is alive.
+        """Take the claim of one artifact; may wait up to ALIVE_SECONDS for its holder's heartbeat.
 
         Raises:
             ClaimError: a living run holds it.
@@ -123,7 +126,7 @@ class Claim:
         if isinstance(cell, S3Cell) and taken.epoch == 1 and not cell.has_conditional_writes():
             say(
                 f"{self.place}: this object store ignores conditional writes "
-                "(If-None-Match); it can't keep apart two runs that write one workspace at the same time"
+                "(If-None-Match), so it can't protect a workspace from concurrent runs"
             )
         self.epochs[name], self._cells[name] = taken.epoch, cell
 
@@ -132,11 +135,11 @@ class Claim:
             return True
         if holder.owner.machine == machine():
             return started(holder.owner.pid) != holder.owner.started
-        say(f"claimed by {holder.owner}; waiting up to {ALIVE_SECONDS:.0f} s for a sign of life from it")
+        say(f"claimed by {holder.owner}; waiting up to {ALIVE_SECONDS:.0f} s for its heartbeat")
         return not shows_life(self.workspace, holder.token)
 
     def check(self, names: Sequence[str] = ()) -> None:
-        """Check that the claims (by default all) are still this run's.
+        """Check that this run still holds the claims (by default all).
 
         Raises:
             ClaimError: another run has taken over.
@@ -144,10 +147,10 @@ class Claim:
         for name in names or tuple(self._cells):
             found = Record.parse(self._cells[name].read())
             if found is None or found.token != self.token:
-                who = f"another run, {found.owner}," if found else "somebody"
+                who = f"another run, {found.owner}," if found else "another run"
                 raise ClaimError(
                     f"{self.place}: {who} has taken over {name} while {self.owner.step} was running: its "
-                    "result is not put in place, and what was there is as that run leaves it"
+                    "result was discarded"
                 )
 
     def cell(self, name: str) -> Cell:
@@ -155,10 +158,10 @@ class Claim:
         return self._cells[name]
 
     def release(self) -> None:
-        """Give back what is still this run's."""
+        """Release the claims that this run still holds."""
         self._ended.set()
         for cell in self._cells.values():
-            with contextlib.suppress(ClaimError, ObjectStoreError):  # not given back, it is taken over from a dead run
+            with contextlib.suppress(ClaimError, ObjectStoreError):  # otherwise it expires like a dead run's
                 cell.update(self._given_back)
         self._cells.clear()
         path = self.workspace.path(CLAIMS, ALIVE, self.token)
@@ -172,7 +175,7 @@ class Claim:
         return replace(found, is_held=False).to_json()
 
     def beat(self) -> None:
-        """Show a sign of life; a store that is away is no reason to stop."""
+        """Write a heartbeat; an unreachable store is not an error."""
         self._beats += 1
         with contextlib.suppress(Exception):
             self.workspace.write_bytes(str(self._beats).encode(), CLAIMS, ALIVE, self.token)
@@ -189,12 +192,12 @@ def hold(
     """Hold the claims of these artifacts inside the block.
 
     Args:
-        names: of artifacts, or of anything else in the workspace that one run at a time may write.
-        step: what runs, for the message that another run gets.
-        say: receives a status message while this run waits for another one.
+        names: of artifacts, or of anything else in the workspace that needs a single writer.
+        step: name of the step, for other runs' messages.
+        say: called with a status message while waiting for another run.
 
     Raises:
-        ClaimError: a living run holds one of them; nothing is held then.
+        ClaimError: a living run holds one of them; in this case none is held.
     """
     claim = Claim(workspace, step)
     claim.beat()
@@ -208,7 +211,7 @@ def hold(
 
 
 def shows_life(workspace: Workspace, token: str) -> bool:
-    """Whether the run's sign of life changes within ALIVE_SECONDS, by this machine's clock alone."""
+    """Whether the run's heartbeat changes within ALIVE_SECONDS, by this machine's clock."""
 
     def seen() -> bytes | None:
         try:
@@ -225,7 +228,7 @@ def shows_life(workspace: Workspace, token: str) -> bool:
 
 
 def cell_of(workspace: Workspace, name: str) -> Cell:
-    """The file that holds the claim of this name."""
+    """The claim file of this name."""
     if workspace.is_local:
         return LocalCell(Path(workspace.path(CLAIMS, f"{name}.json")))
     if not workspace.root.startswith("s3://"):
@@ -234,7 +237,7 @@ def cell_of(workspace: Workspace, name: str) -> Cell:
 
 
 def machine() -> str:
-    """Hostname, boot id and process namespace: where two agree, they see the same processes."""
+    """Hostname, boot id and process namespace; if they are equal, two processes see each other's pids."""
     return "/".join((socket.gethostname(), _read_or_empty(_boot_id), _read_or_empty(_process_namespace)))
 
 
@@ -254,9 +257,9 @@ def _read_or_empty(read: Callable[[], str]) -> str:
 
 
 def started(pid: int) -> str | None:
-    """When a process of this machine was started, in clock ticks since boot; None where there is none.
+    """Start of a process on this machine, in clock ticks since boot; None if it does not exist.
 
-    Where there is no /proc (macOS), "" for every process that exists.
+    Without /proc (macOS), "" for every existing process.
     """
     if not Path("/proc/self/stat").exists():
         try:

@@ -14,25 +14,25 @@ from showcases.errors import ObjectStoreError
 from showcases.storage.s3 import S3Root, parse_root
 from showcases.storage.s3_errors import Refusal
 
-S3_ATTEMPTS = 8  # of one request, with growing waits: a store that fails for half a minute is waited for
-SWAPS = 20  # times that a swap is tried again after somebody else's
+S3_ATTEMPTS = 8  # per request, with backoff: survives an outage of half a minute
+SWAPS = 20  # retries of a swap after conflicts
 
 
 class Cell(Protocol):
-    """One small file that several processes change."""
+    """One small file that several processes update."""
 
     def read(self) -> bytes | None:
-        """The content, or None where the file doesn't exist."""
+        """The content, or None if the file doesn't exist."""
 
     def update(self, change: Callable[[bytes | None], bytes]) -> bytes:
-        """Replace the content by `change(content)`, atomically; an exception in `change` leaves it as it was."""
+        """Replace the content by `change(content)`, atomically; an exception in `change` leaves it unchanged."""
 
     def guarded(self) -> contextlib.AbstractContextManager[None]:
-        """A block in which nobody else changes the file; does nothing on S3, where writes are conditional instead."""
+        """A block with exclusive access to the file; a no-op on S3, where writes are conditional instead."""
 
 
 class LocalCell:
-    """A file beside a lock file (flock); for file systems, shared ones (NFS, EFS) included."""
+    """A file with a lock file (flock); for file systems, including shared ones (NFS, EFS)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class LocalCell:
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        if self._is_held:  # by this object, in a block around
+        if self._is_held:  # reentrant: already held by an outer block
             yield
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class LocalCell:
 
 
 class S3Cell:
-    """An object changed by PUTs with If-Match and If-None-Match, so that one of two writers is refused.
+    """An object updated by PUTs with If-Match and If-None-Match, so that one of two concurrent writers fails.
 
     Args:
         root: of the workspace, `s3://bucket/prefix?options`.
@@ -87,13 +87,13 @@ class S3Cell:
         return self.read_with_tag()[0]
 
     def read_with_tag(self) -> tuple[bytes | None, str | None]:
-        """Content and ETag; (None, None) where there is no object."""
+        """Content and ETag; (None, None) if there is no object."""
         with self._explained("NoSuchKey", "404"):
             return self._get()
         return None, None
 
     def _get(self) -> tuple[bytes, str]:
-        """Content and ETag; retries a body that breaks off, which boto3 itself does not."""
+        """Content and ETag; retries truncated bodies, which boto3 does not."""
         from botocore.exceptions import HTTPClientError, IncompleteReadError
 
         def get() -> tuple[bytes, str]:
@@ -113,22 +113,22 @@ class S3Cell:
             content = change(before)
             if self.put(content, tag):
                 return content
-        raise ObjectStoreError(f"s3://{self.place.bucket}/{self.key}: changed by others faster than it can be written")
+        raise ObjectStoreError(f"s3://{self.place.bucket}/{self.key}: write conflicts in all {SWAPS} tries")
 
     def put(self, content: bytes, tag: str | None) -> bool:
         """Write if the object still has this ETag, or, with None, if there is no object.
 
         Returns:
-            Whether it was written; `content` must be unlike what anybody else writes.
+            Whether it was written; `content` must be unique to this writer.
         """
         condition = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
         with self._explained("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"):
             self._client.put_object(Bucket=self.place.bucket, Key=self.key, Body=content, **condition)
             return True
-        return self.read() == content  # ours, where the answer to an earlier try was lost
+        return self.read() == content  # ours, if the response to an earlier try was lost
 
     def has_conditional_writes(self) -> bool:
-        """Whether the store heeds If-None-Match; the object must exist. Old stores ignore the header."""
+        """Whether the store supports If-None-Match; the object must exist. Old stores ignore the header."""
         content = self.read()
         return content is None or not self._put_again(content)
 
@@ -143,7 +143,7 @@ class S3Cell:
 
     @contextlib.contextmanager
     def _explained(self, *expected: str) -> Iterator[None]:
-        """Leaves the block at an error with one of these codes; others become ObjectStoreErrors."""
+        """Suppress errors with one of these codes; convert others to ObjectStoreErrors."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         path = f"{self.place.bucket}/{self.key}"
@@ -151,9 +151,9 @@ class S3Cell:
         try:
             yield
         except ClientError as error:
-            code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+            code, detail = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
             if code not in expected:
-                raise ObjectStoreError(Refusal(code, said).message(path, endpoint)) from error
+                raise ObjectStoreError(Refusal(code, detail).message(path, endpoint)) from error
         except BotoCoreError as error:
             raise ObjectStoreError(Refusal("NETWORK_CONNECTION", str(error)).message(path, endpoint)) from error
 

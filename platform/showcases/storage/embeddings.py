@@ -1,6 +1,6 @@
-"""Embeddings by id: the table that `embed` writes, as a matrix that training, evaluation and serving index.
+"""Embeddings by id: the table that `embed` writes, as a matrix for training, evaluation and serving.
 
-What needs them once, in any order, streams them by shard instead (`EmbeddingShards`): at GEST's size they are 12 GB.
+Code that needs them once, in any order, streams them by shard (`EmbeddingShards`): 12 GB for all of GEST.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from showcases.storage.shards import count_rows, read_shards
 
 
 def require_one_space(spaces: Mapping[str, str], hint: str) -> str:
-    """The embedding space that vectors and the models that read them share.
+    """Return the embedding space shared by vectors and the models that read them.
 
     Args:
         spaces: at least one `EmbeddingTable.model_id`, or a model's `embedding_space`, by what it belongs to.
-        hint: what to do where they differ.
+        hint: what to do if they differ.
 
     Raises:
         ModelError: they differ; the message names each.
@@ -42,7 +42,7 @@ class EmbeddingTable:
     Attributes:
         ids: n ids, each once.
         vectors: (n, d) float16, rows of Euclidean length 1.
-        model_id: the encoder that made them, with a hash of its weights; two tables can be compared if it agrees.
+        model_id: the encoder, with a hash of its weights; tables are comparable if it is equal.
     """
 
     ids: Sequence[str]
@@ -51,7 +51,7 @@ class EmbeddingTable:
 
     @cached_property
     def _row(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.ids)}  # made when first asked for: 200 bytes an id
+        return {name: row for row, name in enumerate(self.ids)}  # lazy: 200 bytes per id
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "EmbeddingTable":
@@ -64,16 +64,16 @@ class EmbeddingTable:
         """Read `image_embeddings` or `sentence_embeddings` of a workspace, shard by shard into one matrix.
 
         Args:
-            only: ids to keep; all without. Memory then goes with these, not with the artifact.
+            only: ids to read, by default all. Memory is proportional to these, not to the artifact.
 
         Raises:
             ArtifactError: the artifact is not finished.
         """
         shards = EmbeddingShards(workspace, artifact)
         if only is not None:
-            kept = list(shards.batches(pa.array(sorted(set(only)), pa.string())))
-            parts = [vectors for _, vectors in kept] or [np.empty((0, shards.dim), np.float16)]
-            return cls([name for ids, _ in kept for name in ids.to_pylist()], np.concatenate(parts), shards.model_id)
+            found = list(shards.batches(pa.array(sorted(set(only)), pa.string())))
+            parts = [vectors for _, vectors in found] or [np.empty((0, shards.dim), np.float16)]
+            return cls([name for ids, _ in found for name in ids.to_pylist()], np.concatenate(parts), shards.model_id)
         ids: list[str] = []
         vectors = np.empty((len(shards), shards.dim), np.float16)
         for names, rows in shards.batches():
@@ -92,7 +92,7 @@ class EmbeddingTable:
         return name in self._row
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Row numbers (k,) of the ids that have an embedding, in order; the others are left out."""
+        """Row numbers (k,) of the ids that have an embedding, in order; others are skipped."""
         row = self._row
         return np.fromiter((row[name] for name in ids if name in row), dtype=np.int64)
 
@@ -105,7 +105,7 @@ class EmbeddingTable:
         rows = self.rows(ids)
         if len(rows) != len(ids):
             missing = next(name for name in ids if name not in self)
-            raise ArtifactError(f"no embedding for {missing!r}: its photo failed, or jobs.embed must run again")
+            raise ArtifactError(f"no embedding for {missing!r}: its photo failed, or jobs.embed must be rerun")
         return self.vectors[rows].astype(np.float32)
 
     def all_ids(self) -> pa.ChunkedArray:
@@ -113,7 +113,7 @@ class EmbeddingTable:
         return pa.chunked_array([pa.array(self.ids, pa.string())])
 
     def batches(self, size: int = 16_384) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        """Ids (k,) and vectors (k, d), at most `size` at a time: as `EmbeddingShards` gives them."""
+        """Ids (k,) and vectors (k, d), at most `size` at a time, like those of `EmbeddingShards`."""
         for start in range(0, len(self), size):
             stop = start + size
             yield pa.array(self.ids[start:stop], pa.string()), self.vectors[start:stop]
@@ -121,7 +121,7 @@ class EmbeddingTable:
 
 @dataclass(frozen=True)
 class EmbeddingShards:
-    """The same vectors as they lie in the workspace, to be streamed once: memory holds one shard.
+    """Streams the vectors from the workspace, with one shard in memory.
 
     Raises:
         ArtifactError: the artifact is not finished.
@@ -140,7 +140,7 @@ class EmbeddingShards:
     @cached_property
     def _schema(self) -> pa.Schema:
         if not self.paths:
-            raise ArtifactError(f"{self.workspace.path(self.artifact)}: no shard in it; run jobs.embed with --force")
+            raise ArtifactError(f"{self.workspace.path(self.artifact)}: no shards; run jobs.embed with --force")
         files = self.workspace.filesystem
         return read_retrying(files, self.paths[0], lambda: pq.read_schema(self.paths[0], filesystem=files))
 
@@ -153,7 +153,7 @@ class EmbeddingShards:
         return (self._schema.metadata or {}).get(b"model_id", b"").decode()
 
     def __len__(self) -> int:
-        """How many vectors, by the shards' footers."""
+        """Number of vectors, from the shards' footers."""
         return self._count
 
     @cached_property
@@ -161,10 +161,10 @@ class EmbeddingShards:
         return sum(count_rows(self.workspace, self.paths))
 
     def batches(self, only: pa.Array | None = None) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        """Ids (k,) and vectors (k, d) of each shard; of the ids in `only`, where given."""
+        """Ids (k,) and vectors (k, d) of each shard; only of the ids in `only`, if given."""
         for table in read_shards(self.workspace, self.paths, ("id", "vector")):
-            kept = table if only is None else table.filter(pc.is_in(table["id"], value_set=only))
-            yield kept["id"].combine_chunks(), matrix(kept["vector"])
+            selected = table if only is None else table.filter(pc.is_in(table["id"], value_set=only))
+            yield selected["id"].combine_chunks(), matrix(selected["vector"])
 
     def all_ids(self) -> pa.ChunkedArray:
         """(n,) all ids, in the order of `batches`."""
@@ -173,14 +173,14 @@ class EmbeddingShards:
 
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """(n, d) of a column of fixed_size_list<float16>[d]; no copy where the column is one chunk."""
+    """(n, d) of a column of fixed_size_list<float16>[d]; no copy if the column is one chunk."""
     whole = column.combine_chunks()
     chunk = whole if isinstance(whole, pa.FixedSizeListArray) else pa.chunked_array(whole).combine_chunks()
     return chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
 
 
 def with_photo(rows: pa.Table, embedded: pa.ChunkedArray) -> pa.Table:
-    """Rows of which at least one of `photo_ids` is among the ids that have an embedding; in their order."""
+    """Rows with at least one embedded photo in `photo_ids`, in order."""
     photos = rows["photo_ids"].combine_chunks()
     found = pc.is_in(pc.list_flatten(photos), value_set=embedded)
     return rows.take(np.unique(pc.list_parent_indices(photos).filter(found).to_numpy()))
@@ -192,7 +192,7 @@ def review_features(sentences: "EmbeddingTable | EmbeddingShards", review_ids: I
     A review is longer than CLIP's context; sentences are not (77 tokens).
 
     Args:
-        sentences: all of them; from shards, memory goes with the reviews asked for.
+        sentences: all of them; from shards, memory is proportional to the requested reviews.
         review_ids: of the reviews.
 
     Returns:

@@ -1,6 +1,6 @@
-"""The flow: every artifact, its Arrow schema, the step that writes it, and the manifest that declares it finished.
+"""The flow: every artifact, its Arrow schema, the step that writes it, and the manifest that marks it as finished.
 
-The names here, in the README's table and in `jobs/pipeline.py` are the same, in the same order.
+Names and order are the same as in the README's table and in `jobs/pipeline.py`.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from showcases.storage.schemas import (
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact of the flow: its folder's name, the step that writes it, its form.
+    """One artifact of the flow: its folder's name, the step that writes it, its format.
 
     Attributes:
-        row_group: the most rows of a Parquet row group, which is read whole by whoever wants some of it.
-        counted: the count in the manifest that the rows of its Parquet files must amount to; None is not compared.
-        counts_failures: failures have rows, too.
-        is_in_use: by a service, while it is written; it has versions of its own, and is never built aside.
+        row_group: maximum rows per Parquet row group, the smallest unit that can be read.
+        counted: name of the manifest's count that must equal the rows of its Parquet files; None disables the check.
+        counts_failures: whether failures have rows, too.
+        is_in_use: whether a service reads it while it is written; it has its own versions, and no staging folder.
     """
 
     name: str
@@ -82,14 +82,14 @@ ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in FLOW}
 
 @dataclass(frozen=True)
 class Manifest:
-    """What made an artifact, from what, and what came of it. Without one a folder is unfinished work.
+    """Provenance and counts of an artifact. A folder without a manifest is unfinished.
 
     Attributes:
-        inputs: digest of the manifest of each artifact read.
+        inputs: manifest digest of each artifact that was read.
         rows, failures: counts by kind.
-        claim: token of the run that wrote it; artifacts that one step writes together have the same.
-        folder: that holds the files, under the workspace root; "" is the artifact's own (see showcases.storage.builds).
-        stored: what the files amount to: files, bytes and, of Parquet, rows.
+        claim: token of the run that wrote it; artifacts written by one run share it.
+        folder: folder of the files under the workspace root; "" is the default one (see showcases.storage.builds).
+        stored: totals of the files: files, bytes and, for Parquet, rows.
     """
 
     artifact: str
@@ -111,7 +111,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the manifest: changes whenever the artifact was made anew."""
+        """SHA-256 of the manifest: changes whenever the artifact is rebuilt."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def made_from(self, config: dict[str, Any], inputs: dict[str, str]) -> bool:

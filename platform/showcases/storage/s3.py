@@ -1,6 +1,6 @@
-"""S3 as a workspace uses it: built from the root, patient with a store that fails now and then, in one place.
+"""S3 filesystem of a workspace, configured by the root's options, with retries for transient failures.
 
-Why a request failed for good is told in `showcases.storage.s3_errors`.
+Permanent failures are explained by `showcases.storage.s3_errors`.
 """
 
 import os
@@ -15,11 +15,11 @@ from pyarrow import fs
 
 from showcases.errors import ConfigError, ObjectStoreError
 
-MAX_ATTEMPTS = 11  # of a request, with waits of 0.05, 0.1, ... 12.8 s between, 26 s in all
+MAX_ATTEMPTS = 11  # per request, with waits of 0.05, 0.1, ... 12.8 s, 26 s in total
 CONNECT_SECONDS = 5.0
-SILENCE_SECONDS = 10.0  # a request that says nothing for so long is tried again: a dead store costs 136 s at most
-READS = 6  # of a file that came whole and can't be understood
-UNREAD = "Failed to flush response stream"  # of the SDK, which gives up: an error longer than what was asked for
+SILENCE_SECONDS = 10.0  # request timeout before a retry: a dead store costs at most 136 s
+READS = 6  # tries of reading a file whose content is invalid
+UNREAD = "Failed to flush response stream"  # the SDK gives up on an error response longer than the requested range
 
 _NUMBERS = {"max_attempts": int, "connect_timeout": float, "request_timeout": float}
 _SWITCHES = ("allow_bucket_creation", "allow_bucket_deletion")
@@ -29,12 +29,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class S3Root:
-    """What an `s3://[key:secret@]bucket/prefix?options` says.
+    """A parsed root `s3://[key:secret@]bucket/prefix?options`.
 
     Attributes:
-        endpoint: URL of a store that isn't Amazon's, addressed by path (http://HOST/bucket/key).
-        region: none leaves it to the bucket (Amazon) or to the AWS chain (another endpoint).
-        options: of SteadyS3, without the above.
+        endpoint: URL of a store other than Amazon's, with path-style addressing (http://HOST/bucket/key).
+        region: None uses the bucket's region (Amazon) or the AWS chain (other endpoints).
+        options: further options of SteadyS3.
     """
 
     bucket: str
@@ -51,10 +51,10 @@ class S3Root:
 
 
 def parse_root(root: str) -> S3Root:
-    """Take an S3 root apart; the endpoint may also come from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
+    """Parse an S3 root; the endpoint may also come from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
 
     Raises:
-        ConfigError: no bucket, an option that there is not, half a pair of credentials, a prefix that is no plain text.
+        ConfigError: no bucket, an unknown option, a key without its secret, or a prefix with `#` or percent escapes.
     """
     parts = urlsplit(root, allow_fragments=False)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -62,7 +62,7 @@ def parse_root(root: str) -> S3Root:
     bucket = parts.netloc.rpartition("@")[2]
     if unknown or not bucket:
         known = ", ".join([*_WORDS, *_NUMBERS, *_SWITCHES])
-        found = f"no option {unknown[0]}, they are {known}" if unknown else "no bucket in it"
+        found = f"unknown option {unknown[0]}; the options are {known}" if unknown else "no bucket"
         raise ConfigError(f"s3://{bucket}{parts.path}: {found}; a root is s3://bucket/prefix?option=value&...")
     if "#" in parts.path or unquote(parts.path) != parts.path:  # the catalog's S3 client would read another prefix
         raise ConfigError(f"s3://{bucket}{parts.path}: a prefix with `#` or a percent escape; take another prefix")
@@ -80,12 +80,12 @@ def parse_root(root: str) -> S3Root:
 
 
 def endpoint_in_environment() -> str | None:
-    """The S3 endpoint that AWS' own tools would use."""
+    """The S3 endpoint in the environment, as for the AWS tools."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def with_endpoint(root: str) -> str:
-    """The root with the environment's endpoint written into it, so that workers elsewhere go there as well."""
+    """Add the environment's endpoint to the root, so that workers on other machines use it too."""
     endpoint = endpoint_in_environment()
     if endpoint is None or "endpoint_override" in dict(parse_qsl(urlsplit(root).query)):
         return root
@@ -96,8 +96,8 @@ def open_root(root: str) -> tuple[fs.FileSystem, str]:
     """Filesystem and path of a URI.
 
     Raises:
-        ConfigError: see parse_root; or no such kind of store.
-        ObjectStoreError: the bucket's region can't be found out.
+        ConfigError: see parse_root; or an unsupported URI scheme.
+        ObjectStoreError: the bucket's region is unknown.
     """
     if not root.startswith("s3://"):
         try:
@@ -121,19 +121,19 @@ def _region_of(bucket: str) -> str:
         return fs.resolve_s3_region(bucket)
     except OSError as error:
         if "not found" in str(error):
-            raise ObjectStoreError(f"s3://{bucket}: there is no bucket {bucket}; make it, or mend the root") from error
+            raise ObjectStoreError(f"s3://{bucket}: no such bucket; create it, or fix the root") from error
         raise ObjectStoreError(
-            f"s3://{bucket}: Amazon doesn't say in which region it is; check the network, or put the region into the "
+            f"s3://{bucket}: can't look up its region; check the network, or put the region into the "
             f"root, s3://{bucket}/...?region=REGION [{error}]"
         ) from error
 
 
 class SteadyS3(fs.S3FileSystem):
-    """pyarrow's S3 with more patience, which it keeps when it travels to a worker (pyarrow's own loses it).
+    """pyarrow's S3 filesystem with more retries, which survive pickling (pyarrow's don't).
 
-    Small files are written by one request, large ones in parts that appear together: an object is never half there.
-    A body that ends before its announced length is asked for again by the AWS SDK below. Of the SDK's strategies this
-    takes `default`: `standard`, pyarrow's choice, stops trying again for good after a hundred retries a filesystem.
+    Small files are written by one request, large ones as atomic multipart uploads: an object is never incomplete. The
+    AWS SDK retries truncated bodies. Uses the SDK's retry strategy `default`: `standard`, pyarrow's choice, gives up
+    after a hundred retries per filesystem.
     """
 
     def __init__(self, *, max_attempts: int = MAX_ATTEMPTS, **options: Any) -> None:
@@ -142,7 +142,7 @@ class SteadyS3(fs.S3FileSystem):
             "request_timeout": SILENCE_SECONDS,
             "allow_delayed_open": True,  # one PUT for a small file
         }
-        retries = fs.AwsDefaultS3RetryStrategy(max_attempts=max_attempts - 1)  # it counts those after the first
+        retries = fs.AwsDefaultS3RetryStrategy(max_attempts=max_attempts - 1)  # counts retries
         super().__init__(retry_strategy=retries, **defaults | options)
         self.max_attempts, self.options = max_attempts, options
 
@@ -151,7 +151,7 @@ class SteadyS3(fs.S3FileSystem):
 
     @property
     def endpoint(self) -> str:
-        """Where it sends its requests, for a person."""
+        """The endpoint, for messages."""
         host = self.options.get("endpoint_override")
         return f"{self.options.get('scheme', 'https')}://{host}" if host else f"Amazon S3 in {self.region}"
 
@@ -161,13 +161,13 @@ def _steady(options: dict[str, Any]) -> SteadyS3:
 
 
 def retry_read(read: Callable[[], _T]) -> _T:
-    """What `read` gives; tried again, a few times, where what came can't be understood.
+    """Return `read()`, retried a few times if the content is invalid.
 
-    Reading a few hundred bytes of an object needs it too: where the store answers 500 or 503 with more words than
-    that, the SDK doesn't try again by itself.
+    Small range reads need this too: if the store's 500 or 503 response is longer than the range, the SDK does not
+    retry.
 
     Raises:
-        ValueError, OSError: the last try's; a missing file and what the store itself said at once.
+        ValueError, OSError: of the last try; a missing file and errors of the store are not retried.
     """
     for number in range(READS - 1):
         try:
@@ -177,7 +177,7 @@ def retry_read(read: Callable[[], _T]) -> _T:
         except (ValueError, OSError) as error:
             if UNREAD in str(error):
                 time.sleep(0.1 * 2**number)
-            elif "AWS Error" in str(error):  # tried again often enough, below
+            elif "AWS Error" in str(error):  # the SDK has retried already
                 raise
     return read()
 
@@ -186,21 +186,21 @@ def read_whole(filesystem: fs.FileSystem, path: str) -> bytes:
     """All bytes of a file.
 
     Raises:
-        OSError: fewer came than the file has, as often as it was tried.
+        OSError: a short read in every try.
     """
 
     def read() -> bytes:
         with filesystem.open_input_file(path) as file:
             data, size = file.read(), file.size()
         if len(data) != size:
-            raise OSError(f"{path}: {len(data)} of {size} bytes came")
+            raise OSError(f"{path}: read {len(data)} of {size} bytes")
         return data
 
     return retry_read(read)
 
 
 def write_whole(filesystem: fs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:
-    """Write an object in one piece: until the last byte is there nobody sees any of it."""
+    """Write an object atomically."""
 
     def write() -> None:
         with filesystem.open_output_stream(path) as stream:
@@ -208,7 +208,7 @@ def write_whole(filesystem: fs.FileSystem, path: str, data: bytes | pa.Buffer) -
 
     try:
         write()
-    except OSError as error:  # of an upload whose end was declared, but the answer lost: it may be there or not
+    except OSError as error:  # the response to completing the upload was lost: the object may exist or not
         if "NO_SUCH_UPLOAD" not in str(error) and "NoSuchUpload" not in str(error):
             raise
         write()
@@ -220,5 +220,5 @@ def _number(name: str, value: str) -> float:
     except ValueError:
         number = 0
     if number <= 0:
-        raise ConfigError(f"option {name}={value} of the root: not a number above 0")
+        raise ConfigError(f"option {name}={value} of the root: must be a number above 0")
     return number

@@ -1,4 +1,4 @@
-"""Arrow schemas of the flow's tables; `artifacts.py` says which artifact has which."""
+"""Arrow schemas of the flow's tables; `flow.py` assigns them to artifacts."""
 
 import pyarrow as pa
 
@@ -7,8 +7,8 @@ REVIEWS = pa.schema(
         ("review_id", pa.string()),  # <user_id>_<business_id>, see showcases.ids.review_id
         ("user_id", pa.string()),
         ("business_id", pa.string()),
-        ("rating", pa.float32()),  # 1 to 5, null where the file has none
-        ("text", pa.string()),  # as written
+        ("rating", pa.float32()),  # 1 to 5, null if missing
+        ("text", pa.string()),  # verbatim
         ("sentences", pa.list_(pa.string())),  # sentence i has the id <review_id>:<i>
         ("photo_ids", pa.list_(pa.string())),
         ("split", pa.string()),  # train, val or test, by user
@@ -18,11 +18,11 @@ PHOTOS = pa.schema([(name, pa.string()) for name in ("photo_id", "review_id", "u
 REJECTS = pa.schema(
     [
         ("file", pa.string()),
-        ("line", pa.int64()),  # from 1; in filter_all_t.json the number of the row
-        ("offset", pa.int64()),  # bytes before it, of what was unpacked where the file is gzip'ed
+        ("line", pa.int64()),  # from 1; in filter_all_t.json the row number
+        ("offset", pa.int64()),  # byte offset in the decompressed file
         ("reason", pa.string()),  # one of showcases.gest.reading.rejects.Reason
         ("detail", pa.string()),
-        ("raw", pa.binary()),  # the line as written, its first 1,000 bytes at most
+        ("raw", pa.binary()),  # the raw line, at most its first 1,000 bytes
     ]
 )
 IMAGES = pa.schema(
@@ -32,15 +32,15 @@ IMAGES = pa.schema(
         ("width", pa.int32()),  # px
         ("height", pa.int32()),  # px
         ("status", pa.string()),  # ok, expired, not_found, corrupt, too_large, blocked, failed
-        ("error", pa.string()),  # why it is not ok
-        ("content_hash", pa.string()),  # SHA-256 of the bytes as they came, in hex; null unless ok
-        ("same_as", pa.string()),  # photo_id of the exact duplicate that holds the bytes; null where this row does
+        ("error", pa.string()),  # reason if not ok
+        ("content_hash", pa.string()),  # SHA-256 of the original bytes, in hex; null unless ok
+        ("same_as", pa.string()),  # photo_id of the exact duplicate that stores the bytes; null if this row does
     ]
 )
 EMBED_FAILURES = pa.schema(
     [
-        ("id", pa.string()),  # photo_id of a photo that is ok in `images`, but has no vector
-        ("kind", pa.string()),  # corrupt; missing: no bytes; orphan: no row holds the duplicate's bytes
+        ("id", pa.string()),  # photo_id of a photo with status ok in `images`, but no vector
+        ("kind", pa.string()),  # corrupt; missing: no bytes; orphan: no row stores the duplicate's bytes
         ("error", pa.string()),
     ]
 )
@@ -49,9 +49,9 @@ ANNOTATIONS = pa.schema(
         ("sentence_id", pa.string()),
         ("photo_id", pa.string()),
         ("review_id", pa.string()),
-        ("votes", pa.list_(pa.int8())),  # one per annotator who answered, 1 = the photo shows what is said
+        ("votes", pa.list_(pa.int8())),  # one per annotator who answered, 1 = the photo shows the sentence
         ("label", pa.int8()),  # majority, or Dawid-Skene's
-        ("source", pa.string()),  # people, or weak (CLIP similarity; no or few labels were given)
+        ("source", pa.string()),  # people, or weak (CLIP similarity, for no or few labels)
         ("split", pa.string()),  # 8:1:1 by review
     ]
 )
@@ -68,7 +68,7 @@ GEST_S1 = pa.schema(
         ("review_id", pa.string()),
         ("user_id", pa.string()),
         ("business_id", pa.string()),
-        ("photo_ids", pa.list_(pa.string())),  # Y: what the user posted; candidates are the business' photos
+        ("photo_ids", pa.list_(pa.string())),  # Y: the user's photos; candidates are the business' photos
         ("history_review_ids", pa.list_(pa.string())),  # the user's other reviews
         ("split", pa.string()),
     ]

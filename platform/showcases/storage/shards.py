@@ -1,4 +1,4 @@
-"""Reading an artifact's Parquet shards one by one: some ahead of the reader, so that a far store's delay is hidden."""
+"""Read an artifact's Parquet shards one by one, with prefetching to hide the store's latency."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,14 +17,14 @@ _T = TypeVar("_T")
 
 
 def read_shard(workspace: Workspace, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """These columns of one shard, or all."""
+    """Read columns of one shard, by default all."""
     files = workspace.filesystem
     names = None if columns is None else list(columns)
     return read_retrying(files, path, lambda: pq.read_table(path, columns=names, filesystem=files, partitioning=None))
 
 
 def read_row_group(workspace: Workspace, path: str, group: int, columns: Sequence[str]) -> pa.Table:
-    """These columns of one row group of a shard."""
+    """Read columns of one row group of a shard."""
 
     def read() -> pa.Table:
         with workspace.filesystem.open_input_file(path) as stream:
@@ -40,12 +40,12 @@ def read_footer(workspace: Workspace, path: str) -> pq.FileMetaData:
 
 
 def read_shards(workspace: Workspace, paths: Iterable[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """These columns of each shard, in order; memory holds `AHEAD` shards."""
+    """Read columns of each shard, in order, with `AHEAD` shards in memory."""
     return _ahead(lambda path: read_shard(workspace, path, columns), paths)
 
 
 def count_rows(workspace: Workspace, paths: Iterable[str]) -> list[int]:
-    """Rows of each shard, by its footer."""
+    """Number of rows of each shard, from its footer."""
     return list(_ahead(lambda path: read_footer(workspace, path).num_rows, paths))
 
 

@@ -1,4 +1,4 @@
-"""The training loop, shared by every model: a task in, a report callable out."""
+"""The training loop, shared by every model: takes a task and reports to a callable."""
 
 from typing import TYPE_CHECKING
 

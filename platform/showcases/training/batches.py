@@ -1,6 +1,6 @@
-"""Which examples make a batch: in an order that seed and epoch fix, so that a run can be cut off and go on.
+"""Batching: the order depends only on seed and epoch, so that an interrupted run can resume.
 
-Ranks split each batch, so N workers see what one would.
+Ranks split each batch, so N workers see the same batches as one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from showcases.errors import ConfigError, ShowcasesError
 
-Part = Any  # of a batch, a rank's: (n,) example numbers, or a table of n rows
+Part = Any  # a rank's part of a batch: (n,) example indices, or a table of n rows
 
 
 class Epochs(Protocol):
@@ -22,21 +22,21 @@ class Epochs(Protocol):
     world_size: int
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
 
     def epoch(self, number: int) -> Iterator[tuple[Part, int]]:
         """Yield (this rank's part, size of the whole batch)."""
 
 
 class Batches:
-    """Example numbers in random order.
+    """Example indices in random order.
 
     Args:
-        examples: how many there are.
+        examples: number of examples.
         batch_size: over all ranks.
-        drop_last: leave out a last batch that is not full, for losses that compare equal shares of the batch.
-        groups: (examples,) numbers of what examples have in common; with `run`, at most so many of one group stay side
-            by side, and such runs are shuffled instead of examples.
+        drop_last: drop an incomplete last batch, for losses that need equal shares of the batch.
+        groups: (examples,) group of each example; up to `run` examples of one group stay consecutive, and these runs
+            are shuffled instead of examples.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Batches:
         return self.steps
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Yield (this rank's example numbers, size of the whole batch)."""
+        """Yield (this rank's example indices, size of the whole batch)."""
         order = _order(self.examples, np.random.default_rng([self.seed, number]), self.groups, self.run)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = order[start : start + self.batch_size]
@@ -72,9 +72,9 @@ class Stream:
     """Examples that are read while they are trained on.
 
     Attributes:
-        rows: an epoch.
-        epoch: of a number, from 0: tables that together have these rows, in an order that the number fixes; the same on
-            every rank and in every process. A column `review_id` names them.
+        rows: per epoch.
+        epoch: maps an epoch's number, from 0, to tables with these rows, in an order that depends only on the number;
+            equal on all ranks. Column `review_id` identifies rows.
     """
 
     rows: int
@@ -91,11 +91,11 @@ def in_memory(table: pa.Table, seed: int, run: int = 1) -> Stream:
 
 
 def shuffled(tables: Iterable[pa.Table], rng: np.random.Generator, buffer: int, run: int = 1) -> Iterator[pa.Table]:
-    """Rows in random order among those that come within `buffer` of them.
+    """Shuffle rows within a buffer.
 
     Args:
-        tables: of rows in an order that is random already, on a scale larger than `buffer`.
-        rng: the same one gives the same order.
+        tables: rows in random order on scales larger than `buffer`.
+        rng: determines the order.
         buffer: rows.
         run: see `Batches`; of rows with the same `business_id`.
     """
@@ -111,7 +111,7 @@ def _order(examples: int, rng: np.random.Generator, groups: np.ndarray | None, r
 
 
 def _in_runs(order: np.ndarray, groups: np.ndarray, run: int, rng: np.random.Generator) -> np.ndarray:
-    """The same numbers: each group's, as they come in `order`, cut into runs, and the runs shuffled."""
+    """Split each group's indices, in `order`, into runs, and shuffle the runs."""
     order = order[np.argsort(groups[order], kind="stable")]
     group = groups[order]
     begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
@@ -143,7 +143,7 @@ class StreamedBatches:
         """Yield (this rank's rows, size of the whole batch).
 
         Raises:
-            ShowcasesError: the stream has not the rows that it promised.
+            ShowcasesError: the stream has another number of rows than announced.
         """
         rows = 0
         for step, batch in enumerate(_rebatch(self.stream.epoch(number), self.batch_size)):
@@ -151,7 +151,7 @@ class StreamedBatches:
             if step < len(self):
                 yield batch.take(np.arange(self.rank, batch.num_rows, self.world_size)), batch.num_rows
         if rows != self.stream.rows:
-            raise ShowcasesError(f"{rows} training examples came, {self.stream.rows} were prepared: run the step again")
+            raise ShowcasesError(f"read {rows} training examples, but {self.stream.rows} were prepared: rerun the step")
 
 
 def part_of(part: Part, numbers: np.ndarray) -> Part:
@@ -160,7 +160,7 @@ def part_of(part: Part, numbers: np.ndarray) -> Part:
 
 
 def names_of(part: Part) -> list[Any]:
-    """Ids of a part's examples; their numbers where they have none."""
+    """Ids of a part's examples, or their indices without ids."""
     return part["review_id"].to_pylist() if isinstance(part, pa.Table) else part.tolist()  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""What a model reaches that has learned nothing, so that a training that gets no further than that says so."""
+"""Chance level of metrics, to warn about a training that does not exceed it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ _EXPECTED, _REACHED, _AT_CHANCE = "chance_", "reached_", "at_chance_"  # prefixe
 
 @dataclass(frozen=True)
 class Chance:
-    """The figure of a model that has learned nothing.
+    """A metric's value for an untrained model.
 
     Attributes:
         metric: its name among the reported metrics.
         value: its expectation.
-        margin: distance from `value` within which a figure can't be told from it, in the metric's unit.
-        larger_is_better: of the metric.
+        margin: distance from `value` that is not significant, in the metric's unit.
+        larger_is_better: whether larger values of the metric are better.
     """
 
     metric: str
@@ -34,7 +34,7 @@ class Chance:
 
 
 def update_reached(reached: dict[str, float], chances: Sequence[Chance], metrics: Mapping[str, float]) -> None:
-    """Note in `reached` the best figure so far of each metric that has a chance value."""
+    """Update `reached` with the best value so far of each metric that has a chance level."""
     for chance in chances:
         if chance.metric in metrics:
             figure = metrics[chance.metric]
@@ -42,7 +42,7 @@ def update_reached(reached: dict[str, float], chances: Sequence[Chance], metrics
 
 
 def chance_figures(chances: Sequence[Chance], reached: Mapping[str, float]) -> dict[str, float]:
-    """For each metric: chance_*, its value by chance; reached_*, the best so far; at_chance_*, 1 if it is no better."""
+    """For each metric: chance_*, its chance level; reached_*, the best so far; at_chance_*, 1 if it is no better."""
     figures: dict[str, float] = {}
     for chance in chances:
         if chance.metric in reached:
@@ -54,12 +54,12 @@ def chance_figures(chances: Sequence[Chance], reached: Mapping[str, float]) -> d
 
 
 def chance_warning(name: str, metrics: Mapping[str, float], causes: str) -> str | None:
-    """A line for a person about a training whose figures never left chance, or None.
+    """A warning about a training whose metrics stayed at chance level, or None.
 
     Args:
         name: of the model.
         metrics: its last reported ones, see `chance_figures`.
-        causes: what to look for.
+        causes: likely causes.
     """
     stuck = [key.removeprefix(_AT_CHANCE) for key, flag in metrics.items() if key.startswith(_AT_CHANCE) and flag]
     if not stuck:

@@ -1,4 +1,4 @@
-"""A checkpoint of the loop: the best weights as a loadable model folder, and all that a resumed run needs."""
+"""A checkpoint of the loop: the best weights as a loadable model folder, and the state for resuming."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -12,18 +12,18 @@ from torch import nn
 from showcases.errors import CheckpointError
 
 STATE_FILE = "trainer.pt"
-STATE_VERSION = 2  # of that file's form; a file of another version is not resumed from
+STATE_VERSION = 2  # format version of that file; other versions can't be resumed
 
 
 @dataclass
 class Progress:
-    """Where a run is: all that a checkpoint holds beside the weights, the optimizer and the schedule.
+    """Progress of a run: a checkpoint's state besides weights, optimizer and schedule.
 
     Attributes:
-        epoch, step: to be done next; batches and dropout follow from them and the seed.
-        totals: figures summed over the epoch's steps so far.
+        epoch, step: the next ones; with the seed they determine batches and dropout.
+        totals: metrics summed over the epoch's steps so far.
         best: metrics and weights of the best validation.
-        reached: the best figure so far of each metric that has a chance value.
+        reached: best value so far of each metric that has a chance level.
     """
 
     epoch: int = 0
@@ -41,7 +41,7 @@ def write_checkpoint(
     optimizer: torch.optim.Optimizer,
     scheduler: Any,
 ) -> None:
-    """Write the best weights as a loadable model folder, and beside them all that a resumed run needs."""
+    """Write the best weights as a loadable model folder, and the state for resuming."""
     last = {k: v.detach().clone() for k, v in model.state_dict().items()}
     if progress.best["weights"] is not None:
         model.load_state_dict(progress.best["weights"])
@@ -58,7 +58,7 @@ def write_checkpoint(
 
 
 def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any) -> Progress:
-    """Read a checkpoint into the model, the optimizer and the schedule, whatever device it was written on.
+    """Load a checkpoint into the model, the optimizer and the schedule; it may come from another device.
 
     Raises:
         CheckpointError: it can't be read, on any rank; raised on all, so that all fall back to the same one.
@@ -68,7 +68,7 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, sc
         progress = _load(folder, model, optimizer, scheduler)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # half a file, none, or one of another model: torch has no error of its own for these
+    except Exception as error:  # incomplete, missing, or of another model: torch has no specific error for these
         failure = error
     if dist.is_initialized() and dist.get_world_size() > 1:
         good = torch.tensor(float(failure is None), device=next(model.parameters()).device)
@@ -81,7 +81,7 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, sc
 
 
 def _load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any) -> Progress:
-    # Read into memory of the host: the GPU it was written on may be absent here, or another rank's.
+    # Load to host memory: its GPU may be missing here, or belong to another rank.
     state = torch.load(folder / STATE_FILE, weights_only=True, map_location="cpu")
     if state.get("version") != STATE_VERSION:
         raise CheckpointError(f"its form is version {state.get('version', 1)}, this release reads {STATE_VERSION}")

@@ -1,4 +1,4 @@
-"""What a training run is given: its settings, and whom it reports to."""
+"""Options of a training run, and its report callable."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +11,22 @@ class LoopConfig:
 
     Args:
         epochs: passes over the training split.
-        batch_size: examples a step, over all workers together.
+        batch_size: examples per step, over all workers.
         lr: peak learning rate.
         optimizer: adam (selector, paper section 5.1) or adamw (generator).
         weight_decay: of AdamW.
         schedule: constant, or cosine decay to zero, after the warm-up.
         warmup_steps: optimizer steps of linear warm-up.
-        clip_norm: largest norm of the gradient; 0 for none.
+        clip_norm: maximum gradient norm; 0 disables clipping.
         seed: of the initial weights and the order of examples.
         checkpoint_every: epochs between validations, each with a checkpoint.
         checkpoint_steps: optimizer steps between further checkpoints, for long epochs; 0 for none.
-        accumulate: parts that a batch is cut into, one after the other, for what does not fit into memory; losses that
-            compare the examples of a batch compare those of a part.
-        precision: of the arithmetic; bfloat16 by autocast, weights stay float32. auto takes it on a GPU that has it.
-        run: examples of one restaurant that come one after the other, at most. 1 is a plain shuffle; with more, a batch
-            of the selector has fewer restaurants and so fewer photos to compute, and is less of a random sample.
-        select: keep the weights of the best validation, or of the last epoch.
+        accumulate: gradient accumulation: sequential parts of a batch, to save memory; losses that compare the examples
+            of a batch compare those of a part.
+        precision: of the arithmetic; bfloat16 by autocast, weights stay float32. auto uses it if the GPU supports it.
+        run: maximum consecutive examples of one restaurant. 1 is a plain shuffle; with more, a batch of the selector
+            has fewer restaurants and photos, and is a less random sample.
+        select: whether to use the weights of the best validation or of the last epoch.
     """
 
     epochs: int = 10

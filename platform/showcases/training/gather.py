@@ -1,6 +1,6 @@
-"""All-gather with gradient, so that a loss over the batch of all workers is the loss of one worker with it all.
+"""All-gather with gradient, so that a loss over all workers' batches equals that of one worker with the whole batch.
 
-Where torch.distributed is not initialised, there is one worker and everything is the identity.
+Without torch.distributed there is one worker and everything is the identity.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from torch import distributed as dist
 
 
 def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
-    """Rows of all workers, in the order of their ranks; each worker may have another number of them.
+    """Rows of all workers, in the order of their ranks; their number may differ between workers.
 
     The gradient of every worker's loss by a row reaches the row's owner as their sum. DistributedDataParallel then
     averages over workers, so each worker's loss must be the sum over its own examples x workers / global batch size
@@ -21,7 +21,7 @@ def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
         rows: (n, d).
 
     Returns:
-        (N, d), and the place of this worker's first row in it.
+        (N, d), and the index of this worker's first row in it.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows, 0
@@ -42,7 +42,7 @@ class _GatherRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, counts: list[int], first: int) -> Tensor:
         ctx.own = slice(first, first + len(rows))
-        padded = rows.new_zeros(max(counts), *rows.shape[1:])  # all_gather wants equal shapes
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])  # all_gather needs equal shapes
         padded[: len(rows)] = rows
         received = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(received, padded)

@@ -1,4 +1,4 @@
-"""One training: what it is made from, and what its launcher gives to each process."""
+"""One training run: its inputs, and what its launcher passes to each process."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +24,13 @@ Variant = TypeVar("Variant")
 
 @dataclass(frozen=True)
 class Prepared:
-    """Training examples that were written to a folder of the workspace before training.
+    """Training examples that were prepared in a folder of the workspace.
 
     Attributes:
         folder: under the folder of all prepared examples.
         rows: of all shards.
         columns: of each.
-        left_out: rows of the split without something that is needed, by reason.
+        left_out: number of dropped rows of the split, by reason.
         hard_negatives: rows that have one.
     """
 
@@ -43,18 +43,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class TrainingJob(Generic[Config, Variant]):
-    """One training, passed whole from the config to the loop: every process that trains gets a copy.
+    """Specification of one training run; every training process gets a copy.
 
     Attributes:
-        workspace: with the artifacts that are read.
+        workspace: with the input artifacts.
         config: the step's section.
-        variant: what tells the models of one step apart: a profile, input modalities, a baseline's name.
+        variant: distinguishes the models of one step: a profile, input modalities, a baseline's name.
         seed: of weights and order; replaces that of `config.loop`.
-        place: folder in the workspace that the model goes to.
+        place: output folder in the workspace.
         fingerprint: of the config and inputs of this model.
         examples: the training split, prepared; None prepares it in memory.
         finetuned: folder in the workspace of the fine-tuned decoder to start from (`finetune_decoder`).
-        chance_causes: what to look for if the model is no better than chance.
+        chance_causes: likely causes if the model is no better than chance.
     """
 
     workspace: Workspace
@@ -69,7 +69,7 @@ class TrainingJob(Generic[Config, Variant]):
 
     @property
     def name(self) -> str:
-        """For a person, and for folders of unfinished work."""
+        """Name for messages, and for folders of unfinished work."""
         return "-".join(self.place).lstrip("_")
 
     @property
@@ -80,7 +80,7 @@ class TrainingJob(Generic[Config, Variant]):
 
 @dataclass(frozen=True)
 class Session:
-    """What a launcher gives to a training on one process.
+    """A training process' connection to its launcher.
 
     Attributes:
         report: called after each validation, with a checkpoint whose `model/` folder can be loaded.

@@ -1,4 +1,4 @@
-"""One loop for all models, on one process or many: it knows batches, losses and a report callable, no launcher."""
+"""One loop for all models, on one process or many; independent of the launcher."""
 
 import contextlib
 import math
@@ -27,15 +27,15 @@ class LossError(ShowcasesError):
     """The loss is not finite.
 
     Attributes:
-        loss: of this rank; finite where another rank's is not.
-        epoch, step: where, from 0.
-        examples: of the batch on this rank: names, or numbers where they have none.
+        loss: of this rank; finite if only another rank's is not.
+        epoch, step: from 0.
+        examples: of the batch on this rank: ids, or indices without ids.
     """
 
     def __init__(self, loss: float, epoch: int, step: int, examples: Sequence[int | str]) -> None:
         super().__init__(
             f"loss is {loss} at epoch {epoch + 1}, step {step + 1} (examples {list(examples[:8])}…): lower lr, or look "
-            "at those examples; the last checkpoint is kept"
+            "at those examples; the last checkpoint remains"
         )
         self.loss, self.epoch, self.step, self.examples = loss, epoch, step, list(examples)
 
@@ -45,20 +45,20 @@ Loss = Callable[[nn.Module, Part], tuple[Tensor, dict[str, float]]]
 
 @dataclass(frozen=True)
 class Task:
-    """What one model's training differs by from another's.
+    """The model-specific parts of a training.
 
     Attributes:
-        model: bare, on its device.
-        loss: (model, example numbers, or rows of the stream) -> (mean loss over them, figures to log).
-        validate: metrics on the validation split, of the bare model; the same on every rank.
-        save: writes the bare model's folder, loadable by its `from_pretrained`.
-        examples: how many there are, or a stream of them.
-        monitor: the validation metric that decides which weights are kept.
+        model: unwrapped, on its device.
+        loss: (model, example indices, or rows of the stream) -> (mean loss over them, figures to log).
+        validate: metrics of the unwrapped model on the validation split; equal on all ranks.
+        save: writes the unwrapped model's folder, loadable by its `from_pretrained`.
+        examples: their number, or a stream of them.
+        monitor: the validation metric that selects the best weights.
         larger_is_better: of the monitor.
         drop_last: see Batches.
-        names: of the examples, for the error; a stream has names of its own.
-        groups: (examples,) of each example; `LoopConfig.run` of a group come one after the other.
-        chances: of metrics, what a model reaches that has learned nothing; see `chance_figures` for what is reported.
+        names: of the examples, for the error; a stream has its own.
+        groups: (examples,) group of each example, for `LoopConfig.run`.
+        chances: chance levels of metrics; see `chance_figures` for what is reported.
     """
 
     model: nn.Module
@@ -74,7 +74,7 @@ class Task:
     chances: Sequence[Chance] = ()
 
     def improves(self, new: dict[str, float], old: dict[str, float] | None) -> bool:
-        """Whether the first metrics are better than the other ones, if there are others."""
+        """Whether the new metrics are better than the old ones, if any."""
         if old is None:
             return True
         one, other = new[self.monitor], old[self.monitor]
@@ -82,12 +82,12 @@ class Task:
 
 
 def fit(task: Task, config: LoopConfig, session: Session) -> dict[str, float]:
-    """Train the task's model in place, together with the other ranks if there are some; report with each checkpoint.
+    """Train the task's model in place, together with the other ranks, if any; reports each checkpoint.
 
-    Interrupted anywhere and resumed from its last checkpoint, a run ends with the weights it would have had.
+    An interrupted run that resumes from its last checkpoint ends with the same weights as an uninterrupted one.
 
     Returns:
-        The metrics of the weights that the model ends with, and those of `chance_figures`.
+        The metrics of the final weights, and those of `chance_figures`.
 
     Raises:
         CheckpointError: `session.resume_from` can't be read, on any rank; raised on all.
@@ -115,7 +115,7 @@ def fit(task: Task, config: LoopConfig, session: Session) -> dict[str, float]:
             figures = chance_figures(task.chances, progress.reached)
             session.report({**metrics, **best, **figures}, Path(folder) if folder else None)
 
-    if progress.epoch >= config.epochs:  # its launcher may have lost what was reported
+    if progress.epoch >= config.epochs:  # the launcher may have lost the report
         checkpoint(progress.best["metrics"])
     while progress.epoch < config.epochs:
         epoch = progress.epoch
@@ -144,7 +144,7 @@ def fit(task: Task, config: LoopConfig, session: Session) -> dict[str, float]:
 
 
 def _distributed(model: nn.Module, world_size: int) -> nn.Module:
-    """The model, wrapped in DistributedDataParallel where several workers train together."""
+    """The model, wrapped in DistributedDataParallel if there are several workers."""
     if world_size == 1:
         return model
     device = next(model.parameters()).device
@@ -161,12 +161,12 @@ def _train_epoch(
     config: LoopConfig,
     checkpoint: Callable[[dict[str, float]], None],
 ) -> None:
-    """The steps of an epoch that are left."""
+    """Run the remaining steps of an epoch."""
     model.train()
     for step, (part, size) in enumerate(batches.epoch(progress.epoch)):
         if step < progress.step:
             continue
-        # dropout: same after a resume
+        # the same dropout after resuming
         torch.manual_seed(hash((config.seed, progress.epoch, step, batches.rank)) % 2**31)
         optimizer.zero_grad(set_to_none=True)
         figures = _backward(model, loss, part, size, step, batches.world_size, progress, config)
@@ -194,8 +194,8 @@ def _backward(
     progress: Progress,
     config: LoopConfig,
 ) -> dict[str, float]:
-    """Gradients of one batch, of `size` examples over all ranks; figures to log."""
-    # each rank has that many at least
+    """Gradients of one batch, of `size` examples over all ranks; metrics to log."""
+    # each rank has at least that many
     cuts = np.array_split(np.arange(len(share)), min(config.accumulate, size // world_size))
     device = next(model.parameters()).device.type
     autocast = torch.autocast(device, torch.bfloat16, enabled=_in_bfloat16(config, device))
@@ -206,7 +206,7 @@ def _backward(
             with autocast:
                 value, figures = loss(model, part)
             _require_finite(value, progress.epoch, step, share, world_size)
-            # DDP averages over ranks; an uneven split of the batch must still weigh every example alike
+            # DDP averages over ranks, but an uneven split must still weigh every example equally
             (value * (len(part) * world_size / size)).backward()
         for name, figure in {"train_loss": float(value.detach()), **figures}.items():
             totals[name] = totals.get(name, 0.0) + figure * len(part) / len(share)
@@ -215,12 +215,14 @@ def _backward(
 
 def _in_bfloat16(config: LoopConfig, device: str) -> bool:
     if config.precision == "auto":
-        return device == "cuda" and has_fast_bfloat16(device)  # autocast rounds weights at each call: slow on a CPU
+        return device == "cuda" and has_fast_bfloat16(
+            device
+        )  # autocast is slow on a CPU: it rounds weights at each call
     return config.precision == "bfloat16"
 
 
 def _require_finite(value: Tensor, epoch: int, step: int, share: Part, world_size: int) -> None:
-    """All ranks stop together: one that went on would wait for the others' gradients."""
+    """Stop all ranks together: one that continued would wait for the others' gradients."""
     finite = torch.isfinite(value.detach()).float()
     if world_size > 1:
         dist.all_reduce(finite, dist.ReduceOp.MIN)
@@ -233,7 +235,7 @@ def _means(progress: Progress, steps: int) -> dict[str, float]:
 
 
 def new_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    """AdamW or Adam, fused: one pass over the weights a step, on a CPU as on a GPU."""
+    """AdamW or Adam, fused: one pass over the weights per step, on CPU and GPU."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if config.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=config.lr, fused=True)

@@ -1,4 +1,4 @@
-"""Takes one photo: sets the table, calls the painter, then light, focus and noise as the shot says."""
+"""Renders one photo: draws the table and the subject, then applies the shot's light, focus and noise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCENE_PAINTERS: dict[str, Callable[[Stage, np.random.Generator, Decor], None]] =
     painter.__name__: painter
     for painter in (scenes.room, scenes.front, scenes.menu, scenes.terrace, scenes.bar, scenes.kitchen)
 }
-# Tilt range, low to high view: tall things are never seen from straight above, where all of them are discs.
+# Tilt range, low to high view: tall things are never rendered from straight above, where all of them are discs.
 TILTS: dict[str, tuple[float, float]] = {
     "burger": (0.3, 0.52),
     "pancakes": (0.36, 0.62),
@@ -58,7 +58,7 @@ FRAMES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class PhotoOrder:
-    """All that a photo depends on. `size` is its shorter side in pixels."""
+    """All parameters of a photo. `size` is its shorter side in pixels."""
 
     photo_id: str
     subject: Subject
@@ -69,7 +69,7 @@ class PhotoOrder:
 
 
 def take_photo(order: PhotoOrder) -> Image.Image:
-    """Draw one photo; the same order gives the same pixels."""
+    """Draw one photo; deterministic."""
     rng = np.random.default_rng(order.seed)
     width, height = _frame(rng, order.size)
     if order.subject.kind == "scene":

@@ -1,7 +1,7 @@
 """A little table-top in 2.5 dimensions: points (x, y, z) on the table are seen by a camera and filled with Pillow.
 
 Units: 1 is the radius of a plate; z is up; light falls from the upper left. Everything is drawn at twice the photo's
-size and averaged down at the end, which is all the anti-aliasing there is.
+size and averaged down at the end, which is the only anti-aliasing.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def plate(stage: Stage, color: Color, r: float = 1.0, square: bool = False) -> f
 
 
 def bowl(stage: Stage, color: Color, r: float = 0.92, depth: float = 0.55) -> float:
-    """A deep bowl; returns the height at which its content stands (radius 0.86 r)."""
+    """A deep bowl; returns the height of the surface of its content (radius 0.86 r)."""
     stage.shadow(0, 0, 0.8 * r, 0.6)
     stage.cylinder(0, 0, 0.5 * r, 0, r, depth, color, shade(color, 1.12))
     stage.disc(0, 0, 0.94 * r, shade(color, 0.62), depth)

@@ -60,7 +60,7 @@ def test_of_two_businesses_that_get_one_photo_id_at_once_one_does(client: httpx.
             again = [client.put(place, files=files).status_code for place in places]
             assert again == [answer.status_code for answer in answers]
             [problem] = [answer.json() for answer in answers if answer.status_code == 409]
-            assert f"photo 'contested-{number}': you sent it for the business" in problem["detail"]
+            assert f"photo 'contested-{number}': you uploaded it for the business" in problem["detail"]
             for place in places:
                 client.put(place)
     keyed = {"Idempotency-Key": '"contested"'}

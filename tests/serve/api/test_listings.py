@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from showcases.catalog import Catalog, photos_schema, presence, reviews_schema
+from showcases.catalog import Catalog, existence_index, photos_schema, reviews_schema
 from tests.serve.content import Client, jpeg, make_api, tiny_encoder
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches
 
@@ -24,7 +24,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Client:
     photos, reviews = batches([*PHOTOS, *MANY], photos_schema(DIM)), batches([*REVIEWS, *WROTE], reviews_schema(DIM))
     Catalog.write(str(place), iter(photos), iter(reviews), SPACE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presence, "FRESH_S", 0.02)
+        patch.setattr(existence_index, "FRESH_S", 0.02)
         yield Client(make_api(place, tiny_encoder()))
 
 

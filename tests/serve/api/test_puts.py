@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from serve_apps.access.config import AccessConfig, Limits, QueueLimits
-from showcases.catalog import presence
+from showcases.catalog import existence_index
 from showcases.clip import ClipEncoder
 from tests.serve.content import Client, form, jpeg, make_api, tiny_encoder
 from tests.unit.catalog.made_up import write
@@ -24,7 +24,7 @@ SMALL = Limits(image_bytes=20_000, image_pixels=10_000, upload_photos=3, upload_
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "FRESH_S", 0.02)
+    monkeypatch.setattr(existence_index, "FRESH_S", 0.02)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from serve_apps import keys as command
 from serve_apps.access.config import AccessConfig
-from showcases.catalog import presence
+from showcases.catalog import existence_index
 from tests.serve.content import Client, jpeg, make_api, tiny_encoder
 from tests.unit.catalog.made_up import PHOTOS, write
 
@@ -32,7 +32,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Client]:
     scopes = ("--scopes", "read,write", "--rate", "1000")
     tokens = {name: key(root, "--tenant", name, *scopes) for name in ("acme", "other")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(presence, "FRESH_S", 0.02)
+        patch.setattr(existence_index, "FRESH_S", 0.02)
         api = make_api(root / "catalog", tiny_encoder(), AccessConfig(keys=str(root)))
         made = {name: Client(api, token) for name, token in tokens.items()} | {"nobody": Client(api)}
         sent = {"reviews": [{"review_id": "own-review", "business_id": "b1", "text": "Lovely soup."}]}
@@ -113,7 +113,7 @@ def test_two_tenants_may_use_the_same_names(clients: dict[str, Client]) -> None:
 
 def test_one_id_in_two_businesses_is_refused_to_one_tenant_alone(clients: dict[str, Client]) -> None:
     refused = clients["acme"].put_photos("b2", {PHOTO: jpeg(3)})
-    assert refused.status_code == 409 and f"you sent it for the business {PLACE!r}" in refused.json()["detail"]
+    assert refused.status_code == 409 and f"you uploaded it for the business {PLACE!r}" in refused.json()["detail"]
     assert clients["acme"].put_photos(PLACE, {PHOTO: jpeg()}).status_code == 200  # sent again where it is
     assert clients["other"].put_photos("b2", {PHOTO: jpeg(3)}).status_code == 200
     assert (

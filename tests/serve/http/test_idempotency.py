@@ -15,7 +15,7 @@ from serve_apps.api.app import create_api
 from serve_apps.api.feedback import FeedbackStore
 from serve_apps.http import idempotency
 from serve_apps.http.idempotency import FOLDER, IdempotencyStore, Record
-from showcases.catalog import presence
+from showcases.catalog import existence_index
 from showcases.storage.artifacts import Workspace
 from tests.serve.content import Client, Models, jpeg, tiny_encoder
 from tests.serve.deployments.test_tenants import key
@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "FRESH_S", 0.02)
+    monkeypatch.setattr(existence_index, "FRESH_S", 0.02)
 
 
 @pytest.fixture(scope="module")

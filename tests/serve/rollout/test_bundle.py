@@ -110,7 +110,7 @@ def test_a_promoted_pair_is_served_as_a_bundle_and_a_mismatch_is_refused(
     assert bundle.registered is not None and (bundle.registered.version, bundle.registered.alias) == ("1", "champion")
     assert (bundle.selector, bundle.generator) == (before.selector, before.generator)
     for changed, part in (({"clip_digest": "f" * 64}, "encoder"), ({"classifier_digest": "f" * 64}, "classifier")):
-        with pytest.raises(ModelError, match=f"version 1 was made with another {part} .*jobs.promote"):
+        with pytest.raises(ModelError, match=f"version 1 was built with another {part} .*jobs.promote"):
             resolve(own, replace(parts, **changed))
     with pytest.raises(ModelError, match="the catalog by 'another'"):
         resolve(own, replace(parts, catalog="another"))

@@ -147,7 +147,7 @@ def test_an_empty_catalog_is_written_and_read(tmp_path: Path) -> None:
 
 
 def test_no_catalog_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"no catalog there .* jobs\.publish"):
+    with pytest.raises(CatalogError, match=r"no catalog found .* jobs\.publish"):
         Catalog.open(str(tmp_path / "nowhere"))
 
 

@@ -39,7 +39,7 @@ def test_a_publish_survives_a_store_on_a_bad_day(
     )
 
 
-@pytest.mark.parametrize(("fault", "message"), [("denied", "access denied"), ("reset", "no whole answer")])
+@pytest.mark.parametrize(("fault", "message"), [("denied", "access denied"), ("reset", "no complete response")])
 def test_a_publish_that_the_store_refuses_is_one_line_with_a_hint(
     proxy: FaultyProxy, behind: Workspace, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
 ) -> None:

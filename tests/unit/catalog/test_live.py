@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from showcases.catalog import Catalog, CatalogError, IdTakenError, NotFoundError, live, located, presence, tables
+from showcases.catalog import Catalog, CatalogError, IdTakenError, NotFoundError, existence_index, live, located, tables
 from showcases.storage.artifacts import Workspace
 from tests.unit.catalog.made_up import ATTACKS, DIM, PHOTOS, REVIEWS, write
 
@@ -36,7 +36,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant's first PUT waits for so long."""
-    monkeypatch.setattr(presence, "FRESH_S", 0.02)
+    monkeypatch.setattr(existence_index, "FRESH_S", 0.02)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_new_business_is_one_as_soon_as_it_has_photos(catalog: Catalog) -> Non
 
 def test_a_photos_id_is_one_photo_of_its_tenant(catalog: Catalog) -> None:
     catalog.put_photos("b1", [photo("mine")], "single")
-    with pytest.raises(IdTakenError, match="photo 'mine': you sent it for the business 'b1'"):
+    with pytest.raises(IdTakenError, match="photo 'mine': you uploaded it for the business 'b1'"):
         catalog.put_photos("b3", [photo("else"), photo("mine")], "single")
     assert "else" not in catalog.photos_of_business("b3", "single").ids
     catalog.put_photos("b3", [photo("mine")], "another")
@@ -208,7 +208,7 @@ def test_what_does_not_fit_is_refused_whole(catalog: Catalog, row: dict[str, Any
 
 
 def test_ids_of_puts_are_checked_and_taken_as_they_are(catalog: Catalog) -> None:
-    with pytest.raises(CatalogError, match="comes twice"):
+    with pytest.raises(CatalogError, match="duplicate"):
         catalog.put_reviews("careful", [review("r"), review("r")], "a")
     for bad in ("", "a\nb", "a" * 257):
         for user, tenant in ((bad, "a"), ("careful", bad)):

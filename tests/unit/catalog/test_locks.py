@@ -60,7 +60,7 @@ def test_a_name_is_held_once_and_others_meanwhile(tmp_path: Path, monkeypatch: p
     assert slot_of("a") != slot_of("c")
     with shared.hold("a") as held, shared.hold("c"):
         assert held.is_safe()
-        with pytest.raises(BusyError, match=r"waiting for 0\.2 s: send it again"), Locks(str(tmp_path)).hold("a"):
+        with pytest.raises(BusyError, match=r"after 0\.2 s waiting for other writers"), Locks(str(tmp_path)).hold("a"):
             raise AssertionError
     with shared.hold("a"):
         pass

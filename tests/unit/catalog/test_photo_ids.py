@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from showcases.catalog import Catalog, IdTakenError, NotFoundError, locks, photos_schema, presence, reviews_schema
+from showcases.catalog import (
+    Catalog,
+    IdTakenError,
+    NotFoundError,
+    existence_index,
+    locks,
+    photos_schema,
+    reviews_schema,
+)
 from tests.unit.catalog.made_up import DIM, PHOTOS, REVIEWS, SPACE, batches, write
 from tests.unit.catalog.test_live import photo, review
 
@@ -17,7 +25,7 @@ PAIRS = 16  # without the lock each is lost more often than not
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "FRESH_S", 0.02)
+    monkeypatch.setattr(existence_index, "FRESH_S", 0.02)
 
 
 def send(uri: str, business: str, start, answers) -> None:

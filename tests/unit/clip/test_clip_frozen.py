@@ -119,7 +119,7 @@ def literal_loss(model: nn.Module, pairs: ClipPairs, numbers: np.ndarray, config
     ).view(3, 1, 1)
     texts = torch.zeros(len(numbers), pairs.context, dtype=torch.long)
     for row, number in enumerate(numbers):
-        tokens = pairs._text(pairs.said[number], generator)
+        tokens = pairs._text(pairs.sentences[number], generator)
         texts[row, : len(tokens)] = torch.tensor(tokens)
     image = nn.functional.normalize(model.visual(photos), dim=-1)  # type: ignore[operator, union-attr]
     text = nn.functional.normalize(model.encode_text(texts), dim=-1)  # type: ignore[operator]

@@ -86,7 +86,7 @@ def test_pairs_are_in_the_photos_order_and_a_duplicate_shows_what_its_holder_doe
     rows[8] |= {"bytes": None, "same_as": "p12"}  # of the same colour, but another photo until now
     workspace.write_table(pa.Table.from_pylist(rows[::-1], schema=IMAGES), "images")  # shards lie in any order
     after = ClipPairs(workspace, "train", 32, 16)
-    assert after.said == before.said and len(after) == len(before)
+    assert after.sentences == before.sentences and len(after) == len(before)
     expected = before.pixels.copy()
     expected[7] = before.pixels[11]  # p7 has expired
     np.testing.assert_array_equal(after.pixels, expected)
@@ -97,10 +97,10 @@ def test_a_drawn_text_is_sentences_of_the_photos_own_review(workspace: Workspace
     _, texts = pairs.draw(np.arange(len(pairs)), np.random.default_rng(0))
     for number, text in enumerate(texts):
         body = [t for t in text.tolist() if t][1:-1]
-        first, second = pairs.said[number]
+        first, second = pairs.sentences[number]
         assert body in (first, second, first + second, second + first)
     _, whole = pairs.draw(np.arange(2), None)
-    assert [t for t in whole[0].tolist() if t][1:-1] == [*pairs.said[0][0], *pairs.said[0][1]]
+    assert [t for t in whole[0].tolist() if t][1:-1] == [*pairs.sentences[0][0], *pairs.sentences[0][1]]
 
 
 def test_a_split_without_pairs_is_a_clear_error(workspace: Workspace) -> None:

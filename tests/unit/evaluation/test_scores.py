@@ -41,5 +41,5 @@ def test_only_examples_that_both_have_are_compared() -> None:
 
 
 def test_what_is_no_scores_is_refused() -> None:
-    with pytest.raises(ArtifactError, match="there holds no scores .*jobs.evaluate"):
+    with pytest.raises(ArtifactError, match="there: invalid scores .*jobs.evaluate"):
         Scores.from_json("[]", "there")

@@ -78,7 +78,7 @@ def test_tables_say_whether_the_order_holds_and_what_was_not_run(config: TrainGe
     assert "| *paper: PC²L* | *10.40* | *28.58* | *85.31* |" in told
     rows = table_5_rows(config)
     told = table_5(rows, {row.name: [figures(0.5)] for row in rows}).to_markdown()
-    assert ("Not run, for want of GPT-2's weights" in told) == (config is CONFIG)
+    assert ("Not run, because GPT-2's weights are missing" in told) == (config is CONFIG)
     assert ("of 6 pairs" in told) == (config is PRETRAINED)
 
 
@@ -94,7 +94,7 @@ def test_a_verdict_counts_over_all_columns() -> None:
     )
     table = Table("table_4", "T", (Column("A"), Column("B")), rows)
     assert verdict(table, "x") == (
-        "T: the paper's order does not hold throughout: 1 of 2 pairs of rows in 2 columns stand as in the paper, "
+        "T: the paper's order does not hold throughout: 1 of 2 pairs of rows in 2 columns have the paper's order, "
         "1 of them clearly, 0 clearly the other way round. Differs: x."
     )
     holds = Table("table_3", "T", (Column("A"),), rows)

@@ -119,7 +119,7 @@ def test_before_training_relevance_is_the_likeness_of_profile_and_photo(hidden_d
     model = Selector(SelectorConfig(hidden_dims=hidden_dims, out_dim=12, max_log_relevance=1e4), "img+text", 12, 12)
     photos = torch.randn(200, 12) + 3.0
     profiles = torch.cat([torch.randn(100, 12) - 1.0, 0.3 * torch.randn(100, 12) + 2.0], dim=1)
-    model.start_from_likeness(profiles, photos)
+    model.start_from_similarity(profiles, photos)
     logits = model.relevance(profiles, photos[None].expand(100, -1, -1)).log().detach()
 
     def standard(vectors: torch.Tensor) -> torch.Tensor:
@@ -138,7 +138,7 @@ def test_keywords_like_a_photo_raise_it_above_the_others() -> None:
     torch.manual_seed(0)
     model = Selector(SelectorConfig(hidden_dims=(24,), out_dim=12), "img+text", 12, 12)
     photos = torch.nn.functional.normalize(torch.randn(200, 12), dim=1)
-    model.start_from_likeness(torch.cat([photos[:100], photos[100:]], dim=1), photos)
+    model.start_from_similarity(torch.cat([photos[:100], photos[100:]], dim=1), photos)
     shown = photos[:6].numpy()
 
     def ranks(keywords: np.ndarray) -> list[int]:
@@ -158,7 +158,7 @@ def test_the_first_likeness_uses_the_photos_main_directions_where_the_towers_are
     spread = torch.tensor([5.0, 4.0, 3.0, 0.1, 0.1, 0.1])
     photos = torch.randn(500, 6) * spread
     model = Selector(SelectorConfig(hidden_dims=(8,), out_dim=3, max_log_relevance=1e4), "img", 6, 6)
-    model.start_from_likeness(photos[:100], photos)
+    model.start_from_similarity(photos[:100], photos)
     outputs = model.image_tower(photos).detach()
     ratio = outputs @ outputs.T / (photos[:, :3] @ photos[:, :3].T)
     assert ratio.median().item() > 0

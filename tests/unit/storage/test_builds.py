@@ -74,7 +74,7 @@ def test_the_finished_one_stays_until_its_successor_is_in_place(workspace: Works
 
 def test_rows_that_were_counted_and_do_not_lie_there_are_not_put_in_place(workspace: Workspace) -> None:
     make(workspace, "a")
-    with hold(workspace, [FT], "test") as claim, pytest.raises(ArtifactError, match="1 rows lie there, 2 were counted"):
+    with hold(workspace, [FT], "test") as claim, pytest.raises(ArtifactError, match="1 rows found, but 2 were written"):
         builds.finish(write(workspace, claim, "b"), [manifest(2)], claim)
     assert ids(workspace) == ["a"]
 
@@ -84,7 +84,7 @@ def test_files_that_come_and_go_afterwards_are_noticed(workspace: Workspace) -> 
     assert builds.damage(workspace, workspace.require(FT)) == ""
     workspace.write_table(texts("stray"), FT, "part-00001.parquet")
     assert "2 files" in builds.damage(workspace, workspace.require(FT))
-    with pytest.raises(ArtifactError, match=r"3 rows in 2 files, its manifest says 2.*jobs\.build_gest"):
+    with pytest.raises(ArtifactError, match=r"3 rows in 2 files, but 2 in its manifest.*jobs\.build_gest"):
         workspace.read_table(FT)
     for path in workspace.shards(FT):
         workspace.filesystem.delete_file(path)
@@ -151,7 +151,7 @@ def test_a_run_elsewhere_is_replaced_once_it_shows_no_life(workspace: Workspace,
     process.send_signal(signal.SIGSTOP)  # a zombie: cut off, but not dead
     said: list[str] = []
     with hold(workspace, [FT], "me", said.append):
-        assert "sign of life" in said[0]
+        assert "heartbeat" in said[0]
 
 
 def test_who_was_replaced_cannot_finish(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

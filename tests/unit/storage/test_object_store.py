@@ -69,7 +69,7 @@ def test_a_truncated_body_is_never_taken_for_the_object(proxy: FaultyProxy, behi
         lambda: behind.manifest("gest_ft"),
         lambda: behind.shards("gest_ft"),
     ):
-        with pytest.raises(ObjectStoreError, match="no whole answer"):
+        with pytest.raises(ObjectStoreError, match="no complete response"):
             read()
 
 

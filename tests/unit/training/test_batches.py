@@ -48,7 +48,7 @@ def test_batches_are_those_of_the_numbers(world_size: int, piece: int, drop_last
 
 def test_rows_that_do_not_come_are_missed() -> None:
     short = Stream(ROWS + 1, in_pieces(TABLE, 4).epoch)
-    with pytest.raises(ShowcasesError, match="23 training examples came, 24 were prepared"):
+    with pytest.raises(ShowcasesError, match="read 23 training examples, but 24 were prepared"):
         list(StreamedBatches(short, 5).epoch(0))
 
 

@@ -1,1 +1,1 @@
-"""The human evaluation (paper section 5, Table 6): who rates what, the tasks that judges get, and the results."""
+"""The human evaluation (paper section 5, Table 6): assignment, the judges' tasks, and the results."""

@@ -1,4 +1,4 @@
-"""Judges' answers back in: Label Studio's JSON exports, checked against the key."""
+"""Import of judges' answers: Label Studio's JSON exports, validated against the key."""
 
 import datetime
 import json
@@ -12,19 +12,19 @@ from showcases.errors import StudyError
 from showcases.evaluation.human.key import Item, Study
 from showcases.evaluation.human.questions import HIGHEST, LOWEST, NAMES
 
-EXAMPLES = 5  # of each fault that are named
+EXAMPLES = 5  # listed per kind of fault
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody answered to one task.
+    """One judge's answer to one task.
 
     Attributes:
-        ratings: as found in the file, by question; not checked.
-        at: when, ISO 8601; empty where the file does not say.
-        where: file and place, for messages.
-        who: of Label Studio's users.
-        cancelled: skipped by the judge.
+        ratings: raw values by question, not validated.
+        at: time, ISO 8601; empty if unknown.
+        where: file and position, for messages.
+        who: Label Studio user.
+        cancelled: whether the judge skipped the task.
     """
 
     token: Any
@@ -37,11 +37,11 @@ class Answer:
 
 @dataclass
 class Collected:
-    """All answers that count, and what was found beside them.
+    """All valid answers, and the faults found.
 
     Attributes:
         ratings: by token, then by question, 1 to 5.
-        faults: where each was found, by kind.
+        faults: positions by kind.
     """
 
     study: Study
@@ -52,12 +52,12 @@ class Collected:
         self.faults.setdefault(kind, []).append(where)
 
     def missing(self) -> list[tuple[Item, list[str]]]:
-        """Tasks with the questions that nobody answered."""
+        """Tasks with their unanswered questions."""
         lacking = ((item, [n for n in NAMES if n not in self.ratings.get(item.token, {})]) for item in self.study.items)
         return [(item, names) for item, names in lacking if names]
 
-    def told(self) -> list[str]:
-        """Faults and what is missing, a line each, for a person."""
+    def report(self) -> list[str]:
+        """Faults and missing answers, one line each, for display."""
         lines = []
         for kind, places in self.faults.items():
             more = f", and {len(places) - EXAMPLES} more" if len(places) > EXAMPLES else ""
@@ -71,16 +71,16 @@ class Collected:
 
 
 def collect(study: Study, paths: Sequence[Path]) -> Collected:
-    """Read any number of exports. Where a task is answered again, the later answer counts.
+    """Read any number of exports. If a task was answered repeatedly, the latest answer counts.
 
     Raises:
-        StudyError: a file is missing, no export, or of another study; or no answer in them counts.
+        StudyError: a file is missing, not an export, or of another study; or no answer is valid.
     """
     answers = [answer for path in paths for answer in read_answers(path, study.name)]
     result = Collected(study)
     known = {item.token for item in study.items}
     people: dict[str, str] = {}
-    for answer in sorted(answers, key=_when):  # stable: without times, the later file and place counts
+    for answer in sorted(answers, key=_when):  # stable: without times, the later position counts
         if answer.token not in known:
             result.fault("answers to unknown tokens", answer.where)
         elif answer.cancelled:
@@ -90,7 +90,7 @@ def collect(study: Study, paths: Sequence[Path]) -> Collected:
                 result.fault("tasks answered by two people", answer.where)
             _take(result, answer)
     if not result.ratings:
-        raise StudyError(f"no answer counts; {'; '.join(result.told())}")
+        raise StudyError(f"no valid answer; {'; '.join(result.report())}")
     return result
 
 
@@ -157,12 +157,12 @@ def _of_label_studio(tasks: Iterable[Any], path: Path, study: str) -> Iterator[A
 
 
 def _rated(result: Mapping[str, Any]) -> tuple[str, Any]:
-    """Question and rating of one result: radio buttons (`choices`), or stars for whoever changed the configuration."""
+    """Question and rating of one result: radio buttons (`choices`), or stars in a changed configuration."""
     value = result["value"]
     if "rating" in value:
         return result["from_name"], value["rating"]
     choices = value.get("choices", [])
-    if len(choices) == 1 and str(choices[0])[:1].isdigit():  # the alias, or `4 – good` where it was not exported
+    if len(choices) == 1 and str(choices[0])[:1].isdigit():  # the alias, or `4 – good` if it was not exported
         number = str(choices[0]).split(" ")[0]
         return result["from_name"], int(number) if number.isdecimal() else choices[0]
     return result["from_name"], choices or None
@@ -170,4 +170,4 @@ def _rated(result: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _same_study(found: Any, study: str, path: Path) -> None:
     if found != study:
-        raise StudyError(f"{path}: of study {found!r}, the key is of {study!r}; take the key.json of the same export")
+        raise StudyError(f"{path}: of study {found!r}, but the key is of {study!r}; use that export's key.json")

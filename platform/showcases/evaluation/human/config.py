@@ -7,14 +7,14 @@ from showcases.errors import ConfigError
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """How a study is drawn and dealt.
+    """How a study is sampled and assigned.
 
     Args:
         count: test examples, each with a text of every model (paper: 500).
         judges: people who rate (paper: 3).
-        per_item: of them who rate each text.
-        checks: attention checks, as a share of the texts that a judge rates; 0 leaves them out.
-        seed: of the draw, the deal, the order and the tokens.
+        per_item: judges per text.
+        checks: attention checks, as a share of a judge's texts; 0 disables them.
+        seed: of the sample, the assignment, the order and the tokens.
         photo_side: px; the shorter side of a photo.
     """
 

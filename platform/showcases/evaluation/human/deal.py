@@ -1,13 +1,13 @@
-"""Who rates what, and in which order: balanced over judges, models and positions."""
+"""Assign texts to judges, in an order balanced over judges, models and positions."""
 
 import numpy as np
 
 
 def deal(examples: int, models: int, judges: int, per_item: int, random: np.random.Generator) -> np.ndarray:
-    """Give every text to `per_item` different judges.
+    """Assign every text to `per_item` different judges.
 
     All texts of an example go to the same judges, so that a strict judge is strict with every model; a few are moved to
-    even out the judges' loads where they would not come out even.
+        balance the judges' loads.
 
     Returns:
         (models, examples, judges) bool. Judges differ by at most one text in all, and by at most one of each model.
@@ -22,7 +22,7 @@ def deal(examples: int, models: int, judges: int, per_item: int, random: np.rand
 
 
 def _even_out(given: np.ndarray, random: np.random.Generator) -> None:
-    """Move texts from the most to the least loaded judge until they differ by one at most, in place.
+    """Move texts, in place, from the most to the least loaded judge until loads differ by at most one.
 
     A judge with more texts in all has more of some model, so a move keeps every model's loads within one, too.
     """
@@ -36,11 +36,11 @@ def _even_out(given: np.ndarray, random: np.random.Generator) -> None:
 
 
 def ordered(mine: np.ndarray, random: np.random.Generator) -> list[tuple[int, int]]:
-    """A judge's texts in the order shown.
+    """A judge's texts in display order.
 
-    Rounds of one text of each model, in random order within the round: no model stands earlier than another. Every
-    model runs through the examples in one shuffled order, each begun at another place of it: texts of one example lie
-    far apart, and each model comes first in its share of them.
+    Rounds of one text of each model, in random order within the round: no model comes earlier than another. All
+        models use one shuffled order of examples with different offsets: texts of one example are far apart, and each
+        comes first equally often.
 
     Args:
         mine: (models, examples) bool.

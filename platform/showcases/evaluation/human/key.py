@@ -1,4 +1,4 @@
-"""The key of a study: which text, of which model, hides behind each token. It stays with the researcher."""
+"""The key of a study: maps each token to a text and its model. For the researcher only."""
 
 import json
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ Kind = Literal["text", "instructed", "scrambled"]
 
 @dataclass(frozen=True)
 class Subject:
-    """A test example: the photos that judges see, and the text of each model.
+    """A test example: the photos shown to judges, and each model's text.
 
     Attributes:
-        photos: ids, in the order shown.
+        photos: ids, in display order.
         texts: by model.
     """
 
@@ -28,16 +28,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Item:
-    """One task of one judge: each judge has a token of their own for the same text.
+    """One task of one judge; tokens differ between judges, also for the same text.
 
     Attributes:
-        token: random; all that a judge's files say about where the text comes from.
+        token: random; the only reference to the text's origin in a judge's files.
         judge: number, from 1.
         kind: a model's text, or an attention check.
         photos: ids.
-        review_id: of the example; of a check, of the example whose photos it borrows.
+        review_id: of the example; for a check, of the example whose photos it uses.
         model: empty for a check.
-        expected: of a check, the (lowest, highest) rating that passes, by question.
+        expected: for a check, the range (lowest, highest) of passing ratings by question.
     """
 
     token: str
@@ -52,14 +52,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Study:
-    """All that the researcher keeps.
+    """The researcher's record of a study.
 
     Attributes:
-        name: random; stands in every file that judges get and give back.
-        models: compared, ours last.
-        judges: how many.
-        items: of all judges, each judge's in the order shown.
-        made_of: where texts and photos come from, and with which options; for the record.
+        name: random; included in every file for judges and in their exports.
+        models: the compared ones, ours last.
+        judges: number of judges.
+        items: of all judges, each judge's in display order.
+        made_of: origin of texts and photos, and the options; for reference.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Study:
     made_of: Mapping[str, Any] = field(default_factory=dict)
 
     def of_judge(self, judge: int) -> list[Item]:
-        """A judge's tasks in the order shown."""
+        """A judge's tasks in display order."""
         return [item for item in self.items if item.judge == judge]
 
     def to_json(self) -> str:
@@ -77,10 +77,10 @@ class Study:
 
 
 def read_key(path: Path) -> Study:
-    """The study behind a key.json.
+    """Read a key.json.
 
     Raises:
-        StudyError: there is none, or it is no key.
+        StudyError: it is missing or invalid.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the answers say: ratings by example, model and judge, the tests on them, who did not read."""
+"""Results: ratings by example, model and judge, significance tests, attention checks."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from showcases.evaluation.human.key import Study
 from showcases.evaluation.human.questions import QUESTIONS, Question
 from showcases.evaluation.human.ratings import SignTest, ordinal_alpha, paired_means, sign_test
 
-MAX_FAILED = 1 / 3  # of the checks that a judge answered; more, and the judge did not read
+MAX_FAILED = 1 / 3  # share of answered checks; a judge who fails more was not paying attention
 
 
 @dataclass(frozen=True)
 class Attention:
-    """How a judge did on the attention checks; a check counts once any of its questions is answered."""
+    """A judge's results on the attention checks; a check counts if any of its questions is answered."""
 
     judge: int
     answered: int
@@ -26,7 +26,7 @@ class Attention:
     def fails(self) -> bool:
         return self.answered > 0 and self.failed / self.answered > MAX_FAILED
 
-    def told(self) -> str:
+    def report(self) -> str:
         verdict = "FAILS: too many" if self.fails else "passes" if self.answered else "nothing to judge by"
         return (
             f"judge {self.judge}: {self.failed} of {self.answered} checks answered failed ({self.of} asked): {verdict}"
@@ -35,13 +35,13 @@ class Attention:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that `import` tells.
+    """Everything that `import` reports.
 
     Attributes:
-        scores: by question, (examples, models, judges) ratings, NaN where there is none.
-        agreement: Krippendorff's ordinal alpha by question; None where it is undefined.
-        tests: by question and other model, ours against it.
-        excluded: judges whose answers were left out.
+        scores: by question, (examples, models, judges) ratings, NaN if missing.
+        agreement: Krippendorff's ordinal alpha by question; None if undefined.
+        tests: ours against each other model, by question.
+        excluded: judges whose answers were excluded.
     """
 
     study: Study
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def outcome(collected: Collected, exclude_failed: bool = False) -> Outcome:
-    """Work everything out; `exclude_failed` leaves out judges who fail the attention checks."""
+    """Compute the results; `exclude_failed` excludes judges who fail the attention checks."""
     study, attention = collected.study, check_attention(collected)
     excluded = [entry.judge for entry in attention if entry.fails] if exclude_failed else []
     scores = {question.name: _scores(collected, question, excluded) for question in QUESTIONS}
@@ -74,9 +74,9 @@ def check_attention(collected: Collected) -> list[Attention]:
         answered = failed = 0
         for item in checks:
             given = collected.ratings.get(item.token, {})
-            asked = {name: span for name, span in item.expected.items() if name in given}
-            answered += bool(asked)
-            failed += any(not low <= given[name] <= high for name, (low, high) in asked.items())
+            expected = {name: span for name, span in item.expected.items() if name in given}
+            answered += bool(expected)
+            failed += any(not low <= given[name] <= high for name, (low, high) in expected.items())
         result.append(Attention(judge, answered, failed, len(checks)))
     return result
 

@@ -1,4 +1,4 @@
-"""A study from examples and texts: dealt, shuffled, blinded, with attention checks between."""
+"""Create a study from examples and texts: assigned, shuffled, blinded, with attention checks in between."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from showcases.evaluation.human.deal import deal, ordered
 from showcases.evaluation.human.key import Item, Study, Subject
 from showcases.evaluation.human.questions import NAMES, SCALE
 
-SCRAMBLED_WORDS = 12  # at least so many, so that no order of them is a sentence by chance
-SCRAMBLED_AT_MOST = 2  # expressiveness of words in no order
+SCRAMBLED_WORDS = 12  # minimum, so that no random order is a sentence
+SCRAMBLED_AT_MOST = 2  # highest passing expressiveness of scrambled words
 
 
 def plan(
     subjects: Sequence[Subject], models: Sequence[str], config: StudyConfig, made_of: Mapping[str, Any] | None = None
 ) -> Study:
-    """Every judge's tasks; the same for the same arguments.
+    """Create every judge's tasks; deterministic.
 
     Args:
-        subjects: drawn before; each has a text of every model.
+        subjects: the sample; each has a text of every model.
         models: ours last.
 
     Raises:
@@ -51,23 +51,23 @@ def _of_model(subject: Subject, model: str, judge: int, random: np.random.Genera
 
 
 def _check(subjects: Sequence[Subject], number: int, judge: int, random: np.random.Generator) -> Item:
-    """The kinds take turns; photos are those of any example."""
+    """An attention check; kinds alternate, and photos are those of any example."""
     subject = subjects[int(random.integers(len(subjects)))]
     if number % 2 == 0:
-        asked = {name: int(random.choice(SCALE)) for name in NAMES}
-        expected = {name: (rating, rating) for name, rating in asked.items()}
+        ratings = {name: int(random.choice(SCALE)) for name in NAMES}
+        expected = {name: (rating, rating) for name, rating in ratings.items()}
         text = (
             "This is no recommendation. To show that you read the texts, please choose {} for the first question "
             "and {} for the second."
-        ).format(*asked.values())
+        ).format(*ratings.values())
         return Item(_token(random), judge, "instructed", text, subject.photos, subject.review_id, expected=expected)
-    expected = {NAMES[0]: (SCALE[0], SCRAMBLED_AT_MOST)}  # the words may well name what the photos show
+    expected = {NAMES[0]: (SCALE[0], SCRAMBLED_AT_MOST)}  # the words may match the photos
     text = _scrambled(subjects, random)
     return Item(_token(random), judge, "scrambled", text, subject.photos, subject.review_id, expected=expected)
 
 
 def _scrambled(subjects: Sequence[Subject], random: np.random.Generator) -> str:
-    """Words of several texts in no order: no model writes that badly, and no judge who reads calls it expressive."""
+    """Scrambled words of several texts: no model writes that badly, and no attentive judge rates it expressive."""
     words: list[str] = []
     for number in random.permutation(len(subjects)).tolist():
         words += [word for text in subjects[number].texts.values() for word in text.lower().split()]
@@ -78,7 +78,7 @@ def _scrambled(subjects: Sequence[Subject], random: np.random.Generator) -> str:
 
 
 def _between(texts: Sequence[Item], checks: Sequence[Item], random: np.random.Generator) -> list[Item]:
-    """One check somewhere in each of as many stretches of equal length, after its first text."""
+    """Insert one check at a random position in each of equally long segments, after the segment's first text."""
     result: list[Item] = []
     for check, stretch in zip(checks, np.array_split(np.arange(len(texts)), max(1, len(checks))), strict=False):
         place = int(random.integers(1, len(stretch) + 1)) if len(stretch) else 0

@@ -1,4 +1,4 @@
-"""What judges are asked about each text: the paper's two questions on a 5-point Likert scale. The words are ours."""
+"""The questions about each text: the paper's two, on a 5-point Likert scale. The wording is ours."""
 
 from dataclasses import dataclass
 

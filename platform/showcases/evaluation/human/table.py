@@ -1,4 +1,4 @@
-"""Table 6 and its verdict: does the order that the paper found hold here, and is it more than chance?"""
+"""Table 6 and its verdict: is the paper's order of the models reproduced, and is it significant?"""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ LEVEL = 0.01  # the paper's
 
 
 def table_6(result: Outcome, draws: int = DRAWS, seed: int = 0) -> Table:
-    """Table 6: each model's means, then how far ours is ahead, with the sign test's p."""
+    """Table 6: each model's means, then ours minus each other's, with the sign test's p."""
     models = result.study.models
     rows = []
     for number, model in enumerate(models):
@@ -43,13 +43,13 @@ def _mean(values: np.ndarray, draws: int, seed: int) -> Figure:
 
 
 def notes(result: Outcome) -> list[str]:
-    """What must be known to read the table."""
+    """Notes below the table."""
     study = result.study
     examples = len(next(iter(result.scores.values())))
-    kept = study.judges - len(result.excluded)
+    included = study.judges - len(result.excluded)
     out = f" ({len(result.excluded)} of {study.judges} left out: attention checks)" if result.excluded else ""
     lines = [
-        f"{examples} test examples, {kept} judges{out}, Likert 1 to 5. A mean is over examples of the mean over "
+        f"{examples} test examples, {included} judges{out}, Likert 1 to 5. A mean is over examples of the mean over "
         "judges; in brackets its 95 % bootstrap interval over examples.",
         "Sign test: two-sided, paired by example, on means over the judges who rated both texts; ties are dropped. No "
         "correction for asking two questions. The paper had 500 examples and 3 judges, on GEST.",
@@ -67,7 +67,7 @@ def notes(result: Outcome) -> list[str]:
 
 
 def verdicts(result: Outcome) -> list[str]:
-    """One line a question and other model: does the paper's order hold, and is it significant?"""
+    """One line per question and other model: does the paper's order hold, and is it significant?"""
     lines, models = [], result.study.models
     for question in QUESTIONS:
         for number, (other, test) in enumerate(result.tests[question.name].items()):

@@ -1,4 +1,4 @@
-"""What judges get: for each one a file of Label Studio tasks, with the photos and the labelling configuration."""
+"""Files for judges: Label Studio tasks for each one, with the photos and the labelling configuration."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from showcases.evaluation.human.questions import QUESTIONS, TASK
 from showcases.photos import side_by_side, take_in
 
 QUALITY = 75  # of JPEGs: 500 examples have 1,500 photos
-FOR_JUDGES = "for_judges"  # folder of all that may be given away
+FOR_JUDGES = "for_judges"  # folder of the files to hand out
 LABELLING_CONFIG = """\
 <!-- Photos are served by Label Studio's local storage: start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
      LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<this folder>, and add <this folder>/photos as local storage. Make a project
@@ -35,7 +35,7 @@ def task_files(study: Study, photos: Mapping[str, bytes], side: int) -> dict[str
 
     Args:
         photos: JPEG bytes by id, of every photo of the study.
-        side: px; the shorter side is shrunk to this.
+        side: px; the shorter side is downscaled to this.
 
     Raises:
         PhotoError: a photo doesn't decode.

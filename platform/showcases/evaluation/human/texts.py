@@ -1,4 +1,4 @@
-"""Texts of models as JSON lines: of our own, to be kept, and of models made elsewhere, to be compared."""
+"""Texts of models as JSON lines: to store our own, and to compare other models'."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ Texts = dict[str, dict[str, str]]  # by model, then by review id
 
 
 def read_texts(path: Path) -> Texts:
-    """Texts of a file of lines {"review_id": …, "model": …, "text": …}; models in the order they come.
+    """Texts of a file of lines {"review_id": …, "model": …, "text": …}; models in order of appearance.
 
     Raises:
-        StudyError: a line is none, or tells a text twice.
+        StudyError: a line is invalid, or repeats a text.
     """
     found: Texts = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may contain U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: not a file of texts ({error})") from error
     for number, line in enumerate(lines, 1):
@@ -29,7 +29,7 @@ def read_texts(path: Path) -> Texts:
             row = json.loads(line)
             review, model, text = (row[name] for name in ("review_id", "model", "text"))
         except (ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{path}, line {number}: no JSON object with review_id, model and text") from error
+            raise StudyError(f"{path}, line {number}: not a JSON object with review_id, model and text") from error
         if not all(isinstance(value, str) for value in (review, model, text)) or not model:
             raise StudyError(f"{path}, line {number}: review_id, model and text must be strings")
         if review in found.setdefault(model, {}):
@@ -39,7 +39,7 @@ def read_texts(path: Path) -> Texts:
 
 
 def to_lines(texts: Texts) -> str:
-    """What `read_texts` reads."""
+    """Serialize texts for `read_texts`."""
     rows = ({"review_id": r, "model": model, "text": t} for model, said in texts.items() for r, t in said.items())
     return "".join(json.dumps(row) + "\n" for row in rows)
 

@@ -1,6 +1,6 @@
-"""The quality/diversity dial: what relevance ** theta gives and takes, as a table and as a curve.
+"""The quality/diversity dial: effect of relevance ** theta, as a table and as a curve.
 
-The paper's selector is less diverse than random (Table 3): it buys relevance with diversity, and theta says how much.
+The paper's selector is less diverse than random (Table 3): it trades diversity for relevance, controlled by theta.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def theta_table(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
     Args:
         ranked: of `rank_test_users`.
         k: photos chosen.
-        protocol: with `deployment` only the diversity is there.
+        protocol: `deployment` has only the diversity.
     """
     rows = [Row(name, ranking_cells(figures, k)) for name, figures in _without_user(ranked).items()]
     for entry in ranked:
@@ -47,7 +47,7 @@ def theta_table(ranked: Sequence[Ranked], k: int, protocol: str) -> Table:
 
 
 def theta_picture(ranked: Sequence[Ranked], k: int) -> Picture | None:
-    """F1@k over Div@k, a line a variant and a point a theta; none where nothing can be hit or nothing was turned."""
+    """F1@k over Div@k, one line per variant and one point per theta; None without possible hits or without thetas."""
     turned = [entry for entry in ranked if entry.by_theta]
     if not turned or any(figures.f1 is None for entry in turned for figures in entry.by_theta.values()):
         return None
@@ -66,7 +66,7 @@ def theta_picture(ranked: Sequence[Ranked], k: int) -> Picture | None:
 
 
 def _without_user(ranked: Sequence[Ranked]) -> dict[str, list[RankingFigures]]:
-    """Figures over seeds of the rankers without a dial, by name."""
+    """Figures over seeds of the rankers without a theta, by name."""
     found: dict[str, list[RankingFigures]] = {}
     for entry in ranked:
         if entry.theta is None:
@@ -101,5 +101,5 @@ def _line(axes: "Axes", entry: Ranked, colour: str, beside: tuple[int, int]) -> 
 
 
 def _point(figures: RankingFigures) -> tuple[float, float]:
-    """Where it lies: Div@k and F1@k in percent."""
+    """Coordinates: Div@k and F1@k in percent."""
     return 100 * figures.diversity, float("nan") if figures.f1 is None else 100 * figures.f1

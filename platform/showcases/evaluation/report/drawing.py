@@ -1,4 +1,4 @@
-"""Pictures of the report, drawn without pyplot, which would keep state for the whole process."""
+"""Pictures of the report, drawn without pyplot, which has process-wide state."""
 
 import io
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#b4472b", "#2f6f7d", "#7a6a2f", "#6b4a86")  # a variant each, the first one is served
-GREY = "#6e675e"  # of what is compared against: rankers that know no user, the ground truth
+COLOURS = ("#b4472b", "#2f6f7d", "#7a6a2f", "#6b4a86")  # one per variant, the first one is served
+GREY = "#6e675e"  # of references: non-personalised rankers, the ground truth
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report; it stands beside the table of the same name, in a file `<name>.png`."""
+    """A figure of the report, in a file `<name>.png`; shown beside the table of the same name."""
 
     name: str
     alt: str
@@ -25,7 +25,7 @@ class Picture:
 
 
 def blank(columns: int = 1, width: float = 7.6, height: float = 4.8) -> "tuple[Figure, list[Axes]]":
-    """A figure of so many axes side by side; width and height in inches at 130 dpi."""
+    """A figure of `columns` axes side by side; width and height in inches at 130 dpi."""
     with imports_of("studies"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def blank(columns: int = 1, width: float = 7.6, height: float = 4.8) -> "tuple[F
 
 
 def png_of(figure: "Figure") -> bytes:
-    """The file's bytes."""
+    """The figure as PNG bytes."""
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()

@@ -1,6 +1,6 @@
-"""Figures 3 and 6 of the paper: each a table with the numbers, and a picture of them.
+"""Figures 3 and 6 of the paper, each as a table and a picture.
 
-The paper prints both as plots without numbers, so nothing of theirs stands beside ours.
+The paper has plots without numbers, so there are no reference values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def figure_6a(texts: Texts) -> tuple[Table, Picture]:
     """How long the texts are: share of the texts in bins of 10 words up to 60, mean over the seeds.
 
     Args:
-        texts: of the ground truth and each system; words are parted by white space, empty texts are in the first bin.
+        texts: of the ground truth and each system; words are split at white space, empty texts are in the first bin.
 
     Source: paper Figure 6 (a).
     """
@@ -61,7 +61,7 @@ def figure_6b(texts: Texts, keywords: Keywords) -> tuple[Table, Picture]:
 
     Args:
         texts: of the ground truth and each system, for the same examples.
-        keywords: finds the parts; without a tagger there is one, the content words.
+        keywords: finds the parts of speech; without a tagger there is one, the content words.
 
     Source: paper Figure 6 (b).
     """
@@ -96,7 +96,7 @@ def _shares(seeds: Sequence[Sequence[str]]) -> dict[str, list[Figure]]:
 
 
 def _bars(table: Table, labels: Sequence[str], scale: str, caption: str) -> Picture:
-    """Grouped bars, a group a column and a bar a row; whiskers are the deviation over seeds."""
+    """Grouped bars, one group per column and one bar per row; whiskers are the deviation over seeds."""
     figure, [axes] = blank(width=max(6.4, 1.1 * len(labels)))
     colours = iter(COLOURS * len(table.rows))
     width = 0.8 / len(table.rows)

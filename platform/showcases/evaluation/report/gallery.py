@@ -1,4 +1,4 @@
-"""A few test users' showcases: what was chosen and written for them, beside what they did and wrote themselves."""
+"""Sample showcases of test users: selected photos and generated texts, beside the users' own."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ class Photo:
 
     Attributes:
         liked_more: share of the restaurant's other photos that are less relevant to the user, 0 to 1.
-        own: the user posted it.
+        own: whether the user posted it.
         src: data URI; empty in gallery.json.
     """
 
@@ -35,20 +35,20 @@ class Photo:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence and the classifier's probability, 0 to 1, that each photo shows what it says."""
+    """A sentence and the classifier's probability, 0 to 1, that each photo matches it."""
 
     text: str
     scores: list[float]
 
     def best(self, threshold: float) -> list[tuple[int, float]]:
-        """(photo number, score) of the photos that it describes, the best first."""
+        """(photo index, score) of the photos that it describes, best first."""
         (citation,) = cite(np.array([self.scores]), threshold)
         return [(number, self.scores[number]) for number in citation.photos]
 
 
 @dataclass(frozen=True)
 class Text:
-    """What one system wrote; the scores are against the photos shown."""
+    """One system's text; scores are against the photos shown."""
 
     system: str
     sentences: list[Sentence]
@@ -73,9 +73,9 @@ class Showcase:
 
 
 def pick_users(examples: Sequence[Example], count: int, seed: int) -> list[int]:
-    """Numbers of up to `count` examples, one a user, those with past reviews first, drawn by seed."""
+    """Indices of up to `count` examples, one per user, those with past reviews first, drawn by seed."""
     order = np.random.default_rng([seed, 3]).permutation(len(examples)).tolist()
-    order.sort(key=lambda number: not examples[number].history)  # stable: the draw decides within each group
+    order.sort(key=lambda number: not examples[number].history)  # stable: random order within each group
     by_user: dict[str, int] = {}
     for number in order:
         by_user.setdefault(examples[number].user_id, number)
@@ -90,11 +90,11 @@ def make_showcase(
     images: EmbeddingTable,
     scores: Scores,
 ) -> Showcase:
-    """Put together one entry of the gallery; `with_photos` adds the pictures.
+    """Create one entry of the gallery; `with_photos` adds the pictures.
 
     Args:
         texts: by system, its sentences for this example and their vectors (m, d).
-        liked_more: beside each photo shown.
+        liked_more: for each photo shown.
         past: texts of past reviews by id.
         scores: the classifier's `score_all`.
     """
@@ -112,7 +112,7 @@ def make_showcase(
 
 
 def with_photos(showcase: Showcase, read: Callable[[str], bytes | None]) -> Showcase:
-    """The same with each photo as a small data URI; a photo without bytes keeps an empty one."""
+    """Add each photo as a small data URI; empty for a photo without bytes."""
 
     def filled(photos: Sequence[Photo]) -> list[Photo]:
         return [replace(photo, src=data_uri(read(photo.photo_id))) for photo in photos]
@@ -121,7 +121,7 @@ def with_photos(showcase: Showcase, read: Callable[[str], bytes | None]) -> Show
 
 
 def data_uri(data: bytes | None) -> str:
-    """A JPEG of at most THUMBNAIL px as a data URI, so that the page asks nobody for anything."""
+    """A JPEG of at most THUMBNAIL px as a data URI, so that the page needs no network."""
     if not data:
         return ""
     try:

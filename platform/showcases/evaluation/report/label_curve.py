@@ -1,4 +1,4 @@
-"""The learning curve of Φ as a table and as a picture: is the next round of labelling worth it?"""
+"""The learning curve of Φ as a table and as a picture: is another round of labelling worthwhile?"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ NAME = "label_curve"
 
 
 def curve_table(curve: Curve) -> Table:
-    """A row a number of labels, then what costs none."""
+    """One row per number of labels, then the systems without labels."""
     rows = tuple(Row(point.name, _figures(point)) for point in [*curve.points, *curve.references])
     skipped = [f"{point.name}: {point.skipped}" for point in curve.points if point.skipped]
     notes = [
@@ -28,7 +28,7 @@ def curve_table(curve: Curve) -> Table:
         "was trained on.",
     ]
     if skipped:
-        notes.append(f"Seeds left out, as their pairs were of one kind alone: {', '.join(skipped)}.")
+        notes.append(f"Skipped seeds, whose pairs have only one class: {', '.join(skipped)}.")
     columns = (Column("labels", 1, 0), Column("AUC"), Column("F1"))
     return Table(NAME, "Φ by number of labels", columns, rows, tuple(notes))
 
@@ -39,7 +39,7 @@ def _figures(point: Point) -> dict[str, list[Figure]]:
 
 
 def curve_picture(curve: Curve) -> bytes:
-    """AUC and F1 over the number of labels with a bar of one standard deviation, as a PNG; what costs none as lines."""
+    """AUC and F1 over the number of labels with bars of one standard deviation, as PNG; label-free systems as lines."""
     figure, both = blank(2, width=9.6, height=4.2)
     for axes, name in zip(both, ("auc", "f1"), strict=True):
         _draw(axes, curve, name)
@@ -63,5 +63,5 @@ def _draw(axes: "Axes", curve: Curve, name: str) -> None:
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation in percent; no deviation of one value."""
+    """Mean and sample standard deviation in percent; no deviation for one value."""
     return 100 * float(np.mean(values)), 100 * float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

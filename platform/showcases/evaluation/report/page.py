@@ -1,4 +1,4 @@
-"""The report: Markdown for a terminal, CSV for programs, one HTML page that asks the network for nothing."""
+"""The report: Markdown for a terminal, CSV for programs, one self-contained HTML page."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from showcases.pages import page
 
 @dataclass(frozen=True)
 class Labels:
-    """The classifier's figures and where its labels come from (manifests of `annotations` and `classifier`)."""
+    """The classifier's figures and the source of its labels (manifests of `annotations` and `classifier`)."""
 
     source: str  # people, weak, or people+weak
     pairs: int
@@ -25,7 +25,7 @@ class Labels:
     agreement: float | None = None
 
     def sentence(self) -> str:
-        """All of it in words."""
+        """Summary sentence."""
         if self.source.startswith("people"):
             agreed = (
                 "" if self.agreement is None else f"; they agree with a Krippendorff's alpha of {self.agreement:.3f}"
@@ -47,12 +47,12 @@ class Labels:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the report shows.
+    """Content of the report.
 
     Attributes:
         encoder: model id of the CLIP.
-        left_out: what was left out, by artifact and reason.
-        pictures: each beside the table of its name.
+        left_out: counts of dropped rows by artifact and reason.
+        pictures: each is shown beside the table of its name.
         summary: lines above the tables.
     """
 
@@ -67,7 +67,7 @@ class Report:
     summary: Sequence[str] = field(default_factory=tuple)
 
     def to_markdown(self) -> str:
-        """Tables, classifier, what was left out."""
+        """Tables, classifier, dropped rows."""
         lines = [f"# {self.title}", "", f"Encoder {self.encoder}; {self.created}.", ""]
         lines += [*(f"- {line}" for line in self.summary), ""] if self.summary else []
         for table in self.tables:
@@ -81,15 +81,15 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def pictures_of(self, table: Table) -> list[Picture]:
-        """Those that stand beside a table."""
+        """Pictures shown beside a table."""
         return [picture for picture in self.pictures if picture.name == table.name]
 
     def models(self) -> list[str]:
-        """Whose texts the gallery has, in the order shown."""
+        """Systems in the gallery, in display order."""
         return list(dict.fromkeys(text.system for showcase in self.showcases for text in showcase.texts))
 
     def shown_left_out(self) -> dict[str, dict[str, int]]:
-        """Reasons in words, without those that never came up."""
+        """Reasons in words, without zero counts."""
         shown = {
             artifact: {reason.replace("_", " "): count for reason, count in reasons.items() if count}
             for artifact, reasons in self.left_out.items()

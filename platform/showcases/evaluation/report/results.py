@@ -1,4 +1,4 @@
-"""Tables 1, 2 and 3 from what was measured, with the caveats that a reader must know."""
+"""Tables 1, 2 and 3 from the measurements, with caveats."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -24,7 +24,7 @@ INTERVALS = (
 MORE = ("USR", "feature coverage", "keyword coverage", "faithfulness")
 WITH_PHOTOS, WITHOUT_PHOTOS = ("img+text", "img"), "text"
 BASELINES = ("ST", "R2Gen", "Ref2Seq", "PETER", "Text GPT-2", "Text Random")
-ORDER = (GROUND_TRUTH, *BASELINES, "random", "most-popular", "text", "img", "img+text")  # of rows; others come last
+ORDER = (GROUND_TRUTH, *BASELINES, "random", "most-popular", "text", "img", "img+text")  # row order; others come last
 RANKING = {"Prec": "precision", "Recall": "recall", "F1": "f1", "Div": "diversity"}  # column: of RankingFigures
 PERCENT_TABLE_2 = ("BLEU-1", "BLEU-4", "METEOR", "NIST", "Distinct-1", "Distinct-2", "CLIP-Align", "CLIP-Score")
 
@@ -68,7 +68,7 @@ def table_2(systems: Mapping[System, Mapping[str, Figure]], protocol: str) -> Ta
 
 
 def table_2_more(systems: Mapping[System, Mapping[str, Figure]]) -> Table:
-    """What the paper's Table 2 has not: repetition, coverage, faithfulness; arguments as for `table_2`."""
+    """Metrics that the paper's Table 2 lacks: repetition, coverage, faithfulness; arguments as for `table_2`."""
     rows = tuple(Row(name, measured) for name, measured in _by_variant(systems).items())
     notes = (
         f"{SPREAD} In percent, intervals as in Table 2.",
@@ -85,7 +85,7 @@ def table_2_more(systems: Mapping[System, Mapping[str, Figure]]) -> Table:
 
 
 def _by_variant(systems: Mapping[System, Mapping[str, Figure]]) -> dict[str, dict[str, list[Figure]]]:
-    """By variant and metric the figures of its seeds, the variants in the order of the paper's tables."""
+    """Figures over seeds by variant and metric, variants in the order of the paper's tables."""
     found = {}
     for name in _ordered(variant for variant, _ in systems):
         seeds = [figures for (variant, _), figures in systems.items() if variant == name]
@@ -94,7 +94,7 @@ def _by_variant(systems: Mapping[System, Mapping[str, Figure]]) -> dict[str, dic
 
 
 def table_3(ranked: Sequence[Ranked], k: int, protocol: str, draws: int = 0) -> Table:
-    """Table 3: random, most-popular and each selector variant; intervals by so many draws of the bootstrap."""
+    """Table 3: random, most-popular and each selector variant; intervals by `draws` bootstrap draws."""
     rows = []
     for name in _ordered(entry.name for entry in ranked):
         measured = ranking_cells([entry.figures for entry in ranked if entry.name == name], k, draws)
@@ -139,7 +139,7 @@ def _figure(figures: RankingFigures, part: str) -> Figure:
 
 
 def photo_pair(variants: Iterable[str]) -> tuple[str, str] | None:
-    """The variant that sees photos and the same generator without them, if both were trained."""
+    """The variant with photos and the same generator without them, if both were trained."""
     trained = set(variants)
     with_photos = next((name for name in WITH_PHOTOS if name in trained), None)
     return (with_photos, WITHOUT_PHOTOS) if with_photos and WITHOUT_PHOTOS in trained else None

@@ -26,15 +26,15 @@ def table_5(rows: Sequence[StudyRow], measured: Measured) -> Table:
     notes: tuple[str, ...] = ("Without contrastive losses.",)
     if missing:
         notes += (
-            f"Not run, for want of GPT-2's weights (--train_generator.model.pretrained gpt2): {', '.join(missing)}. "
-            "In their places stand the same inputs with random weights, which the paper has not.",
+            f"Not run, because GPT-2's weights are missing (--train_generator.model.pretrained gpt2): "
+            f"{', '.join(missing)}. Instead, the same inputs were run with random weights, which the paper did not do.",
         )
     title = "Table 5: initialisations"
     return _study("table_5", title, rows, measured, paper.TABLE_5_COLUMNS, paper.TABLE_5, notes)
 
 
 def orders(table: Table) -> dict[str, Order]:
-    """By column how the order of the rows compares with the paper's, where the paper has two rows of it."""
+    """How the order of the rows compares with the paper's, for columns with at least two rows in the paper."""
     found = {}
     for column in table.columns:
         theirs = {row.name: row.paper[column.name] for row in table.rows if column.name in row.paper}
@@ -47,7 +47,7 @@ def orders(table: Table) -> dict[str, Order]:
 
 
 def with_order(table: Table) -> Table:
-    """The table with a sentence a column on whether the paper's order of its rows holds."""
+    """Add a sentence per column on whether the paper's order of the rows holds."""
     notes = tuple(order.sentence(column) for column, order in orders(table).items())
     return replace(table, notes=(*notes, *table.notes))
 
@@ -56,7 +56,7 @@ def verdict(table: Table, differs: str) -> str:
     """One line: whether the paper's order of the rows holds in this table, and where the protocol differs.
 
     Args:
-        differs: from the paper's protocol, a clause.
+        differs: differences from the paper's protocol, a clause.
     """
     found = orders(table)
     pairs, agree = (sum(getattr(order, part) for order in found.values()) for part in ("pairs", "agree"))
@@ -65,21 +65,21 @@ def verdict(table: Table, differs: str) -> str:
         return f"{table.title}: nothing to compare with the paper's order. Differs: {differs}."
     holds = "the paper's order holds" if agree == pairs else "the paper's order does not hold throughout"
     return (
-        f"{table.title}: {holds}: {agree} of {pairs} pairs of rows in {len(found)} columns stand as in the paper, "
+        f"{table.title}: {holds}: {agree} of {pairs} pairs of rows in {len(found)} columns have the paper's order, "
         f"{clear} of them clearly, {against} clearly the other way round. Differs: {differs}."
     )
 
 
 def verdicts(tables: Sequence[Table], protocol: str, pretrained: bool) -> list[str]:
-    """A line a table of the paper.
+    """One line per table of the paper.
 
     Args:
         protocol: of the selector.
-        pretrained: the generators start from published weights.
+        pretrained: whether the generators start from published weights.
     """
     scratch = "" if pretrained else "; decoders start from random weights, not from GPT-2's"
     split = f"the paper's split for photo selection was never released, protocol: {protocol}"
-    labels = "CLIP-Align's classifier has labels of its own, the paper's were never released"
+    labels = "CLIP-Align's classifier has other labels, because the paper's were never released"
     differs = {
         "table_1": "the corpus, where it is not GEST",
         "table_2": f"{labels}; photos come from a selector ({split}){scratch}",

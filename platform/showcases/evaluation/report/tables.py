@@ -46,7 +46,7 @@ class Row:
     """One system.
 
     Attributes:
-        figures: by column, one for each seed.
+        figures: by column, one per seed.
         paper: its figures in the paper, as printed there.
     """
 
@@ -55,7 +55,7 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, column: str) -> tuple[float | None, float | None]:
-        """Mean over the seeds, and the sample standard deviation (None for one seed); (None, None) where n/a."""
+        """Mean over the seeds, and the sample standard deviation (None for one seed); (None, None) if n/a."""
         values = [f.value for f in self.figures.get(column, ()) if f.value is not None and math.isfinite(f.value)]
         if not values:
             return None, None
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report; `name` is its file's name, `notes` say what must be known to read it."""
+    """A table of the report; `name` is its file name, `notes` are shown below it."""
 
     name: str
     title: str
@@ -78,7 +78,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def cell(self, row: Row, column: Column) -> str:
-        """The value as printed: `12.34`, `12.34 [11.20, 13.40]`, `12.34 ± 0.56`, why there is none, or a dash.
+        """The formatted value: `12.34`, `12.34 [11.20, 13.40]`, `12.34 ± 0.56`, the reason if there is none, or a dash.
 
         One seed's figure has its interval over the examples, several seeds' their spread.
         """
@@ -94,12 +94,12 @@ class Table:
         return text if p is None else f"{text}, p {'< 0.001' if p < 0.0005 else f'= {p:.3f}'}"
 
     def paper_cell(self, row: Row, column: Column) -> str:
-        """The paper's value as printed there, or nothing."""
+        """The paper's value as printed there, or an empty string."""
         value = row.paper.get(column.name)
         return "" if value is None else f"{value:,.{column.digits}f}"
 
     def sources(self) -> list[str]:
-        """Libraries and tokenizers, each with the columns that they made; plain averages of our own are left out."""
+        """Libraries and tokenizers with the columns they computed, without our own averages."""
         columns: dict[str, list[str]] = {}
         for column in self.columns:
             figures = [f for row in self.rows for f in row.figures.get(column.name, ()) if f.value is not None]
@@ -121,7 +121,7 @@ class Table:
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), *self._sources_line()]) + "\n"
 
     def side_by_side(self) -> str:
-        """`paper | ours | ±` for every figure that the paper has, a block a column; empty where it has none."""
+        """`paper | ours | ±` for every figure that the paper has, one block per column; empty if it has none."""
         lines = []
         for column in self.columns:
             rows = [row for row in self.rows if column.name in row.paper]
@@ -129,8 +129,8 @@ class Table:
             for row in rows:
                 mean, spread = row.value(column.name)
                 ours = self.cell(row, column) if mean is None else column.number(mean)
-                told = NONE if spread is None else column.number(spread)
-                lines.append(f"| {row.name} | {self.paper_cell(row, column)} | {ours} | {told} |")
+                spread_text = NONE if spread is None else column.number(spread)
+                lines.append(f"| {row.name} | {self.paper_cell(row, column)} | {ours} | {spread_text} |")
             lines += [""] if rows else []
         return "\n".join(lines)
 
@@ -139,7 +139,7 @@ class Table:
         return ["- measured by: " + ". ".join(sources) + "."] if sources else []
 
     def to_csv(self) -> str:
-        """One line a cell: row, metric, value, spread and interval (unscaled), seeds, n, where from, paper."""
+        """One line per cell: row, metric, value, spread and interval (unscaled), seeds, n, source, paper."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)

@@ -1,4 +1,4 @@
-"""Compact sets of ids: 8 bytes an id, where a Python set of strings takes over 100."""
+"""Compact sets of ids: 8 bytes per id; a Python set of strings takes over 100."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ def digest_ids(ids: Iterable[str]) -> np.ndarray:
 
 
 class DigestSet:
-    """A set of 64-bit digests: sorted runs, of which a long one never follows a short one, so they stay few."""
+    """A set of 64-bit digests, as sorted runs; a longer run never follows a shorter one, so there are few."""
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray] = []
@@ -25,7 +25,7 @@ class DigestSet:
         return sum(len(run) for run in self._runs)
 
     def contains(self, digests: np.ndarray) -> np.ndarray:
-        """(n,) bool, which of the (n,) digests are in the set."""
+        """(n,) bool: whether each digest is in the set."""
         found = np.zeros(len(digests), bool)
         for run in self._runs:
             place = np.minimum(np.searchsorted(run, digests), len(run) - 1)
@@ -33,7 +33,7 @@ class DigestSet:
         return found
 
     def add(self, digests: np.ndarray) -> np.ndarray:
-        """Add (n,) digests; (n,) bool, True on the first occurrence of each that was not in the set."""
+        """Add (n,) digests; returns (n,) bool, True at the first occurrence of each new digest."""
         fresh = np.zeros(len(digests), bool)
         fresh[np.unique(digests, return_index=True)[1]] = True
         fresh &= ~self.contains(digests)
@@ -45,5 +45,5 @@ class DigestSet:
         return fresh
 
     def values(self) -> np.ndarray:
-        """(len,) sorted."""
+        """(len,) digests, sorted."""
         return np.sort(np.concatenate(self._runs)) if self._runs else np.zeros(0, np.uint64)

@@ -1,6 +1,6 @@
-"""Figure 3's visual diversities in closed form, from vectors that stream by once: linear in the photos.
+"""Figure 3's visual diversities in closed form, in one pass over the vectors: linear in the number of photos.
 
-Over the pairs of n unit vectors the cosines sum to (|sum v|^2 - sum |v|^2) / 2, so no pair is ever formed.
+Over the pairs of n unit vectors the cosines sum to (|sum v|^2 - sum |v|^2) / 2, so pairs are never enumerated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,36 +13,36 @@ from torch import Tensor
 from showcases.gest.building.ragged import places
 from showcases.storage.embeddings import EmbeddingShards, EmbeddingTable
 
-ROWS = 4096  # vectors widened to float32 at a time: 8 MiB at d = 512
+ROWS = 4096  # vectors cast to float32 at a time: 8 MiB at d = 512
 
 
 class PairSums:
-    """Sum of cosines over all pairs within each group, whatever order the vectors come in.
+    """Sum of cosines over all pairs within each group, for vectors in any order.
 
-    A group's vector sum is held from its first vector to its last, so memory goes with the groups that are open at
-    once: few where the vectors of a group lie near each other, all of them at worst.
+    A group's vector sum is in memory from its first vector to its last: few groups at once if the vectors of a group
+    are close together, all groups at worst.
 
     Args:
-        sizes: (g,) how many vectors each group will get.
+        sizes: (g,) number of vectors of each group.
         dim: d.
-        dtype: of the sums; float32 is enough for groups of some ten.
+        dtype: of the sums; float32 suffices for groups of about ten.
     """
 
     def __init__(self, sizes: np.ndarray, dim: int, dtype: type[np.floating]) -> None:
         self.pairs = float((sizes.astype(np.float64) * (sizes - 1)).sum() / 2)
         self.cosines = 0.0
         self._sizes, self._left = sizes, sizes.astype(np.int64)
-        self._slot = np.full(len(sizes), -1, np.int64)  # of an open group in `_open`
+        self._slot = np.full(len(sizes), -1, np.int64)  # row of an open group in `_open`
         self._open = np.empty((0, dim), dtype)
         self._free: list[int] = []
 
     @property
     def mean_distance(self) -> float:
-        """Mean of 1 - cos over all pairs; NaN where there is none."""
+        """Mean of 1 - cos over all pairs; NaN if there is none."""
         return 1 - self.cosines / self.pairs if self.pairs else float("nan")
 
     def add(self, groups: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
-        """Take in, of distinct groups (m,), the sum (m, d) of `counts` (m,) vectors of length 1 each."""
+        """Add to distinct groups (m,) the sums (m, d) of `counts` (m,) unit vectors each."""
         slots = self._slot[groups]
         held = slots >= 0
         sums[held] += self._open[slots[held]]
@@ -57,7 +57,7 @@ class PairSums:
         self._slot[groups] = np.where(done, -1, slots)
 
     def _take(self, count: int) -> list[int]:
-        """Free rows of `_open`, which grows where there are too few."""
+        """Free rows of `_open`, which grows if there are too few."""
         have = len(self._open)
         if count > len(self._free):
             grown = max(2 * have, have + count)
@@ -69,10 +69,10 @@ class PairSums:
 
 
 class Spread:
-    """The sums of one set of photos: per user in a business, and from those per business.
+    """Pair sums of one set of photos, per user in a business and per business.
 
     Args:
-        members: (n,) bool, the photos of the set that will come.
+        members: (n,) bool, the photos of the set.
         user: (n,) number of each photo's user in its business.
         business_of: (g,) number of each such user's business.
         dim: d.
@@ -86,7 +86,7 @@ class Spread:
         self.of_business = PairSums(per_business, dim, np.float64)
 
     def add(self, rows: np.ndarray, vectors: Tensor) -> None:
-        """Take in the vectors (k, d) float32, of length 1, of these photos (k,)."""
+        """Add the unit vectors (k, d) float32 of the photos `rows` (k,)."""
         mine = self.members[rows]
         if not mine.all():
             rows, vectors = rows[mine], vectors[torch.from_numpy(mine)]
@@ -107,7 +107,7 @@ class Spread:
 
 
 def _sum_by(groups: np.ndarray, counts: np.ndarray, vectors: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor]:
-    """The distinct groups (m,), and the sums of counts (m,) and vectors (m, d) in each."""
+    """The distinct groups (m,), with the sums of their counts (m,) and vectors (m, d)."""
     names, inverse = np.unique(groups, return_inverse=True)
     sums = torch.zeros(len(names), vectors.shape[1], dtype=vectors.dtype)
     sums.index_add_(0, torch.from_numpy(inverse), vectors)
@@ -120,11 +120,11 @@ def diversities(
     """The three diversities of Figure 3, dis(m, n) = 1 - cos (Appendix B), pooled over all counted pairs.
 
     intra_business: all photo pairs of a business; inter_user: pairs of different users in one business; intra_user:
-    pairs of one user in one business. NaN where there is no pair. The vectors are read once for all sets.
+    pairs of one user in one business. NaN if there is no pair. The vectors are read once for all sets.
 
     Args:
         photos: columns photo_id, user_id, business_id; n rows.
-        images: the photos' vectors; photos without one are not counted.
+        images: the photos' vectors; photos without one are ignored.
         sets: (n,) bool by name: the photos of each set.
     """
     place = places(photos["photo_id"], images.all_ids())
@@ -139,7 +139,7 @@ def diversities(
 
 
 def _arrivals(place: np.ndarray, images: EmbeddingTable | EmbeddingShards) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Rows (k,) of `photos` and their vectors (k, d) float32 of length 1, in the order in which the vectors come."""
+    """Rows (k,) of `photos` and their unit vectors (k, d) float32, in the order of the vectors."""
     order = np.argsort(place, kind="stable")
     ordered, start = place[order], 0
     for names, vectors in images.batches():
@@ -152,6 +152,6 @@ def _arrivals(place: np.ndarray, images: EmbeddingTable | EmbeddingShards) -> It
 
 
 def _codes(names: pa.ChunkedArray) -> np.ndarray:
-    """(n,) the same number for the same name."""
+    """(n,) integer codes; equal names get equal codes."""
     coded = names.combine_chunks().dictionary_encode()
     return coded.indices.to_numpy().astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which sentences of a review some photo of it shows, and the explanation that they make (paper section 3.3)."""
+"""Sentences that match a photo of their review, and the explanations made of them (paper section 3.3)."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,13 +8,13 @@ from showcases.gest.building.ragged import flatten, keep, places
 
 
 def matched_sentences(alignments: pa.Table, threshold: float) -> pa.Array:
-    """(k,) distinct ids of the sentences that some photo scores at least `threshold` with."""
+    """(k,) distinct ids of the sentences with a score of at least `threshold` for some photo."""
     scores = alignments["score"].to_numpy()
     return alignments["sentence_id"].filter(pa.array(scores >= threshold)).unique()
 
 
 def explanations(reviews: pa.Table, matched: pa.Array) -> pa.ChunkedArray:
-    """(n,) of each review its matched sentences, joined by a space; empty where there is none.
+    """(n,) each review's matched sentences, joined by spaces; empty if there is none.
 
     Args:
         reviews: columns review_id, sentences.
@@ -29,10 +29,10 @@ def explanations(reviews: pa.Table, matched: pa.Array) -> pa.ChunkedArray:
     shown[starts[row[known]] + number[known]] = True
     joined, done = [], 0
     for chunk in reviews["sentences"].chunks:
-        said, per_review = flatten(pa.chunked_array([chunk]))
-        here = shown[done : done + len(said)]
-        joined.append(pc.binary_join(keep(said, per_review, here), " "))
-        done += len(said)
+        sentences, per_review = flatten(pa.chunked_array([chunk]))
+        here = shown[done : done + len(sentences)]
+        joined.append(pc.binary_join(keep(sentences, per_review, here), " "))
+        done += len(sentences)
     return pa.chunked_array(joined, pa.string())
 
 

@@ -1,4 +1,4 @@
-"""Table 1's columns, counted on Arrow columns: no Python object a row is kept."""
+"""Table 1, computed on Arrow columns without one Python object per row."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from showcases.gest.reading.word_count import count_words
 
-ROWS = 10_000  # texts that are Python strings at a time
+ROWS = 10_000  # texts converted to Python strings at a time
 
 
 def table_1(reviews: pa.Table, text: str, photo_ids: pa.Array | pa.ChunkedArray) -> dict[str, float]:
@@ -17,7 +17,7 @@ def table_1(reviews: pa.Table, text: str, photo_ids: pa.Array | pa.ChunkedArray)
 
     Args:
         reviews: columns user_id, business_id, and the one named by `text`.
-        photo_ids: of the photos that count, any number of times.
+        photo_ids: ids of the photos to count; may repeat.
     """
     return {
         "images": pc.count_distinct(photo_ids).as_py(),
@@ -29,12 +29,12 @@ def table_1(reviews: pa.Table, text: str, photo_ids: pa.Array | pa.ChunkedArray)
 
 
 def average_words(texts: pa.ChunkedArray) -> float:
-    """Mean number of words (see `count_words`); NaN of no text."""
+    """Mean number of words (see `count_words`); NaN if there are no texts."""
     return int(words_per_text(texts).sum()) / len(texts) if len(texts) else float("nan")
 
 
 def words_per_text(texts: pa.ChunkedArray) -> np.ndarray:
-    """(n,) words of each text (see `count_words`)."""
+    """(n,) number of words of each text (see `count_words`)."""
     return np.fromiter((count_words(text) for text in _strings(texts)), np.int64, len(texts))
 
 

@@ -1,4 +1,4 @@
-"""What is there twice in one artifact: texts, photos, ids. Worth knowing; an error only across splits (`leaks`)."""
+"""Duplicate texts, photos and ids within one artifact. Informational; an error only across splits (`leaks`)."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,19 @@ from showcases.gest.inspection.near import JACCARD, SHORT, Likeness
 
 @dataclass(frozen=True)
 class Duplicates:
-    """One kind: `things` that are there more than once (`said` what they are), and how many `rows` have them."""
+    """One kind of duplicates: number of repeated `things`, described by `what`, and of `rows` that have them."""
 
     where: str
-    said: str
+    what: str
     things: int
     rows: int
 
 
 def of_texts(where: str, likeness: Likeness, users: pa.ChunkedArray) -> list[Duplicates]:
-    """Same texts, of one user and of several, short ones apart; nearly the same texts.
+    """Identical texts by one user and by several, short ones separately; near-duplicate texts.
 
     Args:
-        users: (n,) who wrote each.
+        users: (n,) author of each.
     """
     user = users.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
     groups, width = likeness.groups, int(user.max(initial=0)) + 1
@@ -42,17 +42,17 @@ def of_texts(where: str, likeness: Likeness, users: pa.ChunkedArray) -> list[Dup
         ("texts without a word", blank),
         (f"nearly the same texts (Jaccard of word 3-shingles ≥ {JACCARD})", near),
     )
-    return [Duplicates(where, said, int(found.sum()), int(texts[found].sum())) for said, found in kinds]
+    return [Duplicates(where, what, int(found.sum()), int(texts[found].sum())) for what, found in kinds]
 
 
 def of_photo_ids(where: str, photo_ids: pa.ChunkedArray) -> Duplicates:
-    """Photo ids that two rows have, or one has twice."""
+    """Photo ids that occur more than once, in one row or in several."""
     counts = np.asarray(pc.struct_field(pc.value_counts(flatten(photo_ids)[0]), "counts"))
     return Duplicates(where, "photo ids named more than once", int(np.sum(counts > 1)), int(counts[counts > 1].sum()))
 
 
 def of_contents(contents: Contents, photos: pa.Table | None) -> list[Duplicates]:
-    """Byte-identical photos under several ids; and of those the ones of several users, where that is known.
+    """Byte-identical photos under several ids; separately those of several users, if `photos` is given.
 
     Args:
         photos: columns photo_id, user_id.
@@ -68,5 +68,5 @@ def of_contents(contents: Contents, photos: pa.Table | None) -> list[Duplicates]
     width = int(user.max(initial=0)) + 1
     owners = np.bincount(np.unique(code * width + user) // width, minlength=len(sizes))
     several = owners > 1
-    said = "byte-identical photos of several users"
-    return [*found, Duplicates("images", said, int(several.sum()), int(sizes[several].sum()))]
+    what = "byte-identical photos of several users"
+    return [*found, Duplicates("images", what, int(several.sum()), int(sizes[several].sum()))]

@@ -1,4 +1,4 @@
-"""Counts of the corpus as histograms: lengths, photos, reviews, ratings, states of photos, reasons of rejects."""
+"""Histograms of the corpus: lengths, photos, reviews, ratings, photo status, reject reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ USER_REVIEW_EDGES = (1, 2, 3, 4, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many (`counted`) fall on each label, in the order in which they are shown."""
+    """Count per label, in display order; `counted` names the unit."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ class Histogram:
 
 
 def binned(values: np.ndarray, edges: Sequence[int]) -> tuple[tuple[str, int], ...]:
-    """Counts of whole numbers from each edge to before the next, the last one open; zeros at both ends are left out.
+    """Counts of integers in [edge, next edge), the last bin open-ended; empty bins at both ends are dropped.
 
     Args:
         values: (n,), none below the first edge.
@@ -52,18 +52,18 @@ def binned(values: np.ndarray, edges: Sequence[int]) -> tuple[tuple[str, int], .
 
 
 def value_counts(column: pa.ChunkedArray, missing: str = "none") -> tuple[tuple[str, int], ...]:
-    """Each value with its count, most first; a null by the name `missing`."""
+    """Each value with its count, most frequent first; null is labelled `missing`."""
     pairs = [(row["values"], row["counts"]) for row in pc.value_counts(column).to_pylist()]
     named = [(missing if value is None else str(value), count) for value, count in pairs]
     return tuple(sorted(named, key=lambda pair: (-pair[1], pair[0])))
 
 
-def of_reviews(reviews: pa.Table, tongues: Mapping[str, int]) -> list[Histogram]:
-    """Of the reviews.
+def of_reviews(reviews: pa.Table, languages: Mapping[str, int]) -> list[Histogram]:
+    """Histograms of the reviews.
 
     Args:
         reviews: columns user_id, business_id, rating, text, photo_ids.
-        tongues: reviews by language.
+        languages: reviews by language.
     """
     photos = flatten(reviews["photo_ids"])[1]
     businesses = reviews["business_id"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -72,7 +72,7 @@ def of_reviews(reviews: pa.Table, tongues: Mapping[str, int]) -> list[Histogram]
     ratings = tuple(sorted(value_counts(reviews["rating"])))
     return [
         Histogram("words", "Words per review", "reviews", binned(words_per_text(reviews["text"]), WORD_EDGES)),
-        Histogram("languages", "Languages of the reviews", "reviews", tuple(tongues.items())),
+        Histogram("languages", "Languages of the reviews", "reviews", tuple(languages.items())),
         Histogram("ratings", "Ratings", "reviews", ratings),
         Histogram("photos_per_review", "Photos per review", "reviews", binned(photos, REVIEW_PHOTO_EDGES)),
         Histogram(

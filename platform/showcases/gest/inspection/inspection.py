@@ -1,4 +1,4 @@
-"""All that is found in a workspace: Table 1, Figure 3, histograms, duplicates, leaks; as Markdown, JSON and HTML."""
+"""Report on a workspace: Table 1, Figure 3, histograms, duplicates, leaks; as Markdown, JSON and HTML."""
 
 import json
 import math
@@ -18,7 +18,7 @@ BAR = 40  # characters of the longest bar
 
 @dataclass(frozen=True)
 class State:
-    """An artifact: finished, unfinished or missing; its rows, where its manifest counts any."""
+    """State of an artifact: finished, unfinished or missing; its rows, if its manifest counts them."""
 
     artifact: str
     step: str
@@ -28,11 +28,11 @@ class State:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """The findings.
 
     Attributes:
-        table_1: figures of raw, s1, s2 as far as they are there; figure_3 likewise.
-        notes: what a reader should know.
+        table_1: statistics of raw, s1 and s2, if present; figure_3 likewise.
+        notes: remarks for the reader.
     """
 
     root: str
@@ -51,14 +51,14 @@ class Inspection:
 
     @property
     def verdict(self) -> str:
-        """In a line: what leaks, or that nothing does, or that nothing could be looked at."""
+        """One line: which leaks were found, none, or that there was nothing to check."""
         if self.errors:
             what = "; ".join(f"{leak.where}: {leak.count:,} × {leak.what}" for leak in self.errors)
             return f"{len(self.errors)} kinds of leak between splits: {what}"
-        return "no leak between splits" if self.leaks else "no splits to look for leaks in"
+        return "no leak between splits" if self.leaks else "no splits to check for leaks"
 
     def facts(self) -> dict[str, list[list[str]]]:
-        """Table 1 and Figure 3 as rows of cells, the paper's beside ours; the first row is the head."""
+        """Table 1 and Figure 3 as rows of cells, the paper's beside ours; the first row is the header."""
         head = ["", *(name.replace("_", " ") for name in paper.TABLE_1_COLUMNS)]
         counted = [head]
         for name, figures in self.table_1.items():
@@ -70,10 +70,10 @@ class Inspection:
         return {"Table 1": counted, "Figure 3: visual diversity (mean of 1 − cos)": spread}
 
     def to_markdown(self) -> str:
-        """For a terminal and for a file."""
+        """Report for a terminal or a file."""
         lines = [f"# Data checks of {self.root}", "", f"{self.created}. **{self.verdict}.**", ""]
         lines += ["## Leaks between splits", "", *_leaks(self.leaks), "", "## Duplicates", ""]
-        rows = [[one.where, one.said, f"{one.things:,}", f"{one.rows:,}"] for one in self.duplicates]
+        rows = [[one.where, one.what, f"{one.things:,}", f"{one.rows:,}"] for one in self.duplicates]
         lines += _table([["", "what", "different ones", "rows"], *rows])
         for title, cells in self.facts().items():
             lines += ["", f"## {title}", "", *(_table(cells) if len(cells) > 1 else ["Not there."])]
@@ -88,7 +88,7 @@ class Inspection:
         return [["artifact", "state", "rows", "written by"], *rows]
 
     def to_json(self) -> str:
-        """All of it for programs; what is no number is null."""
+        """Machine-readable report; NaN becomes null."""
         plain = asdict(self) | {"errors": len(self.errors), "verdict": self.verdict}
         return json.dumps(_finite(plain), indent=1, ensure_ascii=False)
 
@@ -97,7 +97,7 @@ class Inspection:
         return page("inspection", found=self)
 
     def files(self) -> dict[str, bytes]:
-        """All forms by file name."""
+        """All formats by file name."""
         texts = {"md": self.to_markdown(), "html": self.to_html(), "json": self.to_json()}
         return {f"inspection.{ending}": text.encode() for ending, text in texts.items()}
 
@@ -109,7 +109,7 @@ def _number(value: float, digits: int = 2) -> str:
 
 
 def _leaks(leaks: tuple[Leak, ...]) -> list[str]:
-    """A table, then examples of what was found."""
+    """A table, then examples."""
     rows = [[leak.where, leak.sign, leak.what, f"{leak.count:,}", leak.shown_rows] for leak in leaks]
     lines = (
         _table([["", "", "in two splits", "different ones", "rows by split"], *rows]) if leaks else ["Not looked for."]
@@ -125,7 +125,7 @@ def _table(rows: list[list[str]]) -> list[str]:
 
 
 def _bars(histogram: Histogram) -> list[str]:
-    """A line a label, as a block of code."""
+    """One line per label, as a code block."""
     width = max((len(label) for label, _ in histogram.bars), default=0)
     lines = [
         f"{label:>{width}}  {'█' * max(round(BAR * count / histogram.highest), 1 if count else 0)} {count:,}"

@@ -1,8 +1,8 @@
-"""Which language a text is in, by its script and by spaCy's stop words: no model, no download.
+"""Language identification by script and by spaCy's stop words: no model, no download.
 
-A word speaks for each language of its script that has it among its stop words, and for the language of its script
-where one language alone is written in it. The language that most words speak for is it; where that is fewer than two
-words, as in "Great food", or two languages are even, it is `und` (undetermined).
+A word votes for each language of its script that has it among its stop words, or for the only language of its script.
+The language with most votes wins; with fewer than two votes, as in "Great food", or on a tie, the result is `und`
+(undetermined).
 """
 
 import re
@@ -23,14 +23,14 @@ from showcases.gest.inspection.words import Words, batches, words_of
 UNDETERMINED = "und"
 WESTERN = ("en", "es", "fr", "de", "it", "pt", "ca", "nl", "sv", "da", "nb", "fi")
 OTHER_LATIN = ("pl", "cs", "hu", "ro", "hr", "tr", "id", "vi", "tl")
-SCRIPTS: dict[str, tuple[str, ...]] = {  # by the first word of a letter's Unicode name
+SCRIPTS: dict[str, tuple[str, ...]] = {  # by first word of a letter's Unicode name
     "LATIN": (*WESTERN, *OTHER_LATIN),
     "CYRILLIC": ("ru", "uk", "bg", "sr", "mk"),
     "ARABIC": ("ar", "fa", "ur"),
     "DEVANAGARI": ("hi", "mr", "ne"),
     "HIRAGANA": ("ja",),
     "KATAKANA": ("ja",),
-    "CJK": ("zh",),  # beside kana it is Japanese
+    "CJK": ("zh",),  # Japanese if the text has kana
     "HANGUL": ("ko",),
     "THAI": ("th",),
     "GREEK": ("el",),
@@ -43,15 +43,15 @@ SCRIPTS: dict[str, tuple[str, ...]] = {  # by the first word of a letter's Unico
 }
 LANGUAGES = tuple(dict.fromkeys(name for names in SCRIPTS.values() for name in names))
 NUMBER = {name: number for number, name in enumerate(LANGUAGES)}
-SPEAKING = 2  # words at least
+SPEAKING = 2  # minimum votes
 # Google Maps: "(Translated by Google) …\n\n(Original)\n…", in either order.
 TRANSLATED, ORIGINAL = "(Translated by Google)", "(Original)"
 
 
 def languages(texts: pa.ChunkedArray) -> np.ndarray:
-    """(n,) number in LANGUAGES of each text's language, -1 where it is undetermined.
+    """(n,) index in LANGUAGES of each text's language, -1 if undetermined.
 
-    Of a text with Google's translation only what comes first counts, which is what readers see.
+    In a text with Google's translation only the first part counts, which is what readers see.
     """
     cut = pc.replace_substring_regex(texts, rf"(?s){re.escape(ORIGINAL)}.*", "")
     cut = pc.replace_substring_regex(cut, r"^\s*" + re.escape(TRANSLATED), "")
@@ -60,7 +60,7 @@ def languages(texts: pa.ChunkedArray) -> np.ndarray:
 
 
 def histogram(texts: pa.ChunkedArray) -> dict[str, int]:
-    """How many texts are in each language, most first; `und` is the last."""
+    """Number of texts per language, most frequent first; `und` is last."""
     found = languages(texts)
     counts = Counter({name: int(np.sum(found == number)) for number, name in enumerate(LANGUAGES)})
     known = {name: count for name, count in counts.most_common() if count}
@@ -69,12 +69,12 @@ def histogram(texts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def translated(texts: pa.ChunkedArray) -> int:
-    """How many texts have Google's translation in them."""
+    """Number of texts that contain Google's translation."""
     return int(pc.sum(pc.match_substring(pc.fill_null(texts, ""), TRANSLATED)).as_py() or 0)
 
 
 def _of_batch(words: Words) -> np.ndarray:
-    """The rule of the module, for each text (n,)."""
+    """(n,) language index of each text, by the rule of this module."""
     word, language = _votes(words.words.dictionary)
     owner = np.repeat(np.arange(len(words.lengths)), words.lengths)
     code = words.words.indices.to_numpy()
@@ -89,7 +89,7 @@ def _of_batch(words: Words) -> np.ndarray:
 
 
 def _votes(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) numbers of word and language, of every distinct word for each language that it speaks for."""
+    """(k,) word and language indices: one pair for each language that a distinct word votes for."""
     stop = stop_words()
     found: list[tuple[int, int]] = []
     for place, word in enumerate(words.to_pylist()):
@@ -106,20 +106,20 @@ def _script(letter: str) -> str:
 
 @cache
 def stop_words() -> dict[str, tuple[str, ...]]:
-    """The languages whose stop words each word is among, of the scripts that several languages are written in."""
+    """Languages by stop word, for scripts shared by several languages."""
     found: dict[str, dict[str, None]] = {}
     for name in (name for names in SCRIPTS.values() if len(names) > 1 for name in names):
         for word in words_of(pa.array(sorted(_listed(name)))).words.dictionary.to_pylist():  # "can't" is two words here
-            if len(word) > 1:  # single letters are pieces of words in any language
+            if len(word) > 1:  # single letters are word fragments in any language
                 found.setdefault(word, {})[name] = None
     return {word: tuple(names) for word, names in found.items()}
 
 
 def _listed(language: str) -> set[str]:
-    """spaCy's stop words: of the file alone, as the languages' packages take ten seconds and torch to import."""
+    """spaCy's stop words, from the source file: importing the language packages takes ten seconds and torch."""
     package = find_spec("spacy")
     if package is None or not package.submodule_search_locations:
-        raise ConfigError("spacy is not installed: its stop words tell languages apart; pip install spacy")
+        raise ConfigError("language identification needs spacy's stop words: pip install spacy")
     file = Path(package.submodule_search_locations[0], "lang", language, "stop_words.py")
     words: set[str] = runpy.run_path(str(file))["STOP_WORDS"]
     return words

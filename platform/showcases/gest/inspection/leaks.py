@@ -1,4 +1,4 @@
-"""What lies in two splits at once. Each of these is an error: a model is tested on what it learned from."""
+"""Leaks: data that is in two splits. Each is an error: a model would be tested on its training data."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ NO_SPLIT = "(no split)"
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that was looked for in two splits.
+    """Result of one check for data in two splits.
 
     Attributes:
         where: the artifact.
-        what: user, photo id, …
+        what: kind of data, e.g. user or photo id.
         count: how many of them are in two splits.
-        rows: how many rows of each split (of photos: times that it names one) have such a one.
-        examples: a few, for a person.
-        error: it must not be; otherwise it is worth knowing.
+        rows: affected rows by split (for photos: occurrences).
+        examples: a few, for display.
+        error: whether it is an error, or only informational.
     """
 
     where: str
@@ -39,7 +39,7 @@ class Leak:
 
     @property
     def sign(self) -> str:
-        """The verdict in a word."""
+        """The verdict as a label."""
         return "ERROR" if self.failed else "ok" if not self.count else "no error"
 
     @property
@@ -50,7 +50,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Splits:
-    """The split of each of n rows as one bit; `names` are those of the bits."""
+    """The split of each of n rows as one bit; `names` of the bits."""
 
     names: tuple[str, ...]
     bits: np.ndarray
@@ -61,13 +61,13 @@ class Splits:
         return cls(tuple(coded.dictionary.to_pylist()), np.int64(1) << coded.indices.to_numpy().astype(np.int64))
 
     def masks(self, keys: np.ndarray, count: int) -> np.ndarray:
-        """(count,) the bits of all rows that have each key (n,)."""
+        """(count,) union of the bits of all rows with each key (n,)."""
         result = np.zeros(count, np.int64)
         np.bitwise_or.at(result, keys, self.bits)
         return result
 
     def count(self, rows: np.ndarray) -> dict[str, int]:
-        """How many of the rows (n,) bool each split has."""
+        """Number of selected rows (n,) bool per split."""
         return {name: int(np.sum(rows & (self.bits == 1 << bit))) for bit, name in enumerate(self.names)}
 
     def named(self, mask: int) -> str:
@@ -77,11 +77,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class Contents:
-    """What each photo holds, where it was fetched.
+    """Content of the fetched photos.
 
     Attributes:
         photo_ids: (n,).
-        content: (n,) its content hash, that of the photo it is a duplicate of, or the id of that one.
+        content: (n,) content hash, or that of the original of a duplicate, or the original's id.
     """
 
     photo_ids: pa.Array
@@ -96,38 +96,39 @@ class Contents:
         return cls(names, pc.coalesce(hashes, hashes.take(pc.index_in(holder, value_set=names)), holder))
 
     def of(self, photo_ids: pa.Array) -> pa.Array:
-        """The content of these photos; of an unknown one its id."""
+        """Content of these photos; the id itself for unknown photos."""
         return pc.coalesce(self.content.take(pc.index_in(photo_ids, value_set=self.photo_ids)), photo_ids)
 
 
 def key_leak(
     where: str, what: str, keys: pa.Array | pa.ChunkedArray, splits: Splits, shown: pa.Array | None = None
 ) -> Leak:
-    """The keys (n,) that rows of two splits have, such as users.
+    """Keys (n,), such as users, that occur in two splits.
 
     Args:
-        shown: (n,) what to tell of a row in place of its key.
+        shown: (n,) what examples show in place of a row's key.
     """
     whole = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
     coded = whole.dictionary_encode()
     code = coded.indices.to_numpy().astype(np.int64)
     bad = _several(splits.masks(code, len(coded.dictionary)))
-    told = []
+    examples = []
     for key in np.flatnonzero(bad)[:EXAMPLES]:
         rows = np.flatnonzero(code == key)
         firsts = rows[np.unique(splits.bits[rows], return_index=True)[1]]
         names = whole if shown is None else shown
-        told.append(" | ".join(f"{splits.named(int(splits.bits[row]))} {names[int(row)].as_py()}" for row in firsts))
-    return Leak(where, what, int(bad.sum()), splits.count(bad[code]), tuple(told))
+        named = (f"{splits.named(int(splits.bits[row]))} {names[int(row)].as_py()}" for row in firsts)
+        examples.append(" | ".join(named))
+    return Leak(where, what, int(bad.sum()), splits.count(bad[code]), tuple(examples))
 
 
 def photo_leaks(where: str, photo_ids: pa.ChunkedArray, splits: Splits, contents: Contents | None) -> list[Leak]:
-    """Photos that rows of two splits have: by id, and by content under another id."""
+    """Photos that occur in two splits: by id, and by content under another id."""
     ids, lengths = flatten(photo_ids)
     per_photo = Splits(splits.names, splits.bits[owners(lengths)])
     found = [key_leak(where, "photo id", ids, per_photo)]
     if contents is not None:
-        fresh = ~_in_several(ids, per_photo)  # the same id twice is told above
+        fresh = ~_in_several(ids, per_photo)  # ids in two splits are reported above
         others = ids.filter(pa.array(fresh))
         per_other = Splits(splits.names, per_photo.bits[fresh])
         found.append(key_leak(where, "photo content under another id", contents.of(others), per_other, others))
@@ -144,10 +145,10 @@ def _in_several(ids: pa.Array, splits: Splits) -> np.ndarray:
 def text_leaks(
     where: str, likeness: Likeness, splits: Splits, ids: pa.ChunkedArray, texts: pa.ChunkedArray
 ) -> list[Leak]:
-    """Texts that are the same or nearly in two splits; that short texts are is told, but no error.
+    """Identical or near-duplicate texts in two splits; for short texts informational, not an error.
 
     Args:
-        likeness: of the n texts; its pairs may speak of others too.
+        likeness: of the n texts; its pairs may include other texts.
         ids: (n,) of the reviews.
         texts: (n,) to show.
     """
@@ -162,28 +163,28 @@ def text_leaks(
         (f"the same text of 1 to {SHORT - 1} words", ~likeness.long & (likeness.words > 0), False),
     ):
         rows = chosen & (near[likeness.group] & ~splits.bits != 0)
-        told = _twins(likeness, splits, np.flatnonzero(rows), ids, texts)
-        found.append(Leak(where, what, len(np.unique(likeness.group[rows])), splits.count(rows), told, error))
+        examples = _twins(likeness, splits, np.flatnonzero(rows), ids, texts)
+        found.append(Leak(where, what, len(np.unique(likeness.group[rows])), splits.count(rows), examples, error))
     return found
 
 
 def _twins(
     likeness: Likeness, splits: Splits, rows: np.ndarray, ids: pa.ChunkedArray, texts: pa.ChunkedArray
 ) -> tuple[str, ...]:
-    """The first of these rows, each beside one of another split that says the same."""
-    told: list[str] = []
+    """The first of these rows, each with a matching row of another split."""
+    examples: list[str] = []
     seen: set[int] = set()
     for row in rows.tolist():
         group = int(likeness.group[row])
-        if len(told) == EXAMPLES or group in seen:
+        if len(examples) == EXAMPLES or group in seen:
             continue
         beside = likeness.pairs[(likeness.pairs == group).any(axis=1)]
         alike = np.isin(likeness.group, np.append(beside, group)) & (splits.bits != splits.bits[row])
         pair = (row, int(np.flatnonzero(alike)[0]))
         seen |= {group, int(likeness.group[pair[1]])}
-        said = (f"{splits.named(int(splits.bits[at]))} {ids[at].as_py()}: {_shown(texts[at].as_py())}" for at in pair)
-        told.append(" | ".join(said))
-    return tuple(told)
+        shown = (f"{splits.named(int(splits.bits[at]))} {ids[at].as_py()}: {_shown(texts[at].as_py())}" for at in pair)
+        examples.append(" | ".join(shown))
+    return tuple(examples)
 
 
 def _shown(text: str | None) -> str:

@@ -1,7 +1,7 @@
-"""Looks at a workspace, whatever of it is there: columns of finished artifacts are read, photos' bytes are not.
+"""Inspect a workspace, complete or not: reads columns of finished artifacts, but no photo bytes.
 
-500,000 reviews of 36 words (real ones repeated with other words in them) with 1,000,000 photos took 25 s of user CPU
-time and 1,379 MiB at the peak.
+500,000 reviews of 36 words (real ones repeated with other words inserted) with 1,000,000 photos took 25 s of user CPU
+time and a peak of 1,379 MiB.
 """
 
 import datetime
@@ -31,7 +31,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 RULES = (
     f"Texts are compared as words in lower case without punctuation; nearly the same are two whose sets of word "
     f"3-shingles have a Jaccard index of at least {JACCARD}. All such pairs are found.",
-    f"Texts of fewer than {SHORT} words are not compared for likeness, and the same one in two splits is no error: "
+    f"Texts of fewer than {SHORT} words are not compared, and the same one in two splits is no error: "
     "many people write “Great food”.",
     "Texts in two splits are those to be learned or written (the review in gest_s1, the explanation in gest_s2), not "
     "the past reviews, which are input and follow their user. Candidates of gest_s1, all photos of a business, are "
@@ -41,7 +41,7 @@ RULES = (
 
 
 class Sight:
-    """The finished artifacts of a workspace, read once each."""
+    """The finished artifacts of a workspace, each read once."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.manifests = {artifact.name: workspace.manifest(artifact.name) for artifact in FLOW}
@@ -61,22 +61,21 @@ class Sight:
 
 
 def inspect_workspace(workspace: Workspace) -> Inspection:
-    """All checks.
+    """Run all checks.
 
     Raises:
-        ArtifactError: there is no finished artifact to look at.
+        ArtifactError: no artifact is finished.
     """
     sight = Sight(workspace)
     if not sight.tables:
         raise ArtifactError(
-            f"{workspace.root}: none of {', '.join(COLUMNS)} is finished there; jobs.ingest or jobs.import_s2 writes "
-            "the first of them"
+            f"{workspace.root}: none of {', '.join(COLUMNS)} is finished; run jobs.ingest or jobs.import_s2 first"
         )
     reviews = sight.tables.get("reviews")
     texts = None if reviews is None else compare(reviews["text"])
     spread, source = _figure_3(sight)
     return Inspection(
-        root=workspace.root.partition("?")[0],  # what follows are options of the store
+        root=workspace.root.partition("?")[0],  # strips the store's options
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         states=sight.states,
         table_1=_table_1(sight),
@@ -84,14 +83,14 @@ def inspect_workspace(workspace: Workspace) -> Inspection:
         histograms=tuple(_histograms(sight)),
         duplicates=tuple(_duplicates(sight, texts)),
         leaks=tuple(_leaks(sight, texts)),
-        notes=(*RULES, *source, *_told(sight)),
+        notes=(*RULES, *source, *_notes(sight)),
     )
 
 
 def _states(
     workspace: Workspace, manifests: Mapping[str, Manifest | None], tables: Mapping[str, pa.Table]
 ) -> list[State]:
-    """Of all artifacts; rows of those that were read."""
+    """State of all artifacts; row counts of those that were read."""
     found = []
     for artifact in FLOW:
         manifest = manifests[artifact.name]
@@ -105,7 +104,7 @@ def _states(
 
 
 def _table_1(sight: Sight) -> dict[str, dict[str, float]]:
-    """Counted on the rows; of raw all photos that reviews name."""
+    """Table 1 computed from the rows; for raw, of all photos that reviews name."""
     found, reviews = {}, sight.tables.get("reviews")
     if reviews is not None and not sight.imported:
         found["raw"] = table_1(reviews, "text", flatten(reviews["photo_ids"])[0])
@@ -118,11 +117,11 @@ def _table_1(sight: Sight) -> dict[str, dict[str, float]]:
 
 
 def _figure_3(sight: Sight) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """The diversities as build_gest wrote them down, or computed from the vectors; and which of them it was."""
+    """The diversities from build_gest's manifest, or else computed from the vectors; and a note on which."""
     manifest = sight.manifests["gest_s1"]
-    kept: Mapping[str, Any] = {} if manifest is None else manifest.metrics
-    if all(name in kept.get("s1", {}) for name in DIVERSITIES):
-        known = {name: {column: figures[column] for column in DIVERSITIES} for name, figures in kept.items()}
+    recorded: Mapping[str, Any] = {} if manifest is None else manifest.metrics
+    if all(name in recorded.get("s1", {}) for name in DIVERSITIES):
+        known = {name: {column: figures[column] for column in DIVERSITIES} for name, figures in recorded.items()}
         return known, ("Figure 3 is as build_gest computed it (gest_s1's manifest).",)
     photos = sight.tables.get("photos")
     if photos is None or sight.manifests["image_embeddings"] is None:
@@ -167,7 +166,7 @@ def _duplicates(sight: Sight, texts: Likeness | None) -> list[duplicates.Duplica
 
 
 def _leaks(sight: Sight, texts: Likeness | None) -> list[leaks.Leak]:
-    """Of the datasets that models are tested on; of all reviews where these are not made yet."""
+    """Leaks in the datasets that models are tested on, or in all reviews if these don't exist yet."""
     tables = sight.tables
     contents = leaks.Contents.from_images(tables["images"]) if "images" in tables else None
     found: list[leaks.Leak] = []
@@ -176,9 +175,9 @@ def _leaks(sight: Sight, texts: Likeness | None) -> list[leaks.Leak]:
         found += _s1_texts(tables["gest_s1"], tables["reviews"], texts) if texts is not None else []
     if "gest_s2" in tables:
         s2 = tables["gest_s2"]
-        said = s2["explanation"]
+        texts_s2, splits = s2["explanation"], leaks.Splits.of(s2["split"])
         found += _of_set("gest_s2", s2, contents)
-        found += leaks.text_leaks("gest_s2", compare(said), leaks.Splits.of(s2["split"]), s2["review_id"], said)
+        found += leaks.text_leaks("gest_s2", compare(texts_s2), splits, s2["review_id"], texts_s2)
     if "gest_s1" in tables and "gest_s2" in tables:
         both = pa.concat_tables([tables[name].select(["user_id", "split"]) for name in ("gest_s1", "gest_s2")])
         found.append(leaks.key_leak("gest_s1 + gest_s2", "user", both["user_id"], leaks.Splits.of(both["split"])))
@@ -192,7 +191,7 @@ def _leaks(sight: Sight, texts: Likeness | None) -> list[leaks.Leak]:
 
 
 def _of_set(name: str, rows: pa.Table, contents: leaks.Contents | None) -> list[leaks.Leak]:
-    """Users, reviews (as examples or as past ones) and photos."""
+    """Leaks of users, reviews (as examples or as past reviews) and photos."""
     splits = leaks.Splits.of(rows["split"])
     past, lengths = flatten(rows["history_review_ids"])
     named = pa.concat_arrays([rows["review_id"].combine_chunks(), past.cast(pa.string())])
@@ -205,7 +204,7 @@ def _of_set(name: str, rows: pa.Table, contents: leaks.Contents | None) -> list[
 
 
 def _s1_texts(s1: pa.Table, reviews: pa.Table, texts: Likeness) -> list[leaks.Leak]:
-    """The reviews behind gest_s1's examples; what likeness there is was found among all reviews."""
+    """Text leaks of the reviews behind gest_s1's examples; `texts` compares all reviews."""
     place = pc.index_in(s1["review_id"], value_set=reviews["review_id"].combine_chunks())
     known = np.asarray(pc.is_valid(place))
     at = np.asarray(pc.drop_null(place)).astype(np.int64)
@@ -215,19 +214,19 @@ def _s1_texts(s1: pa.Table, reviews: pa.Table, texts: Likeness) -> list[leaks.Le
     return leaks.text_leaks("gest_s1", mine, splits, ids, reviews["text"].take(pa.array(at)))
 
 
-def _told(sight: Sight) -> list[str]:
-    """What else a reader should know of this workspace."""
-    told = []
+def _notes(sight: Sight) -> list[str]:
+    """Remarks on this workspace for the reader."""
+    notes = []
     if "reviews" in sight.tables:
         count = languages.translated(sight.tables["reviews"]["text"])
-        told.append(f"{count:,} reviews hold Google's translation of them.")
+        notes.append(f"{count:,} reviews contain Google's translation.")
     if sight.imported:
-        told.append(
+        notes.append(
             "The reviews are those of the published GEST-s2 (jobs.import_s2): explanations and past reviews, so "
             "Table 1 has no row raw."
         )
     if "gest_s1" not in sight.tables and "gest_s2" not in sight.tables:
-        told.append("Neither gest_s1 nor gest_s2 is finished: leaks were looked for in all reviews.")
+        notes.append("Neither gest_s1 nor gest_s2 is finished: all reviews were checked for leaks.")
     if "images" not in sight.tables:
-        told.append("images is not finished: photos were compared by id alone.")
-    return told
+        notes.append("images is not finished: photos were compared by id only.")
+    return notes

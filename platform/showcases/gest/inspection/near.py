@@ -1,7 +1,7 @@
-"""Near-identical texts, all of them: pairs whose sets of word 3-shingles have a Jaccard index of at least 0.8.
+"""Exact near-duplicate search: all pairs whose sets of word 3-shingles have a Jaccard index of at least 0.8.
 
 Two such sets share a shingle among the rarest few of each (prefix filter: Bayardo, Ma, Srikant, WWW 2007). A sparse
-matrix product over these finds the candidates, where MinHash would lose some; what they share is then counted.
+matrix product over these finds the candidates, of which MinHash would miss some; their intersections are then counted.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 JACCARD = 0.8
-SHORT = 5  # words; a text of fewer ("Great food") is not compared: that people write the same is no copying
-WIDTH = 3  # words of a shingle
-ROWS = 2000  # texts whose candidates are looked for together
-VERIFIED = 100_000  # pairs counted together
+SHORT = 5  # words; shorter texts ("Great food") are not compared: they coincide without copying
+WIDTH = 3  # words per shingle
+ROWS = 2000  # texts per batch of the candidate search
+VERIFIED = 100_000  # pairs per batch of the verification
 MIX = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """Which of n texts are the same, and which nearly.
+    """Identical and near-duplicate texts among n texts.
 
     Attributes:
         group: (n,) number of each text's normalised form.
-        words: (n,) how many it has.
-        pairs: (p, 2) groups, lower one first, that are nearly the same.
+        words: (n,) number of words.
+        pairs: (p, 2) near-duplicate groups, lower one first.
     """
 
     group: np.ndarray
@@ -50,11 +50,11 @@ class Likeness:
 
 
 def compare(texts: pa.ChunkedArray, threshold: float = JACCARD) -> Likeness:
-    """Compare all texts with all.
+    """Compare all pairs of texts.
 
     Args:
         texts: (n,).
-        threshold: least Jaccard index of two texts that are nearly the same, above 0.
+        threshold: minimum Jaccard index of near-duplicates, above 0.
     """
     parts = [(part.texts, part.lengths) for part in batches(texts)]
     forms = pa.concat_arrays([pa.array([], pa.string()), *(part for part, _ in parts)]).dictionary_encode()
@@ -68,7 +68,7 @@ def compare(texts: pa.ChunkedArray, threshold: float = JACCARD) -> Likeness:
 
 
 def shingle_sets(texts: pa.ChunkedArray) -> "csr_array":
-    """(n, shingles) ones where a text of at least three words has a shingle; the rarest shingles come first."""
+    """(n, shingles) indicator matrix of the texts with at least three words; rarest shingles first."""
     from scipy.sparse import csr_array
 
     parts = [hashed_shingles(words) for words in batches(texts)]
@@ -85,7 +85,7 @@ def shingle_sets(texts: pa.ChunkedArray) -> "csr_array":
 
 
 def hashed_shingles(words: Words) -> tuple[np.ndarray, np.ndarray]:
-    """Hash (m,) of every run of three words, and how many (n,) each text has: its words less two."""
+    """Hash (m,) of every three consecutive words, and their number (n,) per text: its words minus two."""
     word = digest_ids(words.words.dictionary.to_pylist())[words.words.indices.to_numpy()]
     counts = words.lengths - (WIDTH - 1)
     place = spans(np.cumsum(words.lengths) - words.lengths, counts)
@@ -113,7 +113,7 @@ def near_pairs(sets: "csr_array", threshold: float) -> np.ndarray:
 
 
 def _alike(sets: "csr_array", pairs: np.ndarray, threshold: float) -> np.ndarray:
-    """Those of the pairs whose sets have at least this Jaccard index: counted."""
+    """The pairs whose sets have at least this Jaccard index, computed exactly."""
     one, other = sets[pairs[:, 0]], sets[pairs[:, 1]]
     both = one.multiply(other).sum(axis=1)
     return pairs[both / (np.diff(one.indptr) + np.diff(other.indptr) - both) >= threshold]

@@ -1,4 +1,4 @@
-"""Texts as the checks compare them: words in lower case without punctuation, as Arrow columns, a batch at a time."""
+"""Normalization of texts for the checks: lower-case words without punctuation, as Arrow columns, in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-BATCH = 50_000  # texts that are split into words at a time
-# Scripts that put no space between words: there each character counts as a word.
+BATCH = 50_000  # texts per batch
+# Scripts without spaces between words, in which each character counts as a word.
 UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
 
 
@@ -19,7 +19,7 @@ class Words:
     Attributes:
         texts: (n,) normalised: words with one space between.
         words: dictionary array (m,) of all words, in order.
-        lengths: (n,) how many each text has.
+        lengths: (n,) number of words of each text.
     """
 
     texts: pa.Array
@@ -43,7 +43,7 @@ def words_of(texts: pa.Array | pa.ChunkedArray) -> Words:
 
 
 def normalised(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Unicode NFKC, lower case, letters and digits alone, one space between words."""
+    """Unicode NFKC, lower case, only letters and digits, one space between words."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     plain = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(whole, ""), form="NFKC"))
     plain = pc.replace_substring_regex(plain, UNSPACED, r" \1 ")

@@ -1,4 +1,4 @@
-"""One unit of photos from its source to rows of `images`: each checked by decoding it; nothing vanishes."""
+"""Fetch one unit of photos into rows of `images`: each is verified by decoding; every photo gets a row."""
 
 import hashlib
 import time
@@ -18,7 +18,7 @@ STATUSES = ("ok", "expired", "not_found", "corrupt", "too_large", "blocked", "fa
 
 @dataclass
 class Intake:
-    """Makes rows of what a source gives, and counts it.
+    """Converts a source's results to rows, and counts them.
 
     Attributes:
         max_side, max_pixels: px, see FetchConfig.
@@ -30,7 +30,7 @@ class Intake:
     bytes_in: int = 0
 
     def __call__(self, photo_id: str, raw: Raw) -> dict[str, Any]:
-        """A row of `images`, its `same_as` still open."""
+        """A row of `images`, with `same_as` not yet set."""
         self.bytes_in += raw.received
         row: dict[str, Any] = dict.fromkeys(IMAGES.names)
         row |= {"photo_id": photo_id, "status": raw.status, "error": raw.error and raw.error[:MAX_ERROR]}
@@ -48,7 +48,7 @@ class Intake:
 
 @dataclass(frozen=True)
 class Unit:
-    """A fetched unit: rows of IMAGES in the order wanted, and what it took."""
+    """A fetched unit: rows of IMAGES in the requested order, and counters."""
 
     rows: list[dict[str, Any]]
     bytes_in: int
@@ -56,14 +56,14 @@ class Unit:
 
     @property
     def contents(self) -> list[tuple[bytes, str]]:
-        """First 16 bytes of the content hash, and id, of every photo that is ok."""
+        """First 16 bytes of the content hash, and id, of every photo with status ok."""
         return [(bytes.fromhex(row["content_hash"])[:16], row["photo_id"]) for row in self.rows if row["content_hash"]]
 
     def table(self, holders: list[str]) -> pa.Table:
-        """The rows as IMAGES, the bytes only where they are stored.
+        """The rows as IMAGES; duplicates without bytes.
 
         Args:
-            holders: for each of `contents` the id of the photo that holds its bytes.
+            holders: id of the photo that stores the bytes, for each of `contents`.
         """
         holding = iter(holders)
         for row in self.rows:
@@ -72,7 +72,7 @@ class Unit:
         return pa.Table.from_pylist(self.rows, schema=IMAGES)
 
     def count(self, table: pa.Table) -> dict[str, float]:
-        """Rows by status and amounts, named as a Tally takes them; the same names for every unit."""
+        """Rows by status and sums, by their names in a Tally; the same names for every unit."""
         statuses = Counter(table["status"].to_pylist())
         stored = sum(len(data) for data in table["bytes"].to_pylist() if data is not None)
         outcomes = {f"outcome.{status}": float(statuses[status]) for status in STATUSES}
@@ -84,7 +84,7 @@ def fetch_unit(source: Source, wanted: pa.Table, max_side: int, max_pixels: int)
     """Fetch and check the photos of one unit.
 
     Args:
-        wanted: photo_id, url, and what the source needs besides.
+        wanted: photo_id, url, and further columns of the source.
     """
     started = time.process_time()
     intake = Intake(max_side, max_pixels)

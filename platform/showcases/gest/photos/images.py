@@ -1,4 +1,4 @@
-"""Exact duplicates among the photos: who holds the bytes, and how to read them by any of the ids."""
+"""Exact duplicates among the photos: one photo stores the bytes, which can be read by any of the ids."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ READERS = 8
 
 
 class Holders:
-    """Which photo holds the bytes of each content: the first that claims it.
+    """Assigns to each content the photo that stores its bytes: the first to claim it.
 
-    About 250 bytes of memory a photo. Claims may be repeated: the answer stays.
+    About 250 bytes of memory per photo. Claims are idempotent.
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        """Begins with what the shards of `images` that stand say, those with bytes first."""
+        """Start from the existing shards of `images`, photos with bytes first."""
         self._holder: dict[bytes, str] = {}
         found = read_columns(workspace, ["photo_id", "content_hash", "same_as"])
         found = found.filter(pc.is_valid(found["content_hash"]))
@@ -32,12 +32,12 @@ class Holders:
             self.claim(list(zip(digests, holders, strict=True)))
 
     def claim(self, contents: Sequence[tuple[bytes, str]]) -> list[str]:
-        """For each (first 16 bytes of the content hash, photo id) the id of the photo that holds the bytes."""
+        """Id of the photo that stores the bytes, for each (first 16 bytes of the content hash, photo id)."""
         return [self._holder.setdefault(digest, photo_id) for digest, photo_id in contents]
 
 
 def orphans(images: pa.Table) -> pa.Array:
-    """Ids of the duplicates whose bytes nobody holds: they must be fetched again.
+    """Ids of duplicates whose bytes are not stored: they must be fetched again.
 
     Args:
         images: photo_id, status, content_hash, same_as of all rows.
@@ -50,10 +50,10 @@ def orphans(images: pa.Table) -> pa.Array:
 
 
 def drop_rows(workspace: Workspace, shard: str, column: str, values: Sequence[str]) -> int:
-    """Take the rows with one of these values out of a shard of `images`; one left empty is removed.
+    """Delete the rows with one of these values from a shard of `images`; an empty shard is removed.
 
     Returns:
-        How many; they count as never fetched.
+        Number of deleted rows; they count as never fetched.
     """
     doomed = pc.is_in(read_shard(workspace, shard, [column])[column], value_set=pa.array(values, pa.string()))
     count = int(pc.sum(doomed).as_py() or 0)
@@ -68,7 +68,7 @@ def drop_rows(workspace: Workspace, shard: str, column: str, values: Sequence[st
 
 
 def read_columns(workspace: Workspace, columns: list[str]) -> pa.Table:
-    """These columns of all shards of `images` that stand, finished or not."""
+    """These columns of all existing shards of `images`, finished or not."""
 
     def read(path: str) -> pa.Table:
         return read_shard(workspace, path, columns)
@@ -79,9 +79,9 @@ def read_columns(workspace: Workspace, columns: list[str]) -> pa.Table:
 
 
 def read_photos(workspace: Workspace, photo_ids: Iterable[str]) -> dict[str, bytes]:
-    """JPEG bytes of a few photos by id; those that are not ok are left out."""
-    asked = sorted(set(photo_ids))
-    return read_retrying(workspace.filesystem, workspace.path("images"), lambda: _read_photos(workspace, asked))
+    """JPEG bytes of a few photos by id; photos that are not ok are skipped."""
+    ids = sorted(set(photo_ids))
+    return read_retrying(workspace.filesystem, workspace.path("images"), lambda: _read_photos(workspace, ids))
 
 
 def _read_photos(workspace: Workspace, photo_ids: list[str]) -> dict[str, bytes]:

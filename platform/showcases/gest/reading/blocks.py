@@ -1,7 +1,7 @@
-"""A block of lines to checked reviews, and from those, once it is known what is new, to the rows that are kept.
+"""Parse a block of lines into checked reviews, then, once duplicates are known, into the rows to store.
 
-Two steps, because only who has seen all earlier blocks can tell a second copy: blocks are parsed side by side, decided
-in order (`Ledger`), and settled side by side again.
+In two steps, because detecting duplicates needs all earlier blocks: blocks are parsed in parallel, decided in order
+(`Ledger`), and settled in parallel.
 """
 
 from collections import Counter
@@ -22,23 +22,23 @@ from showcases.gest.reading.sentences import english_part, split_sentences
 from showcases.gest.reading.word_count import count_words
 from showcases.storage.schemas import PHOTOS, REVIEWS
 
-PASSES, EMPTY, SHORT, MANY_PHOTOS = range(4)  # what the paper's rules say of a row
+PASSES, EMPTY, SHORT, MANY_PHOTOS = range(4)  # outcome of the paper's rules for a row
 
 
 @dataclass
 class BlockIndex:
-    """What is needed to decide on a block: small, whatever the texts are.
+    """Input of the decision on a block: small, regardless of the texts.
 
     Attributes:
-        lines, blank: counted.
-        rejected: lines that are no review, by reason.
-        first: the first of them, by reason.
+        lines, blank: counts.
+        rejected: number of invalid lines by reason.
+        first: the first invalid line by reason.
         rules: (n,) one of PASSES, EMPTY, SHORT, MANY_PHOTOS, of each review.
         reviews: (n,) digests of the review ids.
         users: (p,) keys of the users of the p reviews that pass.
-        photo_counts: (p,) photos of each.
+        photo_counts: (p,) photos per review.
         photos: (sum of photo_counts,) digests of the photo ids.
-        bad_photos: entries of `pics` that can't be used, of all reviews.
+        bad_photos: unusable entries of `pics`, over all reviews.
     """
 
     lines: int
@@ -55,12 +55,12 @@ class BlockIndex:
 
 @dataclass
 class BlockRows:
-    """The reviews of a block that pass the rules, and what else is written of it.
+    """The reviews of a block that pass the rules, and its rejects.
 
     Attributes:
         table: (p) rows: REVIEWS without the split, and `urls` beside `photo_ids`.
         places: (n, 2) int64, line number and byte offset of each review.
-        rejects: lines that are no review, and those with photos that can't be used.
+        rejects: invalid lines, and lines with unusable photos.
     """
 
     table: pa.Table
@@ -70,12 +70,12 @@ class BlockRows:
 
 @dataclass
 class Decision:
-    """What is kept of a block.
+    """Which rows of a block to store.
 
     Attributes:
-        reviews: (p,) bool, of the reviews that pass.
-        photos: bool of each of their photos.
-        duplicates: rows of `places` that are second copies.
+        reviews: (p,) bool, over the reviews that pass.
+        photos: bool, over their photos.
+        duplicates: rows of `places` that are duplicates.
     """
 
     reviews: np.ndarray
@@ -94,7 +94,7 @@ class _Checked:
 
 
 def parse_block(block: Block, config: IngestConfig, seed: int) -> tuple[BlockIndex, BlockRows]:
-    """Check every line of a block, cut the texts of those that pass the paper's rules into sentences."""
+    """Check every line of a block; split the texts that pass the paper's rules into sentences."""
     checked = _check(block, config)
     rules = np.array([_rule(record, config) for record in checked.records], np.int8)
     passing = [record for record, rule in zip(checked.records, rules, strict=True) if rule == PASSES]
@@ -122,7 +122,7 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
         try:
             if length > config.max_line_kb * 1024:
                 raise RowError(Reason.LINE_TOO_LONG, f"{length} bytes; at most {config.max_line_kb} KiB are read")
-            line = line.removeprefix(BOM)  # files with the mark were joined
+            line = line.removeprefix(BOM)  # concatenated files may have it mid-file
             if not line.strip():
                 result.blank += 1
                 continue
@@ -140,7 +140,7 @@ def _check(block: Block, config: IngestConfig) -> _Checked:
 
 
 def bad_photos(record: Record) -> str:
-    """Which of a review's photos can't be used, and why the first one can't."""
+    """Describe a review's unusable photos, with the reason for the first."""
     bad, all_ = len(record.bad_pics), len(record.bad_pics) + len(record.pics)
     return record.bad_pics[0] if bad == 1 else f"{bad} of {all_}, the first: {record.bad_pics[0]}"
 
@@ -152,7 +152,7 @@ def _rule(record: Record, config: IngestConfig) -> int:
 
 
 def rule_names(config: IngestConfig) -> dict[int, str]:
-    """How a row that a rule leaves out is counted."""
+    """Label of each rule in the counts of dropped rows."""
     return {
         EMPTY: "empty text",
         SHORT: f"fewer than {config.min_words} words",
@@ -176,8 +176,8 @@ def _table(records: list[Record]) -> pa.Table:
 
 
 def settle(block: Block, rows: BlockRows, decision: Decision) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """What a block adds to the tables: (reviews, photos, rejects); the splits of the reviews are null still."""
-    table, kept = rows.table, decision.reviews
+    """A block's new rows: (reviews, photos, rejects); the reviews' splits are still null."""
+    table, new = rows.table, decision.reviews
     owner = np.repeat(np.arange(table.num_rows), pc.list_value_length(table["photo_ids"]).to_numpy())
     owner, mask = owner[decision.photos], pa.array(decision.photos)
     photo_ids = pc.list_flatten(table["photo_ids"]).filter(mask).combine_chunks()
@@ -187,7 +187,7 @@ def settle(block: Block, rows: BlockRows, decision: Decision) -> tuple[pa.Table,
     ends = np.cumsum(np.bincount(owner, minlength=table.num_rows), dtype=np.int64)
     lists = pa.ListArray.from_arrays(pa.array(np.concatenate(([0], ends)), pa.int32()), photo_ids)
     reviews = table.set_column(table.column_names.index("photo_ids"), "photo_ids", lists)
-    reviews = reviews.append_column("split", pa.nulls(table.num_rows, pa.string())).filter(pa.array(kept))
+    reviews = reviews.append_column("split", pa.nulls(table.num_rows, pa.string())).filter(pa.array(new))
     rejects = sorted(rows.rejects + _duplicates(block, rows, decision), key=lambda reject: reject.line)
     return (
         reviews.select(REVIEWS.names).cast(REVIEWS),
@@ -197,7 +197,7 @@ def settle(block: Block, rows: BlockRows, decision: Decision) -> tuple[pa.Table,
 
 
 def _duplicates(block: Block, rows: BlockRows, decision: Decision) -> list[Reject]:
-    detail = "a review of this business by this user came before"
+    detail = "duplicate of an earlier review of this business by this user"
     found = []
     for line, offset in rows.places[decision.duplicates].tolist():
         start = offset - block.offset

@@ -1,6 +1,6 @@
-"""GEST-s2 as the authors published it: `filter_all_t.json`, one JSON object of three lists, taken a row at a time.
+"""GEST-s2 as the authors published it: `filter_all_t.json`, one JSON object of three lists, read row by row.
 
-What is known of the file: {"train": [...], "val": [...], "test": [...]} with 87,013, 10,860 and 11,015 rows; a row has
+Format: {"train": [...], "val": [...], "test": [...]} with 87,013, 10,860 and 11,015 rows; a row has
 the fields of GEST-raw, but bare photo ids, the distilled explanation as `review_text`, and `history_reviews`, pairs of
 (review id, text). Whether those texts are whole reviews or explanations too is not documented.
 """
@@ -28,10 +28,10 @@ class FilteredRow:
     """A row of GEST-s2.
 
     Attributes:
-        file, number, offset: where the row is: its file's name, its number in it from 1, bytes before it.
+        file, number, offset: position of the row: file name, row number from 1, byte offset.
         record: its text is the explanation.
         history: (review id, text) of the user's other reviews, as published.
-        bad_history: why each of the other entries of `history_reviews` can't be used.
+        bad_history: why each other entry of `history_reviews` is unusable.
         raw: as written.
     """
 
@@ -50,10 +50,10 @@ def read_filtered(files: Sequence[str], reject: Callable[[Reject], None]) -> Ite
 
     Args:
         files: from `find_files`.
-        reject: takes the rows that cannot be used.
+        reject: called with each unusable row.
 
     Raises:
-        CorpusError: a file can't be read (see `open_input`), or is no JSON of this form (such as one that is cut off).
+        CorpusError: a file can't be read (see `open_input`), or is not JSON of this form (e.g. truncated).
     """
     for file in files:
         with open_input(file) as opened:
@@ -68,7 +68,7 @@ def read_filtered(files: Sequence[str], reject: Callable[[Reject], None]) -> Ite
 
 
 def _history(raw: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """The entries that can be used, and why each of the others can't."""
+    """The usable entries, and why each of the others is unusable."""
     if raw is None:
         return (), ()
     if not isinstance(raw, list):
@@ -84,15 +84,15 @@ def _history(raw: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
 
 def _past_review(pair: Any, field: str) -> tuple[str, str]:
     if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
-        raise RowError(Reason.WRONG_TYPE, f"{field} is no pair of a review id and a text")
+        raise RowError(Reason.WRONG_TYPE, f"{field} is not a pair of review id and text")
     name, text = pair
     if not name.isprintable() or "_" not in name[1:-1] or len(name) > MAX_ID_LENGTH:
-        raise RowError(Reason.BAD_ID, f"{field}: its review id is no <user_id>_<business_id>")
+        raise RowError(Reason.BAD_ID, f"{field}: its review id is not <user_id>_<business_id>")
     return name, checked_text(text, field)
 
 
 def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
-    """(split, byte offset, as written, value) of each element of the lists."""
+    """(split, byte offset, raw bytes, value) of each element of the lists."""
     names = [name for name, _ in SPLITS]
     for key in reader.members("{", "}"):
         if key not in names:
@@ -101,19 +101,19 @@ def _rows(reader: "_Reader") -> Iterator[tuple[str, int, bytes, Any]]:
         for value in reader.members("[", "]"):
             yield key, *reader.last, value
     if reader.next():
-        raise reader.error("more follows after the end")
+        raise reader.error("trailing data after the end")
 
 
 class _Reader:
-    """A JSON document's values one after another, each with its place."""
+    """Iterates over a JSON document's values with their positions."""
 
     def __init__(self, file: InputFile) -> None:
         self.name, self.text, self.place = file.name, file.stream.read().decode("utf-8", "surrogateescape"), 0
-        self.counted, self.bytes = 0, file.skipped  # place up to which bytes are counted, and how many came before it
+        self.counted, self.bytes = 0, file.skipped  # position up to which bytes are counted, and their number
         self.last: tuple[int, bytes] = (0, b"")  # byte offset and raw bytes of the last value
 
     def members(self, opening: str, closing: str) -> Iterator[Any]:
-        """Values between brackets, up to the closing one."""
+        """Values up to the closing bracket."""
         self.expect(opening)
         if self.next() != closing:
             yield self.value()
@@ -128,12 +128,12 @@ class _Reader:
         self.place += 1
 
     def next(self) -> str:
-        """The next character that is no blank; empty at the end of the file."""
-        self.place = BLANKS.match(self.text, self.place).end()  # type: ignore[union-attr] # it matches nothing, too
+        """The next non-blank character; empty at the end of the file."""
+        self.place = BLANKS.match(self.text, self.place).end()  # type: ignore[union-attr] # it also matches the empty string
         return self.text[self.place : self.place + 1]
 
     def value(self) -> Any:
-        """The next value, whole."""
+        """The next complete value."""
         self.next()
         try:
             value, end = json.JSONDecoder().raw_decode(self.text, self.place)
@@ -146,11 +146,11 @@ class _Reader:
     def error(self, problem: str) -> CorpusError:
         return CorpusError(
             f"{self.name}, byte {self._offset():,}: {problem}; the file is expected to be one JSON object {FORM}; "
-            "if it was cut off, fetch it again; image_review_all.json goes to jobs.ingest"
+            "if it is truncated, download it again; image_review_all.json goes to jobs.ingest"
         )
 
     def _offset(self) -> int:
-        """Bytes of the file before the place."""
+        """Byte offset of the current position."""
         self.bytes += len(self.text[self.counted : self.place].encode(errors="surrogateescape"))
         self.counted = self.place
         return self.bytes

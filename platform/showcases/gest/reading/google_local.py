@@ -1,16 +1,16 @@
-"""Rows of McAuley's Google Local 2021 release in GEST-raw's form: it has other names, and photos by address alone."""
+"""Convert rows of McAuley's Google Local 2021 release, which has other field names and bare photo URLs."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def is_google_local(row: dict[str, Any]) -> bool:
-    """Whether the row names its place as that release does."""
+    """Whether the row has that release's field names."""
     return "gmap_id" in row and "business_id" not in row
 
 
 def as_gest(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with GEST-raw's fields; what is missing or of another type stays so, for `parse_record` to say."""
+    """The row with GEST-raw's fields; `parse_record` reports missing and wrongly typed ones."""
     names = {"gmap_id": "business_id", "text": "review_text"}
     renamed = {names.get(name, name): value for name, value in row.items()}
     if isinstance(row.get("pics"), list):
@@ -19,7 +19,7 @@ def as_gest(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pics(pics: list[Any]) -> Iterator[Any]:
-    """One a URL, as an entry may hold several photos."""
+    """One pic per URL, because an entry may have several photos."""
     for pic in pics:
         urls = pic.get("url") if isinstance(pic, dict) and "id" not in pic else None
         if isinstance(urls, str):

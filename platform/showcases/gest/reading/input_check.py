@@ -1,4 +1,4 @@
-"""A look at the head of each review file before any work starts: is it of the form that its reader takes?"""
+"""Check the head of each review file before any work starts: does it have the expected format?"""
 
 import re
 from itertools import islice
@@ -19,28 +19,28 @@ EXPECTED = (
 
 
 def check_reviews(given: Given) -> list[str]:
-    """Check files in GEST-raw's form by their first 100 lines (256 KiB at most).
+    """Check files in GEST-raw's format by their first 100 lines (256 KiB at most).
 
-    A file is refused if it has a line, and not one of those looked at is a review: single bad lines are rejected later,
-    when all are read.
+    A file is rejected if none of its checked lines is a review; single bad lines are rejected later, when all are
+    read.
 
     Returns:
         The files, as `find_files` finds them.
 
     Raises:
-        CorpusError: a file is missing, unreadable, empty or of another form; the message says what was found and what
-            to do.
+        CorpusError: a file is missing, unreadable, empty or in another format; the message says what was found and
+            what to do.
         ObjectStoreError: S3 refuses or fails.
     """
     files = find_files(given)
     looked_at = [_check_head(file) for file in files]
     if not any(looked_at):
-        raise CorpusError(f"{', '.join(map(shown, files))}: empty, not one line in it; {EXPECTED}")
+        raise CorpusError(f"{', '.join(map(shown, files))}: empty file; {EXPECTED}")
     return files
 
 
 def _check_head(file: str) -> bool:
-    """Whether there was anything to look at.
+    """Check one file's head; returns whether it has any lines.
 
     Raises:
         CorpusError: none of the lines is a review.
@@ -51,7 +51,7 @@ def _check_head(file: str) -> bool:
         raise CorpusError(f"{opened.name}: this is GEST-s2 (filter_all_t.json); import it with jobs.import_s2")
     lines = head.split(b"\n")
     if len(head) == HEAD_BYTES:
-        lines.pop()  # it may go on
+        lines.pop()  # it may be incomplete
     problems = []
     for number, line in islice(_not_blank(lines), HEAD_LINES):
         try:
@@ -84,13 +84,13 @@ def _message(file: str, head: bytes, problems: list[tuple[int, RowError]]) -> st
 
 
 def check_s2(given: Given) -> list[str]:
-    """Check files in GEST-s2's form by their first rows.
+    """Check files in GEST-s2's format by their first rows.
 
     Returns:
         The files, as `find_files` finds them.
 
     Raises:
-        CorpusError: a file is missing, unreadable or of another form, or not one of its first 100 rows can be used.
+        CorpusError: a file is missing, unreadable or in another format, or none of its first 100 rows is usable.
         ObjectStoreError: S3 refuses or fails.
     """
     files = find_files(given)

@@ -1,4 +1,4 @@
-"""Files of one JSON object a line as blocks of whole lines: a few megabytes in memory at a time."""
+"""Read JSON-lines files in blocks of whole lines: a few megabytes in memory at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ RAW_BYTES = 1000  # of a rejected line that are stored
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines that lie next to each other.
+    """Consecutive whole lines.
 
     Attributes:
-        number: of the block in all files, from 0.
-        file: the name of its file, as messages show it.
-        offset: bytes before it in the file; of what was unpacked where the file is gzip'ed.
+        number: index of the block over all files, from 0.
+        file: name of its file, as shown in messages.
+        offset: byte offset in the (decompressed) file.
         line: number of its first line in the file, from 1.
-        data: the lines; of a line that is too long, its beginning alone.
-        oversized: bytes of that one line, where the block is a line that is too long; else 0.
+        data: the lines; only the beginning of an oversized line.
+        oversized: length in bytes if the block is one oversized line; else 0.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Block:
     oversized: int = 0
 
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
-        """(line number, byte offset, bytes without the line's end) of each line."""
+        """(line number, byte offset, bytes without line ending) of each line."""
         number, offset = self.line, self.offset
         pieces = self.data.split(b"\n")
         if not pieces[-1]:
@@ -46,11 +46,11 @@ def read_blocks(
     max_line_bytes: int,
     seen: Callable[[int, int], None] = lambda read, total: None,
 ) -> Iterator[Block]:
-    """Cut the files, one after the other, into blocks of about `block_bytes`; no more than one lies in memory here.
+    """Split the files, in order, into blocks of about `block_bytes`, with one in memory at a time.
 
     Args:
         files: from `find_files`.
-        seen: called after each block with the bytes of all files read so far and in all.
+        seen: called after each block with the bytes read so far and the total bytes of all files.
 
     Raises:
         CorpusError, ObjectStoreError: a file can't be read (see `open_input`).
@@ -75,20 +75,20 @@ def _cut(stream: BinaryIO, file: str, offset: int, size: int, longest: int, numb
         if whole:
             yield Block(number, file, offset, line, whole)
             number, offset, line = number + 1, offset + len(whole), line + _count(whole)
-        if rest:  # the beginning of a line that is too long to be read
+        if rest:  # the beginning of an oversized line
             length = len(rest) + _skip_line(stream, longest)
             yield Block(number, file, offset, line, rest[:RAW_BYTES], oversized=length)
             number, offset, line = number + 1, offset + length, line + 1
 
 
 def _split_tail(data: bytes, longest: int) -> tuple[bytes, bytes]:
-    """Whole lines, and the beginning of a line that goes on after more than `longest` bytes."""
+    """Whole lines, and the beginning of a line longer than `longest` bytes."""
     start = data.rfind(b"\n") + 1
     return (data[:start], data[start:]) if len(data) - start > longest else (data, b"")
 
 
 def _skip_line(stream: BinaryIO, size: int) -> int:
-    """Bytes up to and with the line's end."""
+    """Skip the rest of a line; returns its length in bytes, including the line ending."""
     skipped = 0
     while piece := stream.readline(size):
         skipped += len(piece)

@@ -1,4 +1,4 @@
-"""GEST-raw's official file to tables: what is decided in the file's order, and the whole of it for files that fit."""
+"""Convert GEST-raw's official file to tables: the sequential decisions, and the whole conversion in memory."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ __all__ = ["Corpus", "Ledger", "fill_split", "read_raw", "split_users"]
 
 @dataclass
 class Corpus:
-    """The tables, and what was left out of them, by reason."""
+    """The tables, and counts of dropped rows by reason."""
 
     reviews: pa.Table
     photos: pa.Table
@@ -32,27 +32,27 @@ class Corpus:
 
 
 class Ledger:
-    """Decides on blocks in the file's order: which reviews and photos are new. Holds digests, never rows.
+    """Decides, in file order, which reviews and photos of each block are new. Stores digests, not rows.
 
     Attributes:
-        lines, blank, kept, photos: counted so far; `photos` are the kept ones.
-        rejected: lines that are no review or a second copy, by reason.
-        first: the first line that is no review, by reason.
-        left_out: rows that a rule of the paper leaves out, by rule.
-        repeated_photos: photos of kept reviews that an earlier review has shown.
-        bad_photos: entries of `pics` that can't be used.
+        lines, blank, stored, photos: counted so far; `photos` are the stored ones.
+        rejected: number of invalid and duplicate lines by reason.
+        first: the first invalid line by reason.
+        left_out: number of rows dropped by each rule of the paper.
+        repeated_photos: photos of stored reviews that an earlier review also has.
+        bad_photos: unusable entries of `pics`.
     """
 
     def __init__(self, config: IngestConfig) -> None:
         self.config = config
-        self.lines = self.blank = self.kept = self.photos = self.repeated_photos = self.bad_photos = 0
+        self.lines = self.blank = self.stored = self.photos = self.repeated_photos = self.bad_photos = 0
         self.rejected: Counter[str] = Counter()
         self.first: dict[Reason, Reject] = {}
         self.left_out: Counter[str] = Counter()
         self._reviews, self._taken, self._users = DigestSet(), DigestSet(), DigestSet()
 
     def decide(self, index: BlockIndex) -> Decision:
-        """What is kept of the next block."""
+        """Decide on the next block."""
         passes = index.rules == PASSES
         known = self._reviews.contains(index.reviews)  # in an earlier block
         fresh = self._reviews.add(index.reviews[passes])
@@ -62,26 +62,26 @@ class Ledger:
         photos = np.zeros(len(index.photos), bool)
         photos[shown] = self._taken.add(index.photos[shown])
         owner = np.repeat(np.arange(len(fresh)), index.photo_counts)
-        kept = fresh & (np.bincount(owner[photos], minlength=len(fresh)) > 0)
-        self._users.add(index.users[kept])
-        self._count(index, duplicate, kept=int(kept.sum()), without=int((fresh & ~kept).sum()))
+        stored = fresh & (np.bincount(owner[photos], minlength=len(fresh)) > 0)
+        self._users.add(index.users[stored])
+        self._count(index, duplicate, stored=int(stored.sum()), without=int((fresh & ~stored).sum()))
         self.photos += int(photos.sum())
         self.bad_photos += index.bad_photos
         self.repeated_photos += int(shown.sum() - photos.sum())
-        return Decision(kept, photos, np.flatnonzero(duplicate))
+        return Decision(stored, photos, np.flatnonzero(duplicate))
 
     def _repeated(self, index: BlockIndex, passes: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """(n,) rows that no rule lets pass and that repeat a passing row of the same block."""
+        """(n,) bool: rows that fail a rule and duplicate a passing row of the same block."""
         repeated = np.zeros(len(passes), bool)
         maybe = ~passes & ~known & self._reviews.contains(index.reviews)
         for row in np.flatnonzero(maybe):
             repeated[row] = (index.reviews[:row][passes[:row]] == index.reviews[row]).any()
         return repeated
 
-    def _count(self, index: BlockIndex, duplicate: np.ndarray, kept: int, without: int) -> None:
+    def _count(self, index: BlockIndex, duplicate: np.ndarray, stored: int, without: int) -> None:
         self.lines += index.lines
         self.blank += index.blank
-        self.kept += kept
+        self.stored += stored
         self.rejected.update({str(reason): count for reason, count in index.rejected.items()})
         self.first = index.first | self.first
         self.rejected[str(Reason.DUPLICATE_REVIEW)] += int(duplicate.sum())
@@ -90,7 +90,7 @@ class Ledger:
         self.left_out["no photo"] += without
 
     def explain_rejects(self) -> str:
-        """Rejected lines by reason, the most first, each with its first line and what was found there."""
+        """Rejected lines by reason, most frequent first, each with an example."""
         parts = []
         for reason, count in (+self.rejected).most_common():
             first = self.first.get(Reason(reason))
@@ -103,32 +103,32 @@ class Ledger:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Everything that is not in the tables, by reason: lines, and the photos named by `photo_counts`."""
+        """Counts of everything that is not in the tables, by reason: lines, and photos as in `photo_counts`."""
         found = {**self.rejected, **self.left_out, **self.photo_counts}
         return {reason: count for reason, count in found.items() if count}
 
     @property
     def photo_counts(self) -> dict[str, int]:
-        """Photos that are not in the table, by reason."""
+        """Counts of photos that are not in the table, by reason."""
         return {
             "photo of an earlier review": self.repeated_photos,
             str(Reason.UNUSABLE_PHOTO): self.bad_photos,
         }
 
     def cuts(self) -> np.ndarray:
-        """Where val and test begin among the keys of the users that were kept (see `split_cuts`)."""
+        """Where val and test begin among the keys of the stored users (see `split_cuts`)."""
         return split_cuts(self._users.values())
 
     def check(self, files: Sequence[str]) -> None:
-        """Check that something is left of the corpus.
+        """Check that the corpus is not empty.
 
         Raises:
-            CorpusError: not one review was kept.
+            CorpusError: no review was stored.
         """
-        if not self.kept:
+        if not self.stored:
             left_out = [f"{rule} {count:,}" for rule, count in self.left_out.items() if count]
-            counts = "; ".join(filter(None, [self.explain_rejects(), *left_out])) or "no line in it"
-            raise CorpusError(f"{', '.join(map(shown, files))}: no review could be kept ({counts}); {EXPECTED}")
+            counts = "; ".join(filter(None, [self.explain_rejects(), *left_out])) or "no lines"
+            raise CorpusError(f"{', '.join(map(shown, files))}: no usable review ({counts}); {EXPECTED}")
 
 
 def fill_split(reviews: pa.Table, cuts: np.ndarray, seed: int) -> pa.Table:
@@ -138,15 +138,15 @@ def fill_split(reviews: pa.Table, cuts: np.ndarray, seed: int) -> pa.Table:
 
 
 def read_raw(given: Given, config: IngestConfig, seed: int) -> Corpus:
-    """Read `image_review_all.json`: newline-delimited JSON, one review a line (paper section 3, Appendix A).
+    """Read `image_review_all.json`: newline-delimited JSON, one review per line (paper section 3, Appendix A).
 
-    In this process and into memory; `jobs.ingest` does the same by the block.
+    In this process and in memory; `jobs.ingest` does the same block by block.
 
     Args:
         given: one file or several (see `find_files`), read one after the other.
 
     Raises:
-        CorpusError: a file can't be read (see `check_reviews`), or no review could be kept.
+        CorpusError: a file can't be read (see `check_reviews`), or no review is usable.
     """
     ledger, parts, files = Ledger(config), [], check_reviews(given)
     for block in read_blocks(files, config.block_kb * 1024, config.max_line_kb * 1024):

@@ -1,4 +1,4 @@
-"""The published GEST-s2 as tables: `gest_s2` with its official splits, and the reviews and photos that it speaks of."""
+"""Import the published GEST-s2: `gest_s2` with its official splits, and the reviews and photos that it references."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,18 +20,17 @@ from showcases.gest.reading.rejects import Reason, Reject
 from showcases.gest.reading.sentences import split_sentences
 from showcases.storage.schemas import GEST_S2, PHOTOS, REVIEWS
 
-ROWS = 5000  # a shard
+ROWS = 5000  # per shard
 Tables = dict[str, pa.Table]  # by artifact
 
 
 @dataclass
 class S2Import:
-    """Reads the files three times: their rows' ids, their rows, then the past reviews that are no rows themselves.
+    """Reads the files three times: the rows' ids, the rows, then the past reviews that are not rows themselves.
 
     Attributes:
-        rows: by split.
-        counts: what a reader should know of the file (see `figures`).
-        rejects: rows that could not be used, second copies, and what of other rows could not be used.
+        rows: number of rows by split.
+        rejects: unusable rows, duplicates, and unusable parts of other rows.
         row_ids: digests of the rows' review ids.
     """
 
@@ -45,10 +44,10 @@ class S2Import:
     users: dict[str, DigestSet] = field(default_factory=lambda: {name: DigestSet() for name, _ in SPLITS})
 
     def tables(self) -> Iterator[Tables]:
-        """Shards of `gest_s2`, `reviews` and `photos`; first the rows', then those of past reviews alone.
+        """Shards of `gest_s2`, `reviews` and `photos`; first the rows', then those of past reviews only.
 
         Raises:
-            CorpusError: a file is not there or not of this form.
+            CorpusError: a file is missing or not in this format.
         """
         for rows in _batches(read_filtered(self.files, reject=lambda _: None)):
             self.row_ids.add(digest_ids(row.record.review_id for row in rows))
@@ -58,15 +57,15 @@ class S2Import:
             yield {"reviews": self._of_history(rows)}
 
     def figures(self) -> dict[str, int]:
-        """Counts that tell how the file is: none of these rows is left out of `gest_s2`."""
+        """Statistics of the file; all of these rows are in `gest_s2`."""
         sets = [users.values() for users in self.users.values()]
         shared = sum(len(np.intersect1d(a, b)) for i, a in enumerate(sets) for b in sets[:i])
         return {**self.counts, "users_in_two_splits": shared, "photos": len(self.photos), "reviews": len(self.reviews)}
 
     def _unseen(self, rows: Sequence[FilteredRow]) -> list[FilteredRow]:
-        """The rows that are no second copies."""
+        """The rows that are not duplicates."""
         fresh = self.reviews.add(digest_ids(row.record.review_id for row in rows))
-        detail = "a row of this user and business came before"
+        detail = "duplicate of an earlier row of this user and business"
         self.rejects += [
             Reject(row.number, row.offset, Reason.DUPLICATE_REVIEW, detail, row.raw[:RAW_BYTES], row.file)
             for row, new in zip(rows, fresh, strict=True)
@@ -85,10 +84,10 @@ class S2Import:
             for (row, name, url), new in zip(pics, fresh, strict=True)
             if new
         ]
-        own = iter(fresh.tolist())
+        is_new = iter(fresh.tolist())
         reviews = [
             {**_ids(row), "rating": row.record.rating, "text": row.record.text, "split": row.split}
-            | {"photo_ids": [name for name, _ in row.record.pics if next(own)]}
+            | {"photo_ids": [name for name, _ in row.record.pics if next(is_new)]}
             for row in rows
         ]
         s2 = [
@@ -103,7 +102,7 @@ class S2Import:
         }
 
     def _of_history(self, rows: Sequence[FilteredRow]) -> pa.Table:
-        """Reviews that are told of as past ones only; they have a text, no rating and no photo."""
+        """Reviews that occur only as past reviews; they have a text, but no rating and no photo."""
         named = [
             (row, past, text) for row in rows for past, (_, text) in zip(self._past(row), row.history, strict=True)
         ]
@@ -116,7 +115,7 @@ class S2Import:
         return _reviews(found)
 
     def _past(self, row: FilteredRow) -> list[PastReview]:
-        """The reviews that the row's history names."""
+        """The reviews in the row's history."""
         return [resolve(name, row.record.user_id, self._is_row) for name, _ in row.history]
 
     def _is_row(self, name: str) -> bool:
@@ -127,8 +126,8 @@ class S2Import:
             self.rows[row.split] += 1
             self.counts["empty_explanations"] += not row.record.text.strip()
             self.counts["rows_without_photos"] += not row.record.pics
-            own, user = row.record.review_id, row.record.user_id
-            self.counts["own_review_in_history"] += any(review.review_id == own for review in reviews)
+            review_id, user = row.record.review_id, row.record.user_id
+            self.counts["own_review_in_history"] += any(review.review_id == review_id for review in reviews)
             self.counts["history_of_another_user"] += sum(review.user_id != user for review in reviews)
             self.counts["ambiguous_history"] += sum(review.is_ambiguous for review in reviews)
             self.counts["unusable_photos"] += len(row.record.bad_pics)
@@ -150,15 +149,15 @@ def _ids(row: FilteredRow) -> dict[str, str]:
 
 
 def _ids_of(row: FilteredRow, past: Iterable[PastReview]) -> list[str]:
-    """Ids of past reviews, each once; never the row's own, which would tell what is to be written."""
+    """Unique ids of past reviews, without the row's own, which would leak the target."""
     found = dict.fromkeys(review.review_id for review in past)
     return [name for name in found if name != row.record.review_id]
 
 
 def _doubts(row: FilteredRow, past: Sequence[PastReview]) -> Iterator[Reject]:
-    """What of a row could not be used, or not for sure."""
+    """Unusable and ambiguous parts of a row."""
     unsure = [name for review, (name, _) in zip(past, row.history, strict=True) if review.is_ambiguous]
-    several = "can be read as another user and business, too; taken as the first fitting"
+    several = "is ambiguous between several users and businesses; using the first match"
     for reason, problems in (
         (Reason.UNUSABLE_PHOTO, [bad_photos(row.record)] if row.record.bad_pics else []),
         (Reason.UNUSABLE_HISTORY, row.bad_history),
@@ -171,5 +170,5 @@ def _doubts(row: FilteredRow, past: Sequence[PastReview]) -> Iterator[Reject]:
 
 def _reviews(rows: list[dict[str, Any]]) -> pa.Table:
     sentences = split_sentences((row["text"] for row in rows), forget=True)
-    whole = [{**row, "sentences": said} for row, said in zip(rows, sentences, strict=True)]
+    whole = [{**row, "sentences": parts} for row, parts in zip(rows, sentences, strict=True)]
     return pa.Table.from_pylist(whole, schema=REVIEWS)

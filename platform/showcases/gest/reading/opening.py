@@ -1,7 +1,7 @@
-"""Input files of users: found by name, pattern or s3:// address, and opened as plain bytes.
+"""Open users' input files by name, pattern or s3:// address, as plain bytes.
 
-All readers of reviews (both official forms) and of label exports open their files here, so they agree on the outer
-form: plain or gzip, with or without a byte order mark, one file or several, on disk or on S3.
+All readers of reviews (both official formats) and of label exports open their files here, so they accept the same
+containers: plain or gzip, with or without a byte order mark, one file or several, on disk or on S3.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from showcases.storage.s3_errors import store_errors_of
 
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
-HEAD = 512  # bytes by which a format is recognised
-BUFFER = 8 << 20  # bytes of one request to S3
-TAR_MAGIC = 257  # where `ustar` stands in a tar
-# First bytes of formats that are not read, what they are, and how to make a file of them that is.
+HEAD = 512  # bytes for recognising a format
+BUFFER = 8 << 20  # bytes per request to S3
+TAR_MAGIC = 257  # offset of `ustar` in a tar
+# Magic bytes of unsupported formats, their names, and how to convert them.
 FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"BZh", "a bzip2 file", "unpack it with `bunzip2 {file}`, or pack it with gzip instead"),
     (b"\xfd7zXZ\0", "an xz file", "unpack it with `unxz {file}`, or pack it with gzip instead"),
@@ -53,11 +53,11 @@ class InputFile:
     """An open input file.
 
     Attributes:
-        name: for a person; an S3 address without credentials and options.
-        stream: its bytes, unpacked, after a byte order mark.
-        skipped: bytes of that mark, 0 or 3.
-        packed: the bytes of the file itself, at the place up to which they were read.
-        size: of the file itself, in bytes.
+        name: for display; an S3 address without credentials and options.
+        stream: decompressed bytes after the byte order mark.
+        skipped: length of that mark, 0 or 3.
+        packed: the raw file, at the position up to which it was read.
+        size: of the raw file, in bytes.
     """
 
     name: str
@@ -68,11 +68,11 @@ class InputFile:
 
 
 def find_files(given: Given) -> list[str]:
-    """The files that these names and patterns stand for, each once: names in the order given, a pattern's sorted.
+    """Expand names and patterns to unique files: names in the given order, a pattern's matches sorted.
 
     Args:
-        given: paths or s3:// addresses, each of which may hold the wildcards `*` and `[...]`, a path also `?`. A file
-            that exists is taken as it is, whatever characters it holds.
+        given: paths or s3:// addresses, each of which may hold the wildcards `*` and `[...]`, a path also `?`. The
+            name of an existing file is never a pattern.
 
     Raises:
         CorpusError: there is no such file, nothing matches, it is a folder, or the address has another scheme.
@@ -80,12 +80,12 @@ def find_files(given: Given) -> list[str]:
     names = [given] if isinstance(given, str | Path) else given
     found = [file for name in names for file in _matches(str(name))]
     if not found:
-        raise CorpusError("no input file is named")
+        raise CorpusError("no input file given")
     return list(dict.fromkeys(found))
 
 
 def shown(name: str) -> str:
-    """The name as messages and tables show it: without credentials and options of an S3 address."""
+    """The name for messages and tables: an S3 address without credentials and options."""
     if not name.startswith("s3://"):
         return name
     parts = urlsplit(name)
@@ -111,16 +111,16 @@ def _local_matches(name: str) -> list[str]:
         if path.exists():
             raise CorpusError(f"{name}: not a regular file; it is read more than once, so give a file")
         found = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
-    except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte
+    except (OSError, ValueError) as error:  # the name is too long or contains a zero byte
         raise CorpusError(f"{name[:200]}: no such file ({_reason(error)})") from error
     if not found:
         kind = "no file matches" if glob.has_magic(name) else "no such file"
-        raise CorpusError(f"{name}: {kind}; it is looked for on the machine that runs the job, from {Path.cwd()}")
+        raise CorpusError(f"{name}: {kind} on the machine that runs the job, in {Path.cwd()}")
     return found
 
 
 def _s3_matches(name: str) -> list[str]:
-    """Addresses of the objects that match; `?` begins the options of the store and is no wildcard here."""
+    """Addresses of the objects that match; `?` begins the store's options and is not a wildcard here."""
     if not glob.has_magic(urlsplit(name).path):
         return [name]
     filesystem, pattern = s3.open_root(name)
@@ -146,8 +146,8 @@ def open_input(name: str) -> Iterator[InputFile]:
     """Open a file by a name of `find_files`.
 
     Raises:
-        CorpusError: there is no such file, it can't be read, it is of a format that is not read (with a hint what to
-            do), or, while it is read, it is a gzip file that is cut off or damaged.
+        CorpusError: the file is missing, unreadable or in an unsupported format (with a hint what to do), or, during
+            reading, a truncated or damaged gzip file.
         ObjectStoreError: S3 refuses or fails.
     """
     with _opened(name) as (packed, size):
@@ -167,7 +167,7 @@ def open_input(name: str) -> Iterator[InputFile]:
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
-    """The bytes of the file itself, and how many they are."""
+    """The raw file, and its size in bytes."""
     try:
         if name.startswith("s3://"):
             filesystem, path = s3.open_root(name)
@@ -185,30 +185,28 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def _head(stream: BinaryIO) -> bytes:
-    """The next bytes, which are still to be read."""
+    """Peek at the next bytes."""
     return cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
 
 
 def _refuse_formats(stream: BinaryIO, name: str, unpacked: bool = False) -> None:
-    """Raise a CorpusError for what can be recognised as a format that nobody reads here."""
+    """Raise a CorpusError if the file is in a known unsupported format."""
     head, file = _head(stream), shown(name)
     for magic, what, hint in FORMATS:
         if head.startswith(magic):
             raise CorpusError(f"{file}: this is {what}; {hint.format(file=file)}")
     if unpacked and head.startswith(GZIP):
-        raise CorpusError(f"{file}: this was packed with gzip twice; unpack it once with `gunzip`")
+        raise CorpusError(f"{file}: this was compressed with gzip twice; unpack it once with `gunzip`")
     if head[TAR_MAGIC : TAR_MAGIC + 5] == b"ustar":
         raise CorpusError(f"{file}: this is a tar archive; unpack it with `tar -xf {file}` and give the file inside")
     if head.removeprefix(BOM).lstrip().lower().startswith(HTML):
-        raise CorpusError(
-            f"{file}: this is an HTML page (often a page for logging in, or of an error); download the file again"
-        )
+        raise CorpusError(f"{file}: this is an HTML page (often a login or error page); download the file again")
     if head[:2] in (b"{\0", b"[\0", b"\0{", b"\0["):
         raise CorpusError(f"{file}: this is UTF-16 text; convert it: `iconv -f UTF-16 -t UTF-8 {file} > out.json`")
 
 
 def file_digest(name: str) -> str:
-    """SHA-256 of a file as it lies there, packed or not.
+    """SHA-256 of the raw file, compressed or not.
 
     Raises:
         CorpusError, ObjectStoreError: as `open_input`.
@@ -218,7 +216,7 @@ def file_digest(name: str) -> str:
 
 
 def file_size(name: str) -> int:
-    """Bytes of a file as it lies there, packed or not.
+    """Size in bytes of the raw file, compressed or not.
 
     Raises:
         CorpusError, ObjectStoreError: as `open_input`.

@@ -1,6 +1,6 @@
-"""Whose review, and of which business, an id in GEST-s2's `history_reviews` names.
+"""Resolve ids in GEST-s2's `history_reviews` to user and business.
 
-The official file joins user and business by `_` without escaping, so an id with several `_` has several readings.
+The official file joins user and business by `_` without escaping, so an id with several `_` is ambiguous.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from showcases.ids import review_id, split_review_id
 
 @dataclass(frozen=True)
 class PastReview:
-    """A review that a row names.
+    """A past review of a row.
 
     Attributes:
-        is_ambiguous: another reading of its id would do as well.
+        is_ambiguous: whether another reading of its id matches equally well.
     """
 
     user_id: str
@@ -27,11 +27,11 @@ class PastReview:
 
 
 def resolve(name: str, user_id: str, is_row: Callable[[str], bool]) -> PastReview:
-    """The review that an id means: one by the row's user, else one that is a row of the file, else the first reading.
+    """Resolve an id: to a review by the row's user, else to one that is a row of the file, else to the first reading.
 
     Args:
         name: `<user_id>_<business_id>` as published, or as `showcases.ids.review_id` writes it.
-        user_id: of the row that names it.
+        user_id: user of the row.
         is_row: whether a review id (as `showcases.ids.review_id` writes it) is a row of the file.
     """
     found = readings(name)
@@ -45,7 +45,7 @@ def resolve(name: str, user_id: str, is_row: Callable[[str], bool]) -> PastRevie
 
 
 def readings(name: str) -> list[tuple[str, str]]:
-    """All (user, business) that an id may stand for, the one with the shortest user first."""
+    """All (user, business) readings of an id, the one with the shortest user first."""
     places = [place for place, character in enumerate(name) if character == "_" and 0 < place < len(name) - 1]
     found = [(name[:place], name[place + 1 :]) for place in places]
     escaped = split_review_id(name)

@@ -1,4 +1,4 @@
-"""One row of the official files, checked field by field."""
+"""Validation of one row of the official files, field by field."""
 
 import json
 import math
@@ -15,13 +15,13 @@ SHOWN = 40  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Record:
-    """A review as the official files have it.
+    """A review of the official files.
 
     Attributes:
-        rating: 1 to 5, None where the file has none.
+        rating: 1 to 5, or None if missing.
         text: as written.
         pics: (photo id, URL or None), each id once.
-        bad_pics: why each of the other entries of `pics` can't be used.
+        bad_pics: why each other entry of `pics` is unusable.
     """
 
     user_id: str
@@ -37,7 +37,7 @@ class Record:
 
 
 def parse_line(line: bytes) -> Record:
-    """A line of `image_review_all.json`.
+    """Parse a line of `image_review_all.json`.
 
     Raises:
         RowError: with the reason why it is no review.
@@ -56,9 +56,9 @@ def parse_line(line: bytes) -> Record:
 
 
 def parse_record(raw: Any) -> Record:
-    """A row that is JSON already, in GEST-raw's form or Google Local 2021's; further fields are ignored.
+    """Validate a decoded row in the format of GEST-raw or Google Local 2021; further fields are ignored.
 
-    A picture that can't be used costs that picture alone.
+    An unusable picture is dropped; the review remains.
 
     Raises:
         RowError: with the reason why it is no review.
@@ -83,17 +83,17 @@ def parse_record(raw: Any) -> Record:
     if len(record.review_id) > ids.MAX_ID_LENGTH:
         raise RowError(
             Reason.BAD_ID,
-            f"user_id and business_id make a review id of {len(record.review_id)} characters, in which `_` and `%` of "
-            f"the user's count three each; {ids.MAX_ID_LENGTH} are allowed",
+            f"user_id and business_id make a review id of {len(record.review_id)} characters (`_` and `%` in user_id "
+            f"count three each); {ids.MAX_ID_LENGTH} are allowed",
         )
     return record
 
 
 def checked_text(value: Any, field: str) -> str:
-    """A text as written; empty for null.
+    """Return the text unchanged; empty for null.
 
     Raises:
-        RowError: no text, or half of a surrogate pair, which no UTF-8 can hold.
+        RowError: not a string, or it contains a lone surrogate, which UTF-8 can't encode.
     """
     if value is None:
         return ""
@@ -107,7 +107,7 @@ def checked_text(value: Any, field: str) -> str:
 
 
 def _owner(value: Any, field: str) -> str:
-    """Id of a user or a business. Whole numbers are taken; others may have lost digits already."""
+    """Id of a user or a business. Integers are accepted; floats may already have lost digits."""
     name = _identifier(value, field)
     if not ids.is_id(name):
         raise RowError(Reason.BAD_ID, f"{field} `{_printable(name)}`: {ids.RULE} are allowed")
@@ -139,7 +139,7 @@ def _number(value: float) -> str:
 
 
 def _pics(raw: Any) -> tuple[tuple[tuple[str, str | None], ...], tuple[str, ...]]:
-    """The pictures that can be used, and why each of the others can't."""
+    """The usable pictures, and why each of the others is unusable."""
     if raw is None:
         return (), ()
     if not isinstance(raw, list):
@@ -171,11 +171,11 @@ def _pic(pic: Any, field: str) -> tuple[str, str | None]:
 
 
 def _printable(text: str) -> str:
-    """Its first characters; those that can't be printed as ?."""
+    """Its first characters, with unprintable ones as ?."""
     return "".join(one if one.isprintable() else "?" for one in text[:SHOWN])
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """Name of a JSON value's type."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

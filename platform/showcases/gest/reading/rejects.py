@@ -1,4 +1,4 @@
-"""Lines that are no review, and photos that can't be used: stored with their place and the reason."""
+"""Rejects: invalid lines and unusable photos, stored with their position and the reason."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ class Reason(StrEnum):
     BAD_ID = "unusable id"
     DUPLICATE_REVIEW = "duplicate review"
     LINE_TOO_LONG = "line too long"
-    UNUSABLE_PHOTO = "unusable photo"  # of a review that is used without it, as are the following
+    UNUSABLE_PHOTO = "unusable photo"  # the review is used without it; likewise below
     UNUSABLE_HISTORY = "unusable past review"
     AMBIGUOUS_HISTORY = "ambiguous past review"
 
 
 class RowError(ValueError):
-    """A row that cannot be used. Rows are data: whoever reads a file catches this and keeps the row as a reject."""
+    """An unusable row. Readers catch this and store the row as a reject."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -39,13 +39,13 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Reject:
-    """A rejected line, or one with photos that can't be used.
+    """A rejected line, or one with unusable photos.
 
     Attributes:
-        line: its number, from 1 (in `filter_all_t.json`: the number of the row).
-        offset: bytes before it.
+        line: line number from 1 (in `filter_all_t.json`: row number).
+        offset: byte offset.
         raw: the line as written, or its beginning.
-        file: its name, as messages show it.
+        file: file name, as shown in messages.
     """
 
     line: int

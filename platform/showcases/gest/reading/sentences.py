@@ -1,4 +1,4 @@
-"""Sentences of a review: the unit that is annotated, matched to photos, and kept as an explanation."""
+"""Split reviews into sentences, the unit that is annotated, matched to photos, and used in explanations."""
 
 import contextlib
 import re
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 # Google Local marks the two halves of a text that it translated, in either order.
 MARKER = re.compile(r"\((?P<kind>Translated by Google|Original)\)", re.IGNORECASE)
 
-# Behind a full stop of Chinese, Japanese, Khmer or Burmese, unless another or a closing mark follows.
+# After a full stop of Chinese, Japanese, Khmer or Burmese, unless another or a closing mark follows.
 UNSPACED_STOP = re.compile(r"(?<=[。！？｡។။])(?![。！？｡។။」』）〉》】”’\"')\s]|$)")
 
 
 @lru_cache(maxsize=1)
 def _splitter() -> "Language":
     with imports_of("ray", "studies"):
-        import spacy  # here: takes seconds to import, and most that import this module split nothing
+        import spacy  # lazy: slow to import, and most importers of this module don't split
 
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
@@ -31,10 +31,10 @@ def _splitter() -> "Language":
 
 
 def english_part(text: str) -> str:
-    """The English part of a text that Google translated; any other text as it is.
+    """The English part of a text that Google translated; any other text unchanged.
 
     The forms are "(Translated by Google) English (Original) other", the same halves the other way round, and "other
-    (Translated by Google) English" without the second mark. Where the translation is blank the original is returned.
+    (Translated by Google) English" without the second mark. If the translation is blank the original is returned.
     """
     marks = list(MARKER.finditer(text))
     translated = next((mark for mark in marks if mark["kind"].lower() != "original"), None)
@@ -52,13 +52,13 @@ def english_part(text: str) -> str:
 
 
 def split_sentences(texts: Iterable[str], forget: bool = False) -> list[list[str]]:
-    """Sentences of each text, by spaCy's rule-based sentencizer; blank ones and bare punctuation are left out.
+    """Sentences of each text, by spaCy's rule-based sentencizer; blank ones and bare punctuation are dropped.
 
-    A line break ends a sentence, and so does a full stop of a script that puts no blank behind it.
+    A line break ends a sentence, as does a full stop in a script without spaces.
 
     Args:
-        forget: let spaCy forget the words of these texts afterwards, so that memory stays flat over millions of
-            texts; not while another thread splits.
+        forget: clear spaCy's vocabulary of these texts afterwards, so that memory stays flat over millions of texts;
+            not safe while another thread splits.
     """
     pieces = [_pieces(english_part(text)) for text in texts]
     splitter = _splitter()
@@ -68,7 +68,7 @@ def split_sentences(texts: Iterable[str], forget: bool = False) -> list[list[str
 
 
 def _pieces(text: str) -> list[str]:
-    """Parts of a text that no sentence goes beyond, with one blank between words; blank ones are left out."""
+    """Parts of a text at sentence boundaries known in advance, with whitespace collapsed; drops blank ones."""
     parts = (part for line in text.splitlines() for part in UNSPACED_STOP.split(line))
     return [cleaned for part in parts if (cleaned := " ".join(part.split()))]
 

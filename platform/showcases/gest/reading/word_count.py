@@ -1,4 +1,4 @@
-"""How many words a text has: what blanks part, and each letter of scripts that put no blanks between words."""
+"""Word counts: tokens between blanks, and each letter of scripts that don't separate words by blanks."""
 
 import re
 
@@ -10,11 +10,11 @@ _LETTERS = (
     "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46"  # Thai
     "\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf"  # Lao
     "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"  # Burmese
-    "\ua9e0-\ua9e4\ua9e6-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e\uaa7f"  # its extensions
+    "\ua9e0-\ua9e4\ua9e6-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e\uaa7f"  # extensions of Burmese
     "\u1780-\u17b3\u17d7\u17dc"  # Khmer
 )
 UNSPACED = re.compile(f"[{_LETTERS}]")
-# Beside them, what belongs to none: a word of another script within the same piece. Marks of those scripts are no word.
+# A run of other characters within the same piece is a word of another script. Marks of those scripts are not words.
 _OTHER = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1060"
                     "\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd"
@@ -22,11 +22,11 @@ _MARKS = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-
 
 
 def count_words(text: str) -> int:
-    """Words of a text: pieces between blanks, as Python's `split` sees them; of Han, kana, Thai, Lao, Burmese and Khmer
-    each letter.
+    """Number of words: pieces between blanks, as by `str.split`; each letter of Han, kana, Thai, Lao, Burmese, Khmer.
 
-    Those scripts put no blanks between words, and only a dictionary says where a word ends. Unicode's default rule
-    (UAX #29) makes each Han and Hiragana character a word, as spaCy does for Chinese; here it holds for all of them.
+    Those scripts have no blanks between words, and finding word boundaries needs a dictionary. Unicode's default rule
+    (UAX #29) makes each Han and Hiragana character a word, as spaCy does for Chinese; here the rule applies to all of
+    them.
     """
     pieces = text.split()
     if text.isascii() or not UNSPACED.search(text):

@@ -83,7 +83,7 @@ def test_ordinal_alpha_against_the_published_example_and_the_loop() -> None:
 def test_what_judges_answered_comes_back(study: Study, tmp_path: Path) -> None:
     files = [export_file(tmp_path, study, judge, careful(prefers_ours)) for judge in (1, 2, 3)]
     collected = collect(study, files)
-    assert collected.told() == []
+    assert collected.report() == []
     result = outcome(collected)
     table = table_6(result)
     cells = {row.name: {c.name: row.value(c.name)[0] for c in table.columns} for row in table.rows}
@@ -170,8 +170,8 @@ def test_faults_are_counted_named_and_do_not_count(study: Study, tmp_path: Path)
         items[3].token: list(NAMES),
     }
     total = len(items)
-    assert f"judge 1: 4 of {total} tasks lack an answer" in collected.told()
-    assert f"judge 2: {len(study.of_judge(2))} of {len(study.of_judge(2))} tasks lack an answer" in collected.told()
+    assert f"judge 1: 4 of {total} tasks lack an answer" in collected.report()
+    assert f"judge 2: {len(study.of_judge(2))} of {len(study.of_judge(2))} tasks lack an answer" in collected.report()
 
 
 def test_the_later_answer_counts_whatever_the_order_of_files(study: Study, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_label_studio_s_own_faults(study: Study, tmp_path: Path) -> None:
         ('{"a": 1}', "JSON-MIN"),
         ('[{"data": {}}]', "JSON-MIN"),
         ("[1]", "JSON-MIN"),
-        ("[]", "no answer counts"),
+        ("[]", "no valid answer"),
     ],
 )
 def test_other_files_are_refused(study: Study, tmp_path: Path, text: str, message: str) -> None:

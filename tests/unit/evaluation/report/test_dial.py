@@ -50,7 +50,7 @@ def model(data: SelectorData) -> Selector:
     """Untrained: relevance is the likeness of a photo to the user's past ones."""
     torch.manual_seed(0)
     selector = Selector(SelectorConfig(hidden_dims=(16,), out_dim=8, theta=2.0), "img", DIM, 2, "m").eval()
-    selector.start_from_likeness(torch.from_numpy(data.photos), torch.from_numpy(data.posted_photos()))
+    selector.start_from_similarity(torch.from_numpy(data.photos), torch.from_numpy(data.posted_photos()))
     return selector
 
 

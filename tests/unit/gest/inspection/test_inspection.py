@@ -69,7 +69,7 @@ def errors(found: Inspection) -> list[tuple[str, str, int]]:
 
 
 def things(found: Inspection) -> dict[tuple[str, str], tuple[int, int]]:
-    return {(one.where, one.said): (one.things, one.rows) for one in found.duplicates if one.things}
+    return {(one.where, one.what): (one.things, one.rows) for one in found.duplicates if one.things}
 
 
 def test_a_clean_workspace_has_neither_leaks_nor_duplicates(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_source_that_cannot_be_read_is_refused_with_what_to_give(tmp_path: Pat
         open_source(str(tmp_path / "photos.tar.gz"), FetchConfig())
     assert isinstance(open_source("urls", FetchConfig()), Urls)
     path = tar(tmp_path / "other.tar", {"other.jpg": photo("x")})
-    with pytest.raises(CorpusError, match="not one of 1 photos is among the 1 images"):
+    with pytest.raises(CorpusError, match="none of 1 photos is among the 1 images"):
         fetch(open_source(str(path), FetchConfig()), photos(["p1"]))
 
 

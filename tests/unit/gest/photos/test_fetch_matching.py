@@ -110,7 +110,7 @@ def test_two_files_of_one_photo_are_reported_and_the_first_is_used(layout: Layou
     files = {"a/p1.jpg": photo("first"), "b/p1.png": photo("second"), "b/p2.jpg": photo("p2"), "c/p3.jpg": photo("p3")}
     rows, notes = look(layout(tmp_path, files), ["p1", "p2"])
     assert rows["p1"]["bytes"] == photo("first")
-    assert len(notes) == 1 and "1 photos are there more than once" in notes[0]
+    assert len(notes) == 1 and "1 photos were found more than once" in notes[0]
     assert "a/p1.jpg" in notes[0] and "b/p1.png" in notes[0] and "p2" not in notes[0]
 
 
@@ -139,7 +139,7 @@ def test_what_is_not_there_is_not_expired_and_the_nearest_names_are_said(layout:
 @both
 def test_where_nothing_fits_the_first_names_are_said(layout: Layout, tmp_path: Path) -> None:
     with pytest.raises(
-        CorpusError, match=r"not one of 1 photos is among the 1 images there \(e\.g\. IMG_1\.jpg; wanted e\.g\. p1\)"
+        CorpusError, match=r"none of 1 photos is among the 1 images there \(e\.g\. IMG_1\.jpg; wanted e\.g\. p1\)"
     ):
         look(layout(tmp_path, {"sub/IMG_1.jpg": photo("x")}), ["p1"])
 
@@ -166,7 +166,7 @@ def test_an_image_of_another_url_is_not_taken_for_its_number(tmp_path: Path) -> 
     assert {name: row["status"] for name, row in rows.items()} == {
         "000000000": "not_found", "000000001": "not_found", "other": "ok",
     }  # fmt: skip
-    assert "no .json says so" in rows["000000000"]["error"]
+    assert "no .json has that id" in rows["000000000"]["error"]
 
 
 def test_a_photo_whose_url_nobody_knows_is_found_by_name(tmp_path: Path) -> None:
@@ -222,9 +222,9 @@ def test_links_that_lead_elsewhere_are_refused_with_the_reason(tmp_path: Path) -
     )
     rows, _ = look(tar.done(), ["ok", "up", "root", "hard", "none", "round"])
     expected = {
-        "ok": ("ok", ""), "up": ("blocked", "leads out of the tar"), "root": ("blocked", "leads out of the tar"),
-        "hard": ("blocked", "leads out of the tar"), "none": ("not_found", "to nowhere.jpg, which is not in the tar"),
-        "round": ("not_found", "leads in a circle"),
+        "ok": ("ok", ""), "up": ("blocked", "path outside the tar"), "root": ("blocked", "path outside the tar"),
+        "hard": ("blocked", "path outside the tar"), "none": ("not_found", "to nowhere.jpg, which is not in the tar"),
+        "round": ("not_found", "is circular"),
     }  # fmt: skip
     for name, (status, reason) in expected.items():
         assert rows[name]["status"] == status and reason in (rows[name]["error"] or ""), rows[name]

@@ -59,7 +59,7 @@ BEHAVIOURS = {
     "206": ("failed", "HTTP 206"),
     "503": ("failed", r"HTTP 503 \(3 tries\)"),
     "429": ("failed", r"HTTP 429 \(3 tries\)"),
-    "later": ("failed", r"asked to wait 3600 s \(1 try\)"),
+    "later": ("failed", r"Retry-After: 3600 s \(1 try\)"),
     "hang": ("failed", r"timed out \(3 tries\)"),
     "reset": ("failed", r"3 tries"),
     "long": ("failed", "3 tries"),
@@ -74,7 +74,7 @@ BEHAVIOURS = {
     "literal": ("blocked", "169.254.169.254 is not allowed"),
     "scheme": ("blocked", "scheme file"),
     "endless": ("failed", "more than 5 redirects"),
-    "nowhere": ("blocked", "no URL"),
+    "nowhere": ("blocked", "invalid URL"),
 }
 
 
@@ -100,8 +100,8 @@ def test_no_further_tries_than_make_sense(server: PhotoServer) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (None, "no URL"),
-        ("", "no URL"),
+        (None, "invalid URL"),
+        ("", "invalid URL"),
         ("no url at all", "scheme"),
         ("ftp://photos.test/x.jpg", "scheme ftp"),
         ("http://badphotos.test/x.jpg", "host badphotos.test is not allowed"),
@@ -109,7 +109,7 @@ def test_no_further_tries_than_make_sense(server: PhotoServer) -> None:
         ("http://photos.test@evil.test/x.jpg", "host evil.test"),
         ("http://127.0.0.1/x.jpg", "is not allowed"),
         ("http://mapped.photos.test/x.jpg", "192.168.1.1 is not public"),
-        ("http://[half/x.jpg", "no URL"),
+        ("http://[half/x.jpg", "invalid URL"),
         ("http:///x.jpg", "host missing"),
     ],
 )

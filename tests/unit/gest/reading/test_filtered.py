@@ -97,7 +97,7 @@ def test_a_bad_photo_or_past_review_costs_itself_alone(tmp_path: Path) -> None:
             Reason.UNUSABLE_PHOTO,
             "3 of 4, the first: pics[0].id `../x`: 1 to 250 letters, digits, - and _ are allowed",
         ),
-        (1, Reason.UNUSABLE_HISTORY, "history_reviews[1] is no pair of a review id and a text (and 5 more)"),
+        (1, Reason.UNUSABLE_HISTORY, "history_reviews[1] is not a pair of review id and text (and 5 more)"),
     ]
 
 

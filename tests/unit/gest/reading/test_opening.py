@@ -258,7 +258,7 @@ def test_s3_addresses_work_as_files_do(s3_server: "S3Server", tmp_path: Path) ->
     for name, kind, message in [
         (f"s3://inputs/absent.json{options}", CorpusError, "s3://inputs/absent.json: no such file$"),
         (f"s3://inputs/no-*.json{options}", CorpusError, "s3://inputs/no-\\*.json: no object matches"),
-        (f"s3://no-such-bucket/x.json{options}", ObjectStoreError, "there is no bucket no-such-bucket"),
+        (f"s3://no-such-bucket/x.json{options}", ObjectStoreError, "bucket no-such-bucket does not exist"),
     ]:
         with pytest.raises(kind, match=message):
             check_reviews(name)

@@ -62,7 +62,7 @@ def test_ray_is_not_started_where_its_sockets_would_have_too_long_a_path(
         cluster.check_start(ClusterConfig())
     (short_folder / "ray").write_bytes(b"")
     monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
-    with pytest.raises(AccessDeniedError, match="is a file and no folder"):
+    with pytest.raises(AccessDeniedError, match="is a file, not a folder"):
         cluster.check_start(ClusterConfig())
 
 

@@ -1,4 +1,4 @@
-"""Where photos come from: URLs, a folder, tars. Each gives bytes or says why there are none; nothing vanishes."""
+"""Sources of photos: URLs, a folder, tars. Each returns a photo's bytes or the reason why there are none."""
 
 from pyarrow import fs
 
@@ -20,13 +20,13 @@ __all__ = ["URLS", "Files", "Raw", "Source", "Take", "Urls", "open_source"]
 
 
 def open_source(photos: str | None, config: FetchConfig) -> Source:
-    """The source that `--photos` names.
+    """Open the source given by `--photos`.
 
     Args:
-        photos: `urls` for those of the table `photos`; else a local path or an s3:// URI.
+        photos: `urls` for the URLs of the table `photos`; else a local path or an s3:// URI.
 
     Raises:
-        ConfigError: nothing named, nothing there, or nothing that can be read.
+        ConfigError: no source given, or it doesn't exist or is unreadable.
     """
     if photos is None:
         raise ConfigError(f"no photos: give --photos {FORMS}")

@@ -1,4 +1,4 @@
-"""Which hosts and addresses may be asked. The address that is checked is the one that is connected to."""
+"""SSRF protection: allowed hosts and addresses. The checked address is the one that is connected to."""
 
 import asyncio
 import ipaddress
@@ -16,18 +16,18 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # its last 32 bits are an IPv4 ad
 
 
 class BlockedError(Exception):
-    """A URL that must not be asked."""
+    """A URL that must not be requested."""
 
 
 class Guard:
-    """The rules.
+    """Checks URLs and addresses.
 
     Args:
-        hosts: allowed, and those below them: example.com allows a.example.com, and not badexample.com.
-        allow_private: networks allowed though they are not public, e.g. 10.1.0.0/16.
+        hosts: allowed hosts, including subdomains: example.com allows a.example.com, but not badexample.com.
+        allow_private: non-public networks to allow, e.g. 10.1.0.0/16.
 
     Raises:
-        ConfigError: one of the networks is none.
+        ConfigError: a network is invalid.
     """
 
     def __init__(self, hosts: Sequence[str], allow_private: Sequence[str] = ()) -> None:
@@ -38,13 +38,13 @@ class Guard:
             raise ConfigError(f"fetch_images.http.allow_private: {error}; a network is e.g. 10.1.0.0/16") from error
 
     def check_url(self, url: URL) -> None:
-        """Before a URL is asked, and each one that it redirects to.
+        """Check a URL before it is requested, and each redirect target.
 
         Raises:
-            BlockedError: its scheme, host or (where it names one) address is not allowed.
+            BlockedError: its scheme, host or (if it contains one) address is not allowed.
         """
         if url.scheme not in ("http", "https"):
-            raise BlockedError(f"scheme {url.scheme or 'missing'}: http or https")
+            raise BlockedError(f"scheme {url.scheme or 'missing'}: must be http or https")
         host = (url.raw_host or "").rstrip(".").lower()
         if not any(host == allowed or host.endswith(f".{allowed}") for allowed in self.hosts):
             raise BlockedError(f"host {host or 'missing'} is not allowed")
@@ -52,21 +52,21 @@ class Guard:
             self.check_address(host)
 
     def check_address(self, text: str) -> None:
-        """Before an address is connected to.
+        """Check an address before connecting to it.
 
         Raises:
-            BlockedError: private, loopback, link-local, reserved or multicast, and not allowed all the same.
+            BlockedError: private, loopback, link-local, reserved or multicast, and not in `allow_private`.
         """
         address = _address(text)
         if address is None:
-            raise BlockedError(f"{text} is no address")
+            raise BlockedError(f"{text} is not an IP address")
         inner = _embedded(address)
         if not is_public(inner) and not any(inner in network for network in self.networks):
             raise BlockedError(f"address {text} is not public")
 
 
 class GuardedResolver(AbstractResolver):
-    """DNS whose answers are checked before anybody connects to them, and connected to as they were checked.
+    """DNS resolver whose answers are checked before they are connected to.
 
     Args:
         known: addresses by host, in place of DNS.
@@ -82,7 +82,7 @@ class GuardedResolver(AbstractResolver):
         """Addresses that may be connected to.
 
         Raises:
-            BlockedError: the host has addresses, but none of these.
+            BlockedError: none of the host's addresses is allowed.
         """
         name = self.known.get(host.rstrip(".").lower())
         found = [_result(host, name, port)] if name else await self.inner.resolve(host, port, family)
@@ -103,14 +103,14 @@ class GuardedResolver(AbstractResolver):
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is an ordinary address of the public internet."""
+    """Whether the address is on the public internet."""
     odd = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
     site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
     return address.is_global and not (odd or site_local)
 
 
 def _embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
+    """The IPv4 address embedded in an IPv6 address, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in NAT64:

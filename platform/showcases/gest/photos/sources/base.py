@@ -1,4 +1,4 @@
-"""What every source of photos gives and takes."""
+"""The interface of photo sources."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +9,19 @@ import pyarrow as pa
 
 from showcases.storage.s3 import retry_read
 
-READERS = 16  # files that one task reads side by side; as many photos at most lie in its memory undecoded
+READERS = 16  # concurrent reads per task, and thus undecoded photos in its memory
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Raw:
-    """What a source has for one photo.
+    """A source's result for one photo.
 
     Attributes:
-        data: the bytes as they came; None where there are none.
-        status: ok; or what has become of it, as in the artifact `images`.
+        data: the original bytes; None on failure.
+        status: ok, or another status of the artifact `images`.
         error: why it is not ok.
-        received: bytes that came, those of broken tries too.
+        received: bytes received, including failed tries.
     """
 
     data: bytes | None
@@ -30,39 +30,39 @@ class Raw:
     received: int = 0
 
 
-Take = Callable[[str, Raw], dict[str, Any]]  # photo id and what came, to a row of `images`
+Take = Callable[[str, Raw], dict[str, Any]]  # (photo id, result) -> row of `images`
 
 
 class Source(Protocol):
-    """Photos by id. Instances are small and travel to workers."""
+    """Photos by id. Instances are small, and pickled to workers."""
 
     def rows(self, wanted: pa.Table, take: Take) -> list[dict[str, Any]]:
-        """A row of `images` for each of `wanted` (photo_id, url, and what the source added), whatever becomes of it."""
+        """One row of `images` for each row of `wanted` (photo_id, url, and the source's columns), also on failure."""
         ...
 
 
 def read_side_by_side(read: Callable[[_T], Raw], items: Sequence[_T]) -> Iterator[Raw]:
-    """What `read` gives for each item, in order, a few at a time."""
+    """Map `read` over the items with a few threads; results in order."""
     with ThreadPoolExecutor(READERS) as pool:
         for start in range(0, len(items), READERS):
             yield from pool.map(read, items[start : start + READERS])
 
 
 def read_range(file: pa.NativeFile, offset: int, size: int, max_bytes: int) -> Raw:
-    """So many bytes of a file, unless they are too many.
+    """Read `size` bytes of a file, unless they exceed `max_bytes`.
 
     Raises:
-        OSError: fewer came than the file has.
+        OSError: a short read.
     """
     if size > max_bytes:
         return Raw(None, "too_large", f"{size} bytes; at most {max_bytes}")
     if offset + size > file.size():
-        return Raw(None, "corrupt", "the file ends before it does")
+        return Raw(None, "corrupt", "the file ends before the photo does")
 
     def read() -> bytes:
         data = file.read_at(size, offset)
         if len(data) != size:
-            raise OSError(f"{len(data)} of {size} bytes came")
+            raise OSError(f"read {len(data)} of {size} bytes")
         return data
 
     return Raw(retry_read(read), received=size)

@@ -1,8 +1,8 @@
 """Photos from a folder, with its sub-folders and the tars in them, or from one tar; on disk or on S3.
 
-Tars may be plain, or shards of WebDataset and img2dataset: key.jpg beside key.json. A tar is read through once for
-where its members lie; after that each photo is read by itself. Of two members of one name the last counts, as tar has
-it; links are followed inside their tar.
+Tars may be plain, or shards of WebDataset and img2dataset: key.jpg beside key.json. A tar is
+scanned once to index its members; after that each photo is read individually. Of two members with one name the last
+counts, as in tar; links are followed inside their tar.
 """
 
 import io
@@ -22,10 +22,10 @@ from showcases.gest.photos.sources.members import NOT_FOUND, Catalog, Member, lo
 from showcases.storage.artifacts import Workspace
 
 MAX_JSON = 1_000_000  # bytes
-MAX_LINKS = 16  # in a row, as where a link is one to a link
+MAX_LINKS = 16  # consecutive links, link to link
 AHEAD = {True: 2**16, False: 2**23}  # bytes read ahead while indexing: on disk, on S3
 
-Index = tuple[pa.Table, str | None]  # MEMBERS of a tar, and what is wrong with it
+Index = tuple[pa.Table, str | None]  # MEMBERS of a tar, and its defect, if any
 
 
 class Files:
@@ -42,25 +42,25 @@ class Files:
     def located(
         self, photos: pa.Table, read: Callable[[Sequence[str]], Iterable[Index]] | None = None
     ) -> tuple[pa.Table, list[str]]:
-        """The photos (photo_id, url) with where each lies, as `rows` needs them; and what to report of it.
+        """The photos (photo_id, url) with their locations, as `rows` needs them; and notes to report.
 
         Args:
-            read: gives `index` of each tar; e.g. side by side on several machines.
+            read: maps tars to their `index`, e.g. in parallel on several machines.
 
         Raises:
-            CorpusError: not one photo is there.
+            CorpusError: none of the photos was found.
         """
         loose, tars = self._listed()
         tables, notes = [loose.table(None, {})], []
         for table, broken in (read or self._indices)(tars):
             tables.append(table)
             if broken:
-                notes.append(f"broken: {broken}; what lies before the break is used")
+                notes.append(f"broken: {broken}; the members before the defect are used")
         found, more = locate(photos, tables, self.uri)
         return found, notes + more
 
     def index(self, tar: str) -> Index:
-        """Where the images of one tar lie (MEMBERS), and what is wrong with the tar, if something is."""
+        """Locations of the images in one tar (MEMBERS), and the tar's defect, if any."""
         filesystem = Workspace(self.uri).filesystem
         ahead = AHEAD[isinstance(filesystem, fs.LocalFileSystem)]
         contents, broken = _Contents(), None
@@ -69,7 +69,7 @@ class Files:
                 with tarfile.open(fileobj=io.BufferedReader(file, ahead), mode="r:") as archive:
                     for member in archive:
                         contents.note(archive, member)
-                        archive.members = []  # type: ignore[attr-defined] # it keeps every member it has seen
+                        archive.members = []  # type: ignore[attr-defined] # frees memory: it stores every member seen
             except (tarfile.TarError, EOFError, OSError) as error:
                 broken = f"{tar}: {error}"
         return contents.table(tar), broken
@@ -88,7 +88,7 @@ class Files:
                 with filesystem.open_input_file(f"{root}/{place['member']}") as file:
                     return read_range(file, 0, file.size(), self.max_bytes)
             except FileNotFoundError:
-                return Raw(None, NOT_FOUND, f"{place['member']} was there when the folder was listed, and is no more")
+                return Raw(None, NOT_FOUND, f"{place['member']} was deleted after the folder was listed")
             except OSError as error:
                 return Raw(None, "failed", f"{place['member']} can't be read: {error.strerror or error}")
 
@@ -106,7 +106,7 @@ class Files:
         return workspace.filesystem, workspace.path("x").removesuffix("/x")
 
     def _listed(self) -> tuple[Catalog, list[str]]:
-        """The files that are no tars, and the tars."""
+        """The files other than tars, and the tars."""
         filesystem, root = self._opened()
         if filesystem.get_file_info(root).type == fs.FileType.File:
             return Catalog(), [root]
@@ -121,10 +121,10 @@ class Files:
 
 @dataclass
 class _Contents:
-    """What is in one tar, noted member by member; the last of one name counts."""
+    """Contents of one tar, recorded member by member; the last member of a name counts."""
 
     files: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset and size by path
-    links: dict[str, str] = field(default_factory=dict)  # target by path, "" if it leads out
+    links: dict[str, str] = field(default_factory=dict)  # target by path, "" if outside the tar
     sparse: set[str] = field(default_factory=set)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)  # photo_id and url by key
 
@@ -158,7 +158,7 @@ class _Contents:
         return catalog.table(tar, self.labels)
 
     def _followed(self, path: str) -> Member:
-        """The member that a link leads to, under the link's name."""
+        """The member that a link points to, under the link's name."""
         place = path
         for _ in range(MAX_LINKS):
             if place in self.files:
@@ -167,20 +167,20 @@ class _Contents:
             if target is None:
                 break
             if not target:
-                return Member(path, status="blocked", error=f"{path} is a link that leads out of the tar")
+                return Member(path, status="blocked", error=f"{path} is a link to a path outside the tar")
             place = target
-        reason = "leads in a circle" if place in self.links else f"leads to {place}, which is not in the tar"
+        reason = "is circular" if place in self.links else f"points to {place}, which is not in the tar"
         return Member(path, status=NOT_FOUND, error=f"{path} is a link that {reason}")
 
 
 def _inside(target: str) -> str:
-    """A link's target as a path in the tar; empty if it is none."""
+    """A link's target as a path in the tar; empty if outside."""
     path = posixpath.normpath(target)
     return "" if path.startswith(("/", "../")) or path == ".." else path
 
 
 def _label(data: bytes) -> dict[str, str]:
-    """`photo_id` and `url` of a .json beside an image; empty if it can't be read: the name may still say it."""
+    """`photo_id` and `url` of a .json beside an image; empty if unreadable: the file name may still match."""
     try:
         says = json.loads(data)
     except (ValueError, RecursionError):
@@ -196,7 +196,7 @@ def _label(data: bytes) -> dict[str, str]:
 
 
 def _walk(root: str) -> Iterator[str]:
-    """Paths of all files below a local folder, links followed, each folder once; none that begins with a dot."""
+    """Paths of all files below a local folder, following links, each folder once; skips names with a leading dot."""
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -210,7 +210,7 @@ def _walk(root: str) -> Iterator[str]:
 
 
 def _list(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
-    """The same of a folder in an object store."""
+    """Like `_walk`, for a folder in an object store."""
     for info in filesystem.get_file_info(fs.FileSelector(root, recursive=True)):
         path = info.path[len(root) + 1 :]
         if info.type == fs.FileType.File and not any(part.startswith(".") for part in path.split("/")):

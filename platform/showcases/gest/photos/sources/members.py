@@ -1,7 +1,7 @@
-"""What files and members of tars there are, which photo each is, and which of them a photo's bytes are read from.
+"""Match photos to image files and tar members.
 
-A photo is found by, in this order: `photo_id` in the .json beside an image; `url` there; the file's name up to its
-first dot. An image whose .json names another photo or URL is never taken by its name, which in shards is a running
+A photo is matched by, in this order: `photo_id` in the .json beside an image; `url` there; the file's name up to its
+first dot. An image whose .json names another photo or URL is never matched by its name, which in shards is a running
 number.
 """
 
@@ -18,23 +18,23 @@ from showcases.errors import CorpusError
 SUFFIXES = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 ASIDE = ("json", "txt", "cls", "caption", "csv", "tsv", "xml", "html", "md", "npy", "npz", "pyd", "pth", "parquet")
 NOT_FOUND = "not_found"
-ASIDE_ORDER = 3  # after p1.jpg, p1.input.jpg, and p1.bin, which may be a photo whatever its name
-MAX_NAMES = 5000  # among which the nearest is looked for
-MAX_HINTS = 10  # photos whose row says which names are near
+ASIDE_ORDER = 3  # after p1.jpg, p1.input.jpg, and p1.bin, which may be a photo despite its suffix
+MAX_NAMES = 5000  # searched for similar names
+MAX_HINTS = 10  # photos whose row lists similar names
 MEMBERS = pa.schema(
     [
-        ("name", pa.string()),  # photo_id of the json, or the file's name up to its first dot
-        ("link", pa.string()),  # url of the json
-        ("is_named", pa.bool_()),  # whether the json has a photo_id
-        ("tar", pa.dictionary(pa.int32(), pa.string())),  # null for a file of its own
+        ("name", pa.string()),  # photo_id of the .json, or the file's name up to its first dot
+        ("link", pa.string()),  # url of the .json
+        ("is_named", pa.bool_()),  # whether the .json has a photo_id
+        ("tar", pa.dictionary(pa.int32(), pa.string())),  # null for a plain file
         ("member", pa.string()),  # path in the tar, or below the folder
         ("offset", pa.int64()),  # bytes
-        ("size", pa.int64()),  # bytes; -1 for a file of its own
-        ("status", pa.string()),  # ok; or why it can't be read
+        ("size", pa.int64()),  # bytes; -1 for a plain file
+        ("status", pa.string()),  # ok, or why it can't be read
         ("error", pa.string()),
     ]
 )
-PLACE = ("tar", "member", "offset", "size", "status", "error")  # what a photo's row gets of its member
+PLACE = ("tar", "member", "offset", "size", "status", "error")  # columns copied from a member to its photo's row
 
 
 @dataclass
@@ -50,12 +50,12 @@ class Member:
 
 @dataclass
 class Catalog:
-    """The images of one folder or tar, as they are noted one after another."""
+    """The images of one folder or tar, recorded one by one."""
 
     images: dict[str, list[tuple[int, Member]]] = field(default_factory=dict)  # by key, each with its _order
 
     def note(self, member: Member) -> None:
-        """Take a file down under its key, unless its name begins with a dot, as those of file managers do."""
+        """Record a file under its key, unless its name begins with a dot, like the files of file managers."""
         key, suffix = split(member.path)
         path = printable(member.path)
         if path != member.path and member.size < 0:
@@ -65,10 +65,10 @@ class Catalog:
             self.images.setdefault(key, []).append((_order(suffix), member))
 
     def table(self, tar: str | None, labels: dict[str, dict[str, str]]) -> pa.Table:
-        """MEMBERS, likelier ones first.
+        """MEMBERS, best candidates first.
 
         Args:
-            labels: `photo_id` and `url` by key, as the .json files say.
+            labels: `photo_id` and `url` by key, from the .json files.
         """
         found = []
         for key, members in self.images.items():
@@ -76,7 +76,7 @@ class Catalog:
             for order, member in members:
                 if order == best:
                     found.append((order, key, _refused(member) if order == ASIDE_ORDER else member))
-        found.sort(key=lambda each: each[0])  # stable: else as they came
+        found.sort(key=lambda each: each[0])  # stable: ties stay in input order
         labeled = [labels.get(key, {}) for _, key, _ in found]
         columns = {
             "name": [
@@ -96,14 +96,14 @@ class Catalog:
 
 
 def split(path: str) -> tuple[str, str]:
-    """Key and suffixes: `a/p1`, `input.jpg` of a/p1.input.JPG; no key where the name begins with a dot."""
+    """Key and suffixes: `a/p1`, `input.jpg` of a/p1.input.JPG; no key if the name begins with a dot."""
     parent, _, name = path.rpartition("/")
     stem, _, suffix = name.partition(".")
     return (f"{parent}/{stem}" if parent else stem) if stem else "", suffix.lower()
 
 
 def printable(text: str) -> str:
-    """Text that can be stored: where a name is not UTF-8, its odd bytes are written out."""
+    """Text that can be stored: bytes that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -116,18 +116,18 @@ def _order(suffix: str) -> int:
 
 def _refused(member: Member) -> Member:
     name = PurePosixPath(member.path).name
-    return Member(member.path, status=NOT_FOUND, error=f"there is {name} alone, which is no photo by its name")
+    return Member(member.path, status=NOT_FOUND, error=f"found only {name}, whose suffix is not that of a photo")
 
 
 def locate(photos: pa.Table, members: Sequence[pa.Table], place: str) -> tuple[pa.Table, list[str]]:
-    """The photos (photo_id, url) with PLACE of each, in the order in which they lie there; and what to report.
+    """The photos (photo_id, url) with PLACE of each, in storage order; and notes to report.
 
     Args:
         members: MEMBERS, those of a folder before those of its tars.
-        place: what --photos names, for messages.
+        place: value of --photos, for messages.
 
     Raises:
-        CorpusError: not one photo is there.
+        CorpusError: none of the photos was found.
     """
     everything = pa.concat_tables([MEMBERS.empty_table(), *members]).unify_dictionaries().combine_chunks()
     row, notes = _rows(photos, everything)
@@ -149,7 +149,7 @@ def locate(photos: pa.Table, members: Sequence[pa.Table], place: str) -> tuple[p
 
 
 def _rows(photos: pa.Table, members: pa.Table) -> tuple[pa.Array, list[str]]:
-    """For each photo the row of its member, null if it has none; and what is there more than once."""
+    """Row of each photo's member, null if it has none; and a note on photos with several members."""
     number = pa.array(range(members.num_rows), pa.int64())
     readable, named = pc.equal(members["status"], "ok"), members["is_named"]
     linked = pc.is_valid(members["link"])
@@ -172,11 +172,11 @@ def _rows(photos: pa.Table, members: pa.Table) -> tuple[pa.Array, list[str]]:
         several += _several(keys.filter(pc.is_in(keys, value_set=_flat(wanted).drop_null())), members, places, keys)
     if not several:
         return row, []
-    return row, [f"{len(several):,} photos are there more than once, the first is used: " + "; ".join(several[:3])]
+    return row, [f"{len(several):,} photos were found more than once; using the first: " + "; ".join(several[:3])]
 
 
 def _several(hit: pa.Array, members: pa.Table, places: pa.Array, keys: pa.Array) -> list[str]:
-    """Of the keys that were found, those that more than one member has, with up to three of these."""
+    """The matched keys with more than one member, with up to three of these."""
     counts = pc.value_counts(hit)
     twice = (
         counts.field("values").filter(pc.greater(counts.field("counts"), 1))
@@ -185,7 +185,7 @@ def _several(hit: pa.Array, members: pa.Table, places: pa.Array, keys: pa.Array)
     )
     texts = []
     for number, key in enumerate(twice.to_pylist()):
-        if number >= 3:  # the rest is counted alone
+        if number >= 3:  # the rest is only counted
             texts.append(key)
             continue
         rows = members.take(places.filter(pc.equal(keys, key)).slice(0, 3)).select(["tar", "member"]).to_pylist()
@@ -201,12 +201,12 @@ def _path(row: dict[str, str | None]) -> str:
 def _reasons(
     photos: pa.Table, members: pa.Table, errors: pa.ChunkedArray, missing: pa.Array
 ) -> tuple[pa.Array, list[str]]:
-    """Why each photo has no bytes, the first few with the names that come near; and these few as examples."""
+    """Why each photo has no bytes, with similar names for the first few; and these few as examples."""
     ids = _flat(photos["photo_id"].filter(missing)).slice(0, MAX_HINTS).to_pylist()
     names = list(dict.fromkeys(PurePosixPath(path).name for path in members["member"].slice(0, MAX_NAMES).to_pylist()))
     links = set(_flat(pc.cast(members["link"], pa.string())).drop_null().slice(0, 1).to_pylist())
     hints = {name: _hint(name, names, bool(links)) for name in ids}
-    plain = "no file of that name" + (", and no .json that says so" if links else "")
+    plain = "no file of that name" + (", and no .json with that id or URL" if links else "")
     pairs = zip(photos["photo_id"].to_pylist(), missing.to_pylist(), strict=True)
     reasons = pa.array([hints.get(name, plain) if lost else None for name, lost in pairs], pa.string())
     return pc.coalesce(_flat(errors), reasons), [f"{name}: {hints[name]}" for name in ids]
@@ -218,9 +218,9 @@ def _hint(name: str, names: Sequence[str], has_json: bool) -> str:
         lowered.setdefault(split(each)[0].lower(), each)
         lowered.setdefault(each.lower(), each)
     close = difflib.get_close_matches(name.lower(), lowered, 3, 0.6)
-    holding = [each for each in lowered if name.lower() in each][:3]  # with something before or after the id
+    holding = [each for each in lowered if name.lower() in each][:3]  # with a prefix or suffix around the id
     near = list(dict.fromkeys(lowered[each] for each in (*holding, *close)))[:3]
-    missing = f"no file is named {name}" + (", and no .json says so" if has_json else "")
+    missing = f"no file is named {name}" + (", and no .json has that id" if has_json else "")
     return f"{missing}; nearest: {', '.join(near)}" if near else f"{missing}; there is e.g. {', '.join(names[:2])}"
 
 
@@ -228,10 +228,10 @@ def _nothing(photos: pa.Table, members: pa.Table, place: str) -> str:
     there = [PurePosixPath(path).name for path in members["member"].slice(0, 3).to_pylist()]
     examples = ", ".join(photos["photo_id"].slice(0, 2).to_pylist())
     return (
-        f"{place}: not one of {photos.num_rows} photos is among the {members.num_rows} images there"
+        f"{place}: none of {photos.num_rows} photos is among the {members.num_rows} images there"
         + (f" (e.g. {', '.join(there)}; wanted e.g. {examples})" if there else "")
-        + f": they are found by name (<photo id>.jpg, or any of {', '.join(SUFFIXES[1:])}), also in sub-folders and "
-        ".tar files, or by photo_id or url in the .json beside an image"
+        + f": photos are matched by name (<photo id>.jpg, or any of {', '.join(SUFFIXES[1:])}), also in "
+        "sub-folders and .tar files, or by photo_id or url in the .json beside an image"
     )
 
 

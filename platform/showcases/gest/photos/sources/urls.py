@@ -1,4 +1,4 @@
-"""Photos from their URLs: asynchronous HTTP, bounded in all it takes, trusting nothing that the other side says."""
+"""Download photos by URL: asynchronous HTTP with every resource bounded; servers are untrusted."""
 
 import asyncio
 import email.utils
@@ -29,12 +29,12 @@ _DROPPED, _UNSENDABLE = re.compile(r"[\t\r\n]"), re.compile(r"[^!-~]+")
 CHUNK = 2**16  # bytes
 REDIRECTS = (301, 302, 303, 307, 308)
 GONE = (403, 404, 410, 451)
-PASSING = (408, 425, 429)  # and everything from 500: worth another try
+TRANSIENT = (408, 425, 429)  # and all from 500: retried
 HEADERS = {"User-Agent": "showcases (research corpus)", "Accept": "image/*", "Accept-Encoding": "identity"}
 
 
 class RefusalError(Exception):
-    """A try that gave no photo: the status it would have, why, whether to try again, and after how many seconds."""
+    """A failed try: the photo's status, the reason, whether to retry, and after how many seconds."""
 
     def __init__(self, status: str, reason: str, again: bool = False, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -45,8 +45,8 @@ class Urls:
     """Photos from the URLs of the table `photos`.
 
     Args:
-        config: manners.
-        max_bytes: a body is read no further.
+        config: options of downloading.
+        max_bytes: reading a body stops there.
     """
 
     def __init__(self, config: HttpConfig, max_bytes: int) -> None:
@@ -69,8 +69,8 @@ class Urls:
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=HEADERS,
-                timeout=aiohttp.ClientTimeout(total=None),  # the clock is kept in Fetch
-                auto_decompress=False,  # a small body may unpack to a large one
+                timeout=aiohttp.ClientTimeout(total=None),  # Fetch enforces the timeouts
+                auto_decompress=False,  # guards against decompression bombs
             ) as session:
                 fetch = Fetch(session, self.guard, config, self.max_bytes)
                 slots = _slots(config.connections)
@@ -78,20 +78,20 @@ class Urls:
                 loop = asyncio.get_running_loop()
 
                 async def row(name: str, url: str | None) -> dict[str, Any]:
-                    async with hosts[_host(url)], slots:  # until it is decoded, so that few lie in memory whole
+                    async with hosts[_host(url)], slots:  # held until the photo is decoded, to bound memory
                         return await loop.run_in_executor(decoder, take, name, await fetch(url))
 
                 return await asyncio.gather(*(row(*pair) for pair in pairs))
 
 
 class Fetch:
-    """One photo's bytes by its URL, with tries, redirects and deadlines."""
+    """Downloads one photo, with retries, redirects and deadlines."""
 
     def __init__(self, session: aiohttp.ClientSession, guard: Guard, config: HttpConfig, max_bytes: int) -> None:
         self.session, self.guard, self.config, self.max_bytes = session, guard, config, max_bytes
 
     async def __call__(self, url: str | None) -> Raw:
-        """What came of it; never raises for anything that the other side does."""
+        """Download the URL; failures are results, never exceptions."""
         now = asyncio.get_running_loop().time
         end, received = now() + self.config.seconds, [0]
         for number in range(1, self.config.tries + 1):
@@ -99,7 +99,7 @@ class Fetch:
                 async with asyncio.timeout_at(min(end, now() + self.config.try_seconds)):
                     data = await self._follow(_parsed(url), received)
                     return Raw(data, received=received[0])
-            except Exception as error:  # whatever it is, it is this one photo's
+            except Exception as error:  # must fail this photo only
                 refusal = _refusal(error)
             wait = refusal.after + random.uniform(0, self.config.backoff * 2 ** (number - 1))  # full jitter
             if not refusal.again or number == self.config.tries or now() + wait >= end:
@@ -132,7 +132,7 @@ class Fetch:
 
 
 def retry_after(value: str | None, now: float) -> float:
-    """Seconds to wait by a Retry-After header: a number of them, or a date; 0 where it is neither."""
+    """Seconds to wait by a Retry-After header, which is a number of seconds or a date; 0 if invalid."""
     if value is None:
         return 0.0
     if value.strip().isdecimal():
@@ -147,10 +147,10 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
     status = response.status
     if status in GONE:
         raise RefusalError("expired", f"HTTP {status}")
-    if status in PASSING or status >= 500:
+    if status in TRANSIENT or status >= 500:
         after = retry_after(response.headers.get("Retry-After"), time.time())
-        asked = f", asked to wait {after:.0f} s" if after else ""
-        raise RefusalError("failed", f"HTTP {status}{asked}", again=True, after=after)
+        wait = f", Retry-After: {after:.0f} s" if after else ""
+        raise RefusalError("failed", f"HTTP {status}{wait}", again=True, after=after)
     if status != 200:
         raise RefusalError("failed", f"HTTP {status}")
 
@@ -162,59 +162,59 @@ def _refusal(error: Exception) -> RefusalError:
         case BlockedError():
             return RefusalError("blocked", str(error))
         case aiohttp.InvalidURL():
-            return RefusalError("blocked", f"no URL: {error}")
+            return RefusalError("blocked", f"invalid URL: {error}")
         case UnicodeError():
-            return RefusalError("blocked", "no URL: its host can't be the name of one")
+            return RefusalError("blocked", "invalid URL: invalid host name")
         case TimeoutError():
             return RefusalError("failed", "timed out", again=True)
         case aiohttp.ClientError() | OSError():
             return RefusalError("failed", _broken(error), again=True)
         case _:
-            return RefusalError("failed", f"the answer is not understood ({type(error).__name__})")
+            return RefusalError("failed", f"invalid response ({type(error).__name__})")
 
 
 def _broken(error: Exception) -> str:
-    """Why a connection gave no answer, in the same words each time and without what the other side sent."""
+    """Why a connection failed, in fixed words without text from the server."""
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return f"the host {error.host} is not known to DNS"
+            return f"can't resolve host {error.host}"
         case aiohttp.ClientConnectorCertificateError():
             return f"the certificate of {error.host} is not valid"
         case aiohttp.ClientSSLError():
-            return f"no TLS connection to {error.host}"
+            return f"TLS handshake with {error.host} failed"
         case aiohttp.ClientConnectorError():
             return f"can't connect to {error.host}: {_system(error.os_error)}"
         case aiohttp.ServerDisconnectedError():
-            return "the server hung up before it answered"
+            return "the server closed the connection before it responded"
         case aiohttp.ClientPayloadError():
-            return "the connection ended before the body did"
+            return "the connection closed before the end of the body"
         case aiohttp.ClientResponseError():
-            return f"the answer is not HTTP as it should be: {_first_line(error)}"
+            return f"invalid HTTP response: {_first_line(error)}"
         case OSError():
             return f"the connection broke: {_system(error)}"
     return f"the connection broke ({type(error).__name__})"
 
 
 def _system(error: OSError) -> str:
-    return (error.errno and os.strerror(error.errno)) or "no reason is given"
+    return (error.errno and os.strerror(error.errno)) or "unknown reason"
 
 
 def _first_line(error: aiohttp.ClientResponseError) -> str:
-    """Without what the other side sent, which may be long and anything."""
+    """The parser's message without the server's text, which may be long and arbitrary."""
     return error.message.partition("\n")[0].partition("\\n")[0].partition("b'")[0].strip(" :'\"")[:120]
 
 
 def _parsed(text: str | None) -> URL:
-    """A URL whose path and query go out byte for byte as they are written; its host is normalised.
+    """Parse a URL; its path and query are sent byte for byte as written, its host is normalised.
 
-    A signature holds for one spelling alone, so what is percent-encoded stays, and what isn't is not. Only what can't
-    be sent (spaces, control characters, letters beyond ASCII) is encoded.
+    A signature is valid for one spelling only, so percent-encoding is left as it is. Only characters that can't be
+    sent (spaces, control characters, non-ASCII letters) are encoded.
 
     Raises:
         BlockedError: it is no URL.
     """
     if not text:
-        raise BlockedError("no URL")
+        raise BlockedError("invalid URL")
     try:
         known, exact = URL(text), URL(_sendable(text), encoded=True)
         query = exact.raw_query_string
@@ -223,17 +223,17 @@ def _parsed(text: str | None) -> URL:
             scheme=known.scheme, authority=known.raw_authority, path=path, query_string=query, encoded=True
         )
     except ValueError as error:
-        raise BlockedError(f"no URL: {error}") from error
+        raise BlockedError(f"invalid URL: {error}") from error
 
 
 def _redirected(url: URL, location: str | None) -> URL:
-    """Where a Location header leads from `url`, as exact as `_parsed` (URL.join would decode what is encoded).
+    """Resolve a Location header against `url`, as exactly as `_parsed` (URL.join would decode).
 
     Raises:
         BlockedError: it is no URL.
     """
     if not location:
-        raise BlockedError("no URL")
+        raise BlockedError("invalid URL")
     target = _sendable(location).partition("#")[0]
     if _SCHEME.match(target):
         return _parsed(location)
@@ -249,20 +249,20 @@ def _redirected(url: URL, location: str | None) -> URL:
 
 def _without_dots(path: str) -> str:
     """RFC 3986, section 5.2.4; nothing is decoded."""
-    kept: list[str] = []
+    output: list[str] = []
     parts = path.split("/")[1:]
     for part in parts:
         if part == "..":
-            del kept[-1:]
+            del output[-1:]
         elif part != ".":
-            kept.append(part)
+            output.append(part)
     if parts[-1] in (".", ".."):
-        kept.append("")
-    return "/" + "/".join(kept)
+        output.append("")
+    return "/" + "/".join(output)
 
 
 def _sendable(text: str) -> str:
-    """As browsers send it: without tabs, line breaks and space around it; what isn't printable ASCII is encoded."""
+    """As browsers send it: without tabs, line breaks and surrounding space; encodes all but printable ASCII."""
     text = _DROPPED.sub("", text.strip(_AROUND))
     return _UNSENDABLE.sub(lambda found: quote(found.group().encode("utf-8", "surrogateescape")), text)
 

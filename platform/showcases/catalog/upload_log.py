@@ -1,4 +1,4 @@
-"""Rows that somebody sent, checked before they go into a side table."""
+"""Validation of uploaded rows before they are added to a side table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,24 +8,24 @@ import pyarrow as pa
 
 from showcases.catalog.filters import CatalogError, checked_id
 
-OPTIONAL = {"photo_id": ("user_id", "review_id"), "review_id": ("rating", "feature")}  # by first column: may be None
-UNIT = 1e-2  # how far from 1 the length of a vector may be: float16 has three digits
+OPTIONAL = {"photo_id": ("user_id", "review_id"), "review_id": ("rating", "feature")}  # nullable columns by key column
+UNIT = 1e-2  # tolerance of a unit vector's norm: float16 has three digits
 
 
-def rows_of(sent: Iterable[Mapping[str, Any]], schema: pa.Schema, fixed: Mapping[str, str]) -> pa.Table:
-    """A table of `schema` with these rows.
+def rows_of(uploads: Iterable[Mapping[str, Any]], schema: pa.Schema, fixed: Mapping[str, str]) -> pa.Table:
+    """Build a table of `schema` from uploaded rows.
 
     Args:
-        sent: columns by name; those of `fixed` and OPTIONAL may be left out.
-        schema: `photos_schema` or `reviews_schema`; its first column must be another in each row.
-        fixed: columns that have one value in all rows.
+        uploads: rows, columns by name; columns in `fixed` and OPTIONAL may be missing.
+        schema: `photos_schema` or `reviews_schema`; its first column must be unique.
+        fixed: columns that have the same value in all rows.
 
     Raises:
-        CatalogError: an id is no id or comes twice, a column is missing or unknown, or a vector is of another length.
+        CatalogError: an id is invalid or repeated, a column is missing or unknown, or a vector has the wrong length.
     """
     names, key = set(schema.names), schema.names[0]
     optional = OPTIONAL[key]
-    rows = [{**dict.fromkeys(optional), **row, **fixed} for row in sent]
+    rows = [{**dict.fromkeys(optional), **row, **fixed} for row in uploads]
     for row in rows:
         given = {name for name, value in row.items() if value is not None or name in optional}
         if given != names:
@@ -36,7 +36,7 @@ def rows_of(sent: Iterable[Mapping[str, Any]], schema: pa.Schema, fixed: Mapping
             elif name in ("vector", "feature") and value is not None:
                 row[name] = _unit(value, schema.field(name).type.list_size)
     if len({row[key] for row in rows}) != len(rows):
-        raise CatalogError(f"the same {key} comes twice")
+        raise CatalogError(f"duplicate {key}")
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, TypeError) as error:
