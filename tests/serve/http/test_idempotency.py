@@ -83,7 +83,7 @@ def test_another_request_with_the_same_key_is_refused(root: Path, encoder: Any) 
         ("POST", "/v1/feedback", SAID),
     ):
         answer = client(method, path, json=body)
-        assert answer.status_code == 422 and "this key came with another request" in answer.json()["detail"]
+        assert answer.status_code == 422 and "this key was used for a different request" in answer.json()["detail"]
     assert client("GET", "/v1/users/one/reviews").json()["total"] == 1
     assert client("GET", "/v1/users/two/reviews").status_code == 404
 
