@@ -153,7 +153,7 @@ def part(name: str, data: bytes, more: str = '; filename="f"') -> bytes:
         (part("good", jpeg()) + part("bad", b"GIF89a" + b"<svg/>") + b"--x--", 415, "photo 'bad'"),
         (part("good", jpeg()) + part("bad", jpeg() + b"a" * 20_000) + b"--x--", 413, "photo 'bad': the image has"),
         (b"".join(part(f"p{n}", jpeg(n)) for n in range(4)) + b"--x--", 413, "more than 3 photos"),
-        (part("good", jpeg() + b"a" * 50_000) + b"--x--", 413, "more than 50000 bytes"),
+        (part("good", jpeg() + b"a" * 50_000) + b"--x--", 413, "exceeds the limit of 50000 bytes"),
         (part("good", jpeg()) + part("good", jpeg(2)) + b"--x--", 422, "photo 'good' occurs twice"),
         (part("good", jpeg()) + part("user_id", b"u1", "") + b"--x--", 422, "the form field 'user_id' is not a file"),
         (part("good", jpeg()), 422, "the form is truncated"),

@@ -150,7 +150,7 @@ def test_while_the_first_is_worked_on_the_second_is_refused(root: Path, encoder:
 
     first, second = asyncio.run(scene())
     assert first.status_code == 201 and second.status_code == 409
-    assert int(second.headers["retry-after"]) >= 1 and "still being worked on" in second.json()["detail"]
+    assert int(second.headers["retry-after"]) >= 1 and "still in progress" in second.json()["detail"]
     again = other.sending(idempotency_key='"k-8"')("POST", "/v1/feedback", json=SAID)
     assert again.status_code == 201 and again.text == first.text
 

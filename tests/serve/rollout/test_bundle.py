@@ -137,7 +137,7 @@ def test_only_pairs_that_fit_are_promoted(
         raise ModelError("not good enough")
 
     with pytest.raises(ModelError, match="not good enough"):
-        promote.promote(config, judge=strict)
+        promote.promote(config, gate=strict)
     for wanted, message in (
         (["--selector", "9"], "has no version 9"),
         (["--bundle", "9"], "no version 9 of showcases-b"),

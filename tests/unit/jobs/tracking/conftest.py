@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.runner.config import PipelineConfig
-from jobs.tracking.tracker import TrackingConfig
+from jobs.tracking.config import TrackingConfig
 from tests import faulty_proxy as proxies
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.mlflow_server import mlflow_server
