@@ -51,7 +51,7 @@ class Store:
 
     Args:
         requests_per_s: that it admits; none for no limit.
-        refused: share of the requests that are told to slow down, 0 to below 1.
+        refused: share of the requests that are throttled, 0 to below 1.
         backoff_s: mean wait before a refused request is sent again.
     """
 

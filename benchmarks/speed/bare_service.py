@@ -45,8 +45,8 @@ def bare_app(pair: Pair) -> FastAPI:
         return {"status": "ready"}
 
     @api.post("/v1/showcases")
-    def make_showcase(asked: ShowcaseRequest) -> dict[str, list[str]]:
-        [first, *_] = pair(asked.user_id or "", asked.business_id or "", asked.k)
+    def make_showcase(body: ShowcaseRequest) -> dict[str, list[str]]:
+        [first, *_] = pair(body.user_id or "", body.business_id or "", body.k)
         return {"sentences": [row.text for row in first.sentences]}
 
     return api
