@@ -4,7 +4,7 @@
 
 Both are started here, one after the other, and get the same requests from clients that each send the next request
 when the last is answered. The first line compares showcases/s with most clients; the second says what HTTP, gateway and
-the two hops cost one client, over calling the two models in this process: by turns, while our service runs.
+the two hops cost one client, over calling the two models in this process: alternating, while our service runs.
 
 Use a workspace that nothing was PUT into: a tenant's own rows are read at every request, and the models called here
 have no tenant.

@@ -19,6 +19,7 @@ def test_the_decoder_writes_in_the_precision_of_the_config(tmp_path: Path, preci
     objective(Size(TINY, 300), ContrastiveConfig()).generator.save_pretrained(tmp_path / "model")
     generator = object.__new__(Generator)  # without a catalog's encoder and classifier
     generator.args = ShowcaseArgs(root=str(tmp_path), precision=precision)
+    generator.device = "cpu"
     predictor = generator.load(
         ModelRef("generator", "1", "champion", str(tmp_path / "model"), f"sqlite:///{tmp_path}/m")
     )
