@@ -25,22 +25,22 @@ export RAY_AUTH_MODE ?= token
 
 .PHONY: help demo test test-fast coverage docs test-docs extras fuzz faults soak nodes tracking full-size slow reproduce contract check format serve mlflow screenshot study clean clean-all
 
-help: ## what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
 
-demo: $(READY) ## the whole flow on the generated corpus, then one showcase from the service
+demo: $(READY) ## run the pipeline on the generated corpus, then request one showcase
 	$(PY) -m jobs.demo --config $(call quoted,$(CONFIG)) --root $(call quoted,$(ROOT))
 
-serve: $(READY) ## the service and its page, on what `make demo` made
+serve: $(READY) ## start the service and its web page, after `make demo`
 	$(PY) -m serve_apps.run --root $(call quoted,$(ROOT))
 
-mlflow: $(READY) ## MLflow's pages: runs, metrics, registered models
+mlflow: $(READY) ## start MLflow's UI: runs, metrics, registered models
 	$(PY) -m jobs.mlflow_ui --root $(call quoted,$(ROOT)) --port $(PORT)
 
-screenshot: $(READY) ## the README's picture, taken of the running page by a headless browser
+screenshot: $(READY) ## take the README's screenshot with a headless browser
 	$(PY) -m serve_apps.screenshot --root $(call quoted,$(ROOT)) --out docs/showcase.png $(if $(GUEST),--user $(GUEST)) $(if $(PLACE),--business $(PLACE))
 
-reproduce: $(READY) ## slow: the paper's Tables 1 to 5 and Figures 3 and 6 over three seeds, ours beside the paper's
+reproduce: $(READY) ## slow: reproduce the paper's Tables 1 to 5 and Figures 3 and 6 with three seeds
 	$(PY) -m jobs.reproduce --config $(call quoted,$(CONFIG)) --root $(call quoted,$(ROOT)) --seeds 0,1,2 --cluster.cpus_per_worker 1
 
 study: $(READY) ## slow: three seeds each, and the generator with and without photos, in workspace-study
@@ -48,13 +48,13 @@ study: $(READY) ## slow: three seeds each, and the generator with and without ph
 	  --train_selector.seeds '[0,1,2]' --train_generator.seeds '[0,1,2]' \
 	  --train_generator.variants '["img+text", "img", "text"]'
 
-test: check ## checks, then every test but the slow ones: those on Ray in one process, on one cluster, the others beside it
+test: check ## checks, then all tests but the slow ones
 	$(PY) -m pytest -m "not slow" -n 2 --dist loadscope --durations=20
 
-test-fast: $(READY) ## the tests that need neither Ray nor a server, a browser, Java or several processes
+test-fast: $(READY) ## tests without Ray, servers, browsers, Java or several processes
 	$(PY) -m pytest -m "not slow and not ray and not server" -n 2 --dist loadscope
 
-coverage: $(READY) ## what of the library the tests without Ray run
+coverage: $(READY) ## coverage of the library by tests without Ray
 	$(PY) -m pytest -m "not slow and not ray" -n 2 --dist loadscope --cov --cov-report=term
 
 faults: $(READY) ## slow: embedding 20,000 photos, and training, while processes and nodes are lost
@@ -84,22 +84,22 @@ fuzz: $(READY) ## slow: 20,000 mutated photos and as many mutated review lines t
 contract: $(READY) ## slow: schemathesis for FUZZ_SECONDS against the service on ROOT, without and with keys (ROOT is written to)
 	$(PY) -m benchmarks.faults.contract --root $(call quoted,$(ROOT)) --seconds $(FUZZ_SECONDS)
 
-docs: $(READY) ## the documentation, built into site/ without a warning (open site/index.html)
+docs: $(READY) ## build the documentation into site/ (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
-test-docs: $(READY) ## slow: every command of the docs that needs no cloud, run as it is written
+test-docs: $(READY) ## slow: run every command of the docs that needs no cloud
 	$(PY) -m pytest -m slow -s tests/docs
 
-check: $(READY) ## lint, format and types
+check: $(READY) ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-format: $(READY) ## mend what lint and format can mend
+format: $(READY) ## fix lint and formatting
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-clean: ## remove the default workspaces, the generated corpus and caches (never a ROOT of yours)
+clean: ## remove the default workspaces, the generated corpus and caches (never a custom ROOT)
 	rm -rf workspace workspace-study corpus site .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

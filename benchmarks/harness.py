@@ -27,20 +27,20 @@ def parse(doc: str | None, argv: Sequence[str] | None = None, **flags: tuple[Any
     Args:
         doc: the module's docstring.
         flags: (default, help) by name. Its type is the default's; False makes a switch, a list takes several values, a
-            type stands for no default, and (type,) for a flag that must be given.
+            type stands for no default, and (type,) for a required flag.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, (default, told) in flags.items():
+    for name, (default, help_text) in flags.items():
         if default is False:
-            parser.add_argument(f"--{name}", action="store_true", help=told)
+            parser.add_argument(f"--{name}", action="store_true", help=help_text)
         elif isinstance(default, type):
-            parser.add_argument(f"--{name}", type=default, help=told)
+            parser.add_argument(f"--{name}", type=default, help=help_text)
         elif isinstance(default, tuple):
-            parser.add_argument(f"--{name}", type=default[0], required=True, help=told)
+            parser.add_argument(f"--{name}", type=default[0], required=True, help=help_text)
         elif isinstance(default, list):
-            parser.add_argument(f"--{name}", type=type(default[0]), nargs="+", default=default, help=told)
+            parser.add_argument(f"--{name}", type=type(default[0]), nargs="+", default=default, help=help_text)
         else:
-            parser.add_argument(f"--{name}", type=type(default), default=default, help=told)
+            parser.add_argument(f"--{name}", type=type(default), default=default, help=help_text)
     return parser.parse_args(argv)
 
 

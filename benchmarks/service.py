@@ -87,18 +87,18 @@ def body_of(visit: Visit) -> dict[str, str | int]:
     return {"user_id": visit[0], "business_id": visit[1], "k": 3}
 
 
-def load(url: str, asked: Sequence[Visit], clients: int, seconds: float, warm_up: float = 0) -> Load:
+def load(url: str, workload: Sequence[Visit], clients: int, seconds: float, warm_up: float = 0) -> Load:
     """Clients that ask without a pause; what is answered after the time is up does not count.
 
     Args:
         warm_up: seconds of the same load before, which do not count.
     """
     if warm_up:
-        asyncio.run(_load(url, asked, clients, warm_up))
-    return asyncio.run(_load(url, asked, clients, seconds))
+        asyncio.run(_load(url, workload, clients, warm_up))
+    return asyncio.run(_load(url, workload, clients, seconds))
 
 
-async def _load(url: str, asked: Sequence[Visit], clients: int, seconds: float) -> Load:
+async def _load(url: str, workload: Sequence[Visit], clients: int, seconds: float) -> Load:
     took: list[float] = []
     failed, turn = 0, 0
     ends = time.perf_counter() + seconds
@@ -106,7 +106,7 @@ async def _load(url: str, asked: Sequence[Visit], clients: int, seconds: float) 
     async def client(session: httpx.AsyncClient) -> None:
         nonlocal failed, turn
         while (started := time.perf_counter()) < ends:
-            body = body_of(asked[turn % len(asked)])
+            body = body_of(workload[turn % len(workload)])
             turn += 1
             answer = await session.post(f"{url}/v1/showcases", json=body, timeout=60)
             done = time.perf_counter()

@@ -1,6 +1,6 @@
-"""annotate: people's labels of (sentence, photo) pairs to a table; tasks for people to label where there are none.
+"""annotate: imports human labels of (sentence, photo) pairs, or makes weak labels and labelling tasks.
 
-python -m jobs.annotate export|import|curve   the kit around the step, see docs/annotation.md
+python -m jobs.annotate export|import|curve   tools around the step, see docs/annotation.md
 python -m jobs.annotate                       the step, as jobs.pipeline runs it
 """
 
@@ -28,8 +28,8 @@ from showcases.gest.reading.opening import shown
 from showcases.storage.artifacts import Workspace
 
 WEAK_WARNING = (
-    "no labels were given: these are weak labels, made from CLIP similarity; no person labelled them. Figures of the "
-    "classifier are against them and say little about what people see. To have people label: "
+    "no labels configured: using weak labels from CLIP similarity. The classifier is trained and measured on them, so "
+    "its figures say little about human judgement. To collect labels: "
     "python -m jobs.annotate export, or {tasks}; then --labels EXPORT.json"
 )
 
@@ -49,31 +49,31 @@ def annotate(context: StepContext) -> None:
         context.say(WEAK_WARNING.format(tasks=context.place_of("annotations", "tasks.json")))
     workspace.write_table(result.table, "annotations")
     write_agreement(context, result)
-    tell(context, result, figures)
+    report(context, result, figures)
 
 
 def from_people(files: Sequence[str], reviews: Pairable, config: PipelineConfig) -> AnnotationSet:
-    """The labels of Label Studio exports that fit this corpus.
+    """The labels of Label Studio exports for this corpus.
 
     Raises:
-        CorpusError: none does, or a file is no export.
+        CorpusError: no label is for this corpus, or a file is not an export.
     """
     labelled, dropped = read_exports(files)
     known = reviews.pairs(reviews.rows({pair.review_id for pair in labelled}))
     result = from_votes(labelled, known, config.seed, dropped, config.annotate.aggregate)
     if not result.table.num_rows:
         names = ", ".join(map(shown, files))
-        raise CorpusError(f"{names}: none of its {len(labelled)} labelled pairs is of this corpus: {result.dropped}")
+        raise CorpusError(f"{names}: none of the {len(labelled)} labelled pairs is from this corpus: {result.dropped}")
     return result
 
 
 def fill(
     context: StepContext, people: AnnotationSet, sampled: list[ReviewPairs]
 ) -> tuple[AnnotationSet, dict[str, float]]:
-    """People's few labels with weak ones of the sampled reviews added; and what to put into the manifest."""
+    """Human labels extended with weak labels of the sampled reviews, and figures for the manifest."""
     known = usable(context.workspace)
-    asked = set(people.table["review_id"].to_pylist())
-    vectors = vectors_of(context.workspace, [*sampled, *known.pairs(known.rows(asked))])
+    labelled_ids = set(people.table["review_id"].to_pylist())
+    vectors = vectors_of(context.workspace, [*sampled, *known.pairs(known.rows(labelled_ids))])
     result, calibration = fill_up(people, sampled, *vectors, context.config.annotate.weak_precision)
     for line in calibration.lines():
         context.say(line)
@@ -81,30 +81,30 @@ def fill(
 
 
 def write_tasks(context: StepContext, sampled: list[ReviewPairs]) -> None:
-    """What people need to label this corpus in Label Studio, beside the table; `export` adds the photos."""
+    """Write Label Studio tasks and config beside the table; `export` adds the photos."""
     tasks = write_json(make_tasks(sampled, whole_reviews(context.workspace, sampled)))
     context.workspace.write_bytes(tasks, "annotations", "tasks.json")
     context.workspace.write_bytes(LABELLING_CONFIG.encode(), "annotations", "labelling_config.xml")
 
 
 def write_agreement(context: StepContext, result: AnnotationSet) -> None:
-    """How far annotators agree and where they don't, beside the table."""
+    """Write the annotators' agreement and disagreements beside the table."""
     if result.agreement is None or result.consensus is None:
         return
     consensus = result.consensus
-    said = asdict(result.agreement) | {
+    figures = asdict(result.agreement) | {
         "aggregate": consensus.method,
         "labels_unlike_majority": consensus.changed,
         "ties_settled": consensus.settled,
         "annotators": [asdict(skill) for skill in consensus.skills],
     }
-    context.workspace.write_json(said, "annotations", "agreement.json")
+    context.workspace.write_json(figures, "annotations", "agreement.json")
     table = as_csv(rank(scored(context.workspace, result.disputes)))
     context.workspace.write_bytes(table.encode(), "annotations", "disagreements.csv")
 
 
-def tell(context: StepContext, result: AnnotationSet, figures: dict[str, float]) -> None:
-    """Print the counts and put them into the manifest."""
+def report(context: StepContext, result: AnnotationSet, figures: dict[str, float]) -> None:
+    """Print the counts and record them for the manifest."""
     rows = result.rows
     context.say(f"{rows['pairs']} pairs ({result.source} labels), {rows['matching']} of them matching")
     metrics = {"source": result.source, **figures}
@@ -114,7 +114,7 @@ def tell(context: StepContext, result: AnnotationSet, figures: dict[str, float])
             context.say(line)
         metrics |= {**result.agreement.figures(), "aggregate": result.consensus.method}
     for reason, count in sorted(result.dropped.items()):
-        context.say(f"left out {count}: {reason.replace('_', ' ')}")
+        context.say(f"skipped {count}: {reason.replace('_', ' ')}")
     context.record("annotations", rows, result.dropped, metrics)
 
 
@@ -130,7 +130,7 @@ STEP = Step(
 
 
 def import_labels(argv: Sequence[str]) -> None:
-    """The step with these exports as its labels; it needs no corpus files, as the workspace has what it reads."""
+    """Run the step with these exports as labels; needs no corpus files."""
     prog = "python -m jobs.annotate import"
     own = argparse.ArgumentParser(prog=prog, allow_abbrev=False, add_help=False)
     own.add_argument("--labels", nargs="+", default=[])

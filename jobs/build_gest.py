@@ -1,4 +1,4 @@
-"""build_gest: the datasets that selector and generator are trained on, and their figures."""
+"""build_gest: builds the datasets that selector and generator are trained on, with statistics."""
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ def run(context: StepContext) -> None:
         workspace.write_table(table, artifact)
         context.say(f"{artifact}: {table.num_rows} rows")
     for reason, count in gest.left_out.items():
-        context.say(f"left out {count}: {reason}")
+        context.say(f"skipped {count}: {reason}")
     by_set = {name: {k: v for k, v in gest.left_out.items() if k.startswith(name)} for name in ("s1", "s2")}
     context.record("gest_s1", {"reviews": gest.s1.num_rows}, by_set["s1"], gest.statistics)
     context.record("gest_s2", {"reviews": gest.s2.num_rows}, by_set["s2"])
@@ -32,7 +32,7 @@ def run(context: StepContext) -> None:
 
 
 def best_scores(workspace: Workspace) -> pa.Table:
-    """sentence_id, and the best score of its pairs; shard by shard, as all pairs of GEST would be 2.5 GB."""
+    """sentence_id and its best pair score; reads shard by shard, as all pairs of GEST are 2.5 GB."""
     workspace.require("alignments")
     schema = pa.schema([ALIGNMENTS.field("sentence_id"), ALIGNMENTS.field("score")])
     best = [schema.empty_table()]

@@ -1,4 +1,4 @@
-"""The main job for a newcomer: the pipeline on the mini corpus, then one showcase fetched over HTTP."""
+"""Demo: runs the pipeline on the mini corpus, then requests one showcase over HTTP."""
 
 import contextlib
 import json
@@ -24,10 +24,10 @@ START_SECONDS = 180.0
 
 @contextlib.contextmanager
 def service(config: PipelineConfig) -> Iterator[str]:
-    """Start the service as a process of its own; yields its address once it is ready, and ends it afterwards.
+    """Start the service as a subprocess; yields its address once it is ready, and stops it afterwards.
 
     Raises:
-        ShowcasesError: it ended, or took too long.
+        ShowcasesError: it exited, or took too long.
     """
     command = [sys.executable, "-m", "serve_apps.run", "--root", config.root, "--port", "0"]
     command += ["--tracking-uri", tracking_uri(config)]
@@ -48,12 +48,12 @@ def service(config: PipelineConfig) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[str]) -> str:
-    """From the line that the service prints when it is ready."""
+    """Read the address from the line that the service prints when it is ready."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("showcases at "):
             return line.split()[2]
-    raise ShowcasesError(f"the service ended with exit code {process.wait()} before it was ready")
+    raise ShowcasesError(f"the service exited with code {process.wait()} before it was ready")
 
 
 def ask(address: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def ask(address: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def example_request(workspace: Workspace) -> dict[str, Any]:
-    """A test user and a restaurant that they went to."""
+    """A request for a test user and a restaurant they visited."""
     rows = workspace.read_table("gest_s2").to_pylist()
     row = max((row for row in rows if row["split"] == "test"), key=lambda row: len(row["history_review_ids"]))
     return {"user_id": row["user_id"], "business_id": row["business_id"], "k": 3}
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on_error():
         ran = run_pipeline(config)
         workspace = Workspace(config.root)
-        if "evaluate" not in ran:  # which prints the tables when it runs
+        if "evaluate" not in ran:  # evaluate prints the tables itself when it runs
             print("\n" + workspace.read_bytes("report", "report.md").decode(), flush=True)
         body = example_request(workspace)
         print("starting the service to fetch one showcase over HTTP", flush=True)

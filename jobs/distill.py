@@ -1,7 +1,7 @@
-"""distill: the classifier from the annotations (paper section 3.3), then its score for every pair, by partitions.
+"""distill: trains the pair classifier Φ on the annotations (paper section 3.3), then scores every pair.
 
-Φ goes over every (sentence, photo) pair of every review. Each vector is read once, dealt to the partition of its
-review, and fetched once there; only the pairs' scores leave it.
+Scoring is partitioned by review: each vector is read once, shuffled to its review's partition, and loaded once there;
+only the pairs' scores are written.
 """
 
 import json
@@ -17,7 +17,7 @@ from jobs.distilling.scoring import PHOTOS, REVIEWS, SENTENCES, PartitionScorer,
 from jobs.runner.execute import main
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, follow
-from jobs.runner.work_cost import bill
+from jobs.runner.work_cost import cost_of
 from showcases.distillation.config import CHANCE_CAUSES
 from showcases.distillation.shuffle import Shuffle
 from showcases.distillation.training import train_from_workspace
@@ -27,11 +27,11 @@ from showcases.storage.embeddings import EmbeddingShards
 from showcases.storage.shards import read_shards
 
 WHOSE = {
-    "people": "labels by people",
-    "people+weak": "labels by people; weak ones among those trained on",
-    "weak": "weak labels that no person made",
+    "people": "human labels",
+    "people+weak": "human labels; trained on weak ones, too",
+    "weak": "weak labels, not human ones",
 }
-METRICS = "metrics.json"  # of the classifier, written last: where it is, the classifier is whole
+METRICS = "metrics.json"  # written last: marks the classifier as complete
 
 
 def distill(context: StepContext) -> None:
@@ -40,9 +40,9 @@ def distill(context: StepContext) -> None:
 
 
 def train(context: StepContext) -> None:
-    """Train the classifier, unless this work was cut off after that."""
+    """Train the classifier, unless an interrupted run has done so."""
     workspace = context.workspace
-    if not stands(workspace):
+    if not is_trained(workspace):
         task = ray.remote(num_cpus=1)(train_from_workspace)
         files, _, history = ray.get(task.remote(workspace.root, context.config.distill))
         for epoch in history:
@@ -52,9 +52,9 @@ def train(context: StepContext) -> None:
     metrics = json.loads(workspace.read_bytes("classifier", METRICS))
     weights = safetensors.numpy.load(workspace.read_bytes("classifier", "model.safetensors"))
     agreement = workspace.require("annotations").metrics
-    told = WHOSE[agreement["source"]]
+    source = WHOSE[agreement["source"]]
     context.say(
-        f"classifier on the {metrics['n']} test pairs ({told}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
+        f"classifier on the {metrics['n']} test pairs ({source}): AUC {metrics['auc']:.3f}, F1 {metrics['f1']:.3f} "
         f"(paper, on its own labels: 0.97, 0.71)"
     )
     context.warn_of_chance("classifier", metrics, CHANCE_CAUSES)
@@ -62,27 +62,27 @@ def train(context: StepContext) -> None:
     context.record("classifier", {"parameters": parameters}, metrics={**metrics, **agreement})
 
 
-def stands(workspace: Workspace) -> bool:
-    """Whether the classifier of this work is trained."""
+def is_trained(workspace: Workspace) -> bool:
+    """Whether this build's classifier is complete."""
     return workspace.find_json("classifier", METRICS) is not None
 
 
 def score_pairs(context: StepContext) -> None:
-    """Score every partition whose shard is not there yet."""
+    """Score every partition that has no shard yet."""
     workspace = context.workspace
     shuffle = Shuffle(workspace, "alignments", count_partitions(workspace))
     shards = {shard_name(number, shuffle.partitions): number for number in range(shuffle.partitions)}
-    standing = {path.rpartition("/")[2] for path in workspace.shards("alignments")}
-    for name in standing - set(shards):  # of a release that cut the work otherwise
+    done = {path.rpartition("/")[2] for path in workspace.shards("alignments")}
+    for name in done - set(shards):  # from a release with other partitions
         workspace.filesystem.delete_file(workspace.path("alignments", name))
-    standing &= set(shards)
-    left = [number for name, number in shards.items() if name not in standing]
-    if standing:
-        context.say(f"{len(standing)} of {len(shards)} partitions stand, going on from there")
+    done &= set(shards)
+    left = [number for name, number in shards.items() if name not in done]
+    if done:
+        context.say(f"{len(done)} of {len(shards)} partitions already done, resuming")
     units = deal_units(workspace) if left and shuffle.partitions > 1 else []
     dealt = deal_out(context, shuffle, units)
     scored = follow(scoring(context, shuffle, units, left), len(left), "partitions", context.say)
-    check(dealt, scored, workspace, fresh=not standing and len(units) == dealt.rows > 0)
+    check(dealt, scored, workspace, fresh=not done and len(units) == dealt.rows > 0)
     record(context, shuffle.partitions, dealt, scored)
     shuffle.clear()
 
@@ -90,12 +90,12 @@ def score_pairs(context: StepContext) -> None:
 def scoring(
     context: StepContext, shuffle: Shuffle, units: Sequence[dict[str, Any]], left: Sequence[int]
 ) -> Iterable[dict[str, Any]]:
-    """Score the partitions left, each by one actor at a time; what each amounted to, as they end."""
+    """Score the remaining partitions with actors; yields each one's figures as it finishes."""
     if not left:
         return ()
     files: dict[str, Sequence[str]] = {"reviews": [REVIEWS]}
     files |= {name: [u["name"] for u in units if u["artifact"] == name] for name in (SENTENCES, PHOTOS)}
-    if len(left) == 1:  # a task finds the process warm that trained the classifier; an actor would start its own
+    if len(left) == 1:  # a task reuses the warm process of the training; an actor would start a new one
         return (ray.get(score_partition.remote(shuffle, files, number)) for number in left)
     rows = [{"partition": number} for number in left]
     return (
@@ -110,34 +110,34 @@ def scoring(
 
 
 def check(dealt: Tally, scored: Tally, workspace: Workspace, fresh: bool) -> None:
-    """Check that no vector was lost on the way.
+    """Check that the shuffle lost no vector.
 
     Raises:
-        ShowcasesError: one was.
+        ShowcasesError: it did.
     """
     there = sum(len(EmbeddingShards(workspace, name)) for name in (SENTENCES, PHOTOS))
     read, gone = (dealt.amounts.get(name, 0.0) for name in ("vectors_read", "vectors_dealt"))
     come = scored.amounts.get("vectors_loaded", 0.0)
     if fresh and (read != there or gone != come):
         raise ShowcasesError(
-            f"alignments: {there} vectors, {read:.0f} read, {gone:.0f} dealt out, {come:.0f} fetched; "
+            f"alignments: {there} vectors, {read:.0f} read, {gone:.0f} shuffled, {come:.0f} loaded; "
             "run jobs.distill with --force"
         )
 
 
 def record(context: StepContext, partitions: int, dealt: Tally, scored: Tally) -> None:
-    """Counts of all partitions, and the bill of what this run did."""
+    """Record counts of all partitions, and this run's costs."""
     workspace = context.workspace
     shards = read_shards(workspace, workspace.shards("alignments"), ["review_id"])
     counts = [(shard.num_rows, pc.count_distinct(shard["review_id"]).as_py()) for shard in shards]
-    pairs, reviews = (sum(column) for column in zip(*counts, strict=True))  # a review is in one shard
+    pairs, reviews = (sum(column) for column in zip(*counts, strict=True))  # each review is in one shard
     unpaired = workspace.require("reviews").rows.get("reviews", 0) - reviews
     context.say(f"scored {pairs} pairs of {reviews} reviews; {unpaired} reviews have nothing to pair")
-    scored.rows = int(scored.amounts.get("pairs", 0))  # the bill is by pairs
-    figures: dict[str, Any] = {"partitions": partitions, "scored": bill(scored, context.config.cluster)}
+    scored.rows = int(scored.amounts.get("pairs", 0))  # costs are per pair
+    figures: dict[str, Any] = {"partitions": partitions, "scored": cost_of(scored, context.config.cluster)}
     if dealt.rows:
         dealt.rows = int(dealt.amounts["vectors_dealt"])
-        figures["dealt"] = bill(dealt, context.config.cluster)
+        figures["dealt"] = cost_of(dealt, context.config.cluster)
     context.record("alignments", {"pairs": pairs, "reviews": reviews}, {"nothing_to_pair": unpaired}, figures)
 
 

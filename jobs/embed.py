@@ -1,4 +1,4 @@
-"""embed: every photo and every sentence through the encoder, streamed, resumed by row, out as Parquet shards."""
+"""embed: encodes every photo and sentence into Parquet shards; streaming, resumable by row."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.embedding.encode import bottleneck, encode, fast_dtype, sorted_out
+from jobs.embedding.encode import bottleneck, encode, fast_dtype, split_by_artifact
 from jobs.embedding.units import Plan, plan_photos, plan_sentences
 from jobs.runner.execute import main
 from jobs.runner.needs import embed_needs
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, done_ids, follow, unit_name
-from jobs.runner.work_cost import bill, cluster_holds, spoken
+from jobs.runner.work_cost import cluster_holds, cost_of, describe_cost
 from showcases.clip.config import Dtype, image_size
 from showcases.clip.units import FAILURES, PHOTOS, SENTENCES, failures_table
 from showcases.errors import ShowcasesError
@@ -23,7 +23,7 @@ DTYPE_FILE = (PHOTOS, "_dtype.json")  # artifact and file
 
 
 def embed(context: StepContext) -> None:
-    """Embed what no shard holds yet, then check that nothing is missing and nothing there twice."""
+    """Embed the rows that are in no shard yet, then check for missing and duplicate rows."""
     size = photo_size(context.workspace)
     plans = make_plans(context, size)
     write_orphans(context.workspace, plans[PHOTOS].orphans)
@@ -34,7 +34,7 @@ def embed(context: StepContext) -> None:
 
 
 def photo_size(workspace: Workspace) -> int:
-    """Side of the photos that `clip` encodes, px."""
+    """Image side that `clip` encodes, px."""
     return workspace.load(image_size, "clip")
 
 
@@ -47,14 +47,14 @@ def make_plans(context: StepContext, size: int) -> dict[str, Plan]:
         SENTENCES: plan_sentences(workspace, done_ids(workspace, SENTENCES, "id"), config.sentences_per_unit),
     }
     for artifact, plan in plans.items():
-        stand = len(plan.ids) - plan.left - len(plan.orphans)
-        if stand and plan.left:
-            context.say(f"{artifact}: {stand:,} of {len(plan.ids):,} stand, going on from there")
+        finished = len(plan.ids) - plan.left - len(plan.orphans)
+        if finished and plan.left:
+            context.say(f"{artifact}: {finished:,} of {len(plan.ids):,} already done, resuming")
     return plans
 
 
 def chosen_dtype(context: StepContext) -> Dtype:
-    """The dtype of all vectors; noted beside them, so that a run on another machine resumes in the same one."""
+    """The dtype of all vectors; stored beside them, so that a resumed run on another machine uses the same."""
     workspace, config = context.workspace, context.config
     if config.embed.dtype != "auto":
         return config.embed.dtype
@@ -62,22 +62,22 @@ def chosen_dtype(context: StepContext) -> Dtype:
         return found["dtype"]  # type: ignore[no-any-return]
     dtype = fast_dtype(config.cluster)
     workspace.write_json({"dtype": dtype}, *DTYPE_FILE)
-    context.say(f"encoding in {dtype}; --embed.dtype takes another")
+    context.say(f"encoding in {dtype}; --embed.dtype sets another")
     return dtype
 
 
 def write_orphans(workspace: Workspace, orphans: Sequence[str]) -> None:
-    """Failures of duplicates whose photo is not there; with none, the empty table that says so."""
-    rows = [(name, "orphan", "no row that is ok holds the bytes of the photo it is the same as") for name in orphans]
+    """Record duplicates whose original is missing as failures; an empty table if there are none."""
+    rows = [(name, "orphan", "no row with status ok has the bytes of the original") for name in orphans]
     workspace.write_table(failures_table(rows), FAILURES, unit_name(orphans))
 
 
 def stream(context: StepContext, plans: dict[str, Plan], size: int, dtype: Dtype) -> dict[str, Tally]:
-    """Embed the units of both artifacts in one stream, photos first, so that the encoders are loaded once."""
+    """Embed both artifacts in one stream, photos first, so that encoders are loaded once."""
     config, cpus = context.config, cluster_holds()["cpus"]
     units = [unit for artifact in (PHOTOS, SENTENCES) for unit in plans[artifact].units]
     rows = encode(units, context.workspace, size, dtype, config.embed.batch_size, config.cluster)
-    parts = sorted_out(rows, {artifact: len(plan.units) for artifact, plan in plans.items()})
+    parts = split_by_artifact(rows, {artifact: len(plan.units) for artifact, plan in plans.items()})
 
     def note(tally: Tally) -> str:
         return bottleneck(tally, config.cluster.encoders, cpus)
@@ -86,16 +86,16 @@ def stream(context: StepContext, plans: dict[str, Plan], size: int, dtype: Dtype
         PHOTOS: follow(parts[PHOTOS], plans[PHOTOS].left, "photos", context.say, note),
         SENTENCES: follow(parts[SENTENCES], plans[SENTENCES].left, "sentences", context.say),
     }
-    for _ in rows:  # nothing is left: lets Ray Data end
+    for _ in rows:  # exhausted: lets Ray Data finish
         pass
     return tallies
 
 
 def check(workspace: Workspace, plans: dict[str, Plan]) -> None:
-    """Check that every photo that is ok, and every sentence, is there exactly once, as a vector or a failure.
+    """Check that every ok photo and every sentence occurs exactly once, as a vector or a failure.
 
     Raises:
-        ShowcasesError: one is missing, there twice, or unknown.
+        ShowcasesError: an id is missing, duplicate or unknown.
     """
     failed = done_ids(workspace, FAILURES, "id")
     for artifact, more in ((PHOTOS, failed), (SENTENCES, failed[:0])):
@@ -106,22 +106,22 @@ def check(workspace: Workspace, plans: dict[str, Plan]) -> None:
         if not len(found) == distinct == known == len(expected):
             raise ShowcasesError(
                 f"{workspace.path(artifact)}: {distinct} ids in {len(found)} rows, {known} of them among the "
-                f"{len(expected)} expected; was something else written there? Run jobs.embed with --force"
+                f"{len(expected)} expected. Run jobs.embed with --force"
             )
 
 
 def record(context: StepContext, plans: dict[str, Plan], tallies: dict[str, Tally], dtype: Dtype) -> None:
-    """Counts, the bill of this run, and the dtype, for the manifests and MLflow."""
+    """Record counts, this run's costs and the dtype for the manifests and MLflow."""
     kinds = Counter(done_ids(context.workspace, FAILURES, "kind").to_pylist())
     for artifact, noun in ((PHOTOS, "photos"), (SENTENCES, "sentences")):
         failures = dict(kinds) if artifact == PHOTOS else {}
         vectors = len(plans[artifact].ids) - sum(failures.values())
-        figures = bill(tallies[artifact], context.config.cluster)
+        figures = cost_of(tallies[artifact], context.config.cluster)
         context.record(artifact, {"vectors": vectors}, failures, figures | {"dtype": dtype})
-        said = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
-        context.say(f"{artifact}: {vectors:,} vectors" + (f", without one: {said}" if said else ""))
+        failed = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
+        context.say(f"{artifact}: {vectors:,} vectors" + (f", failed: {failed}" if failed else ""))
         if tallies[artifact].rows:
-            context.say(f"{noun}: {spoken(figures, noun)}")
+            context.say(f"{noun}: {describe_cost(figures, noun)}")
     context.record(FAILURES, {"photos": sum(kinds.values())}, dict(kinds))
 
 
@@ -132,7 +132,7 @@ STEP = Step(
     sections=("embed",),
     run=embed,
     resumes=True,
-    manners=("embed.photos_per_unit", "embed.sentences_per_unit"),
+    execution_options=("embed.photos_per_unit", "embed.sentences_per_unit"),
     needs=embed_needs,
 )
 

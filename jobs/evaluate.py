@@ -1,4 +1,4 @@
-"""evaluate: Tables 1, 2 and 3, the dial's curve, what was left out, a gallery of test users' showcases: one report."""
+"""evaluate: one report with Tables 1 to 3, the theta curve, skipped data, and a gallery of test users' showcases."""
 
 import datetime
 import json
@@ -10,7 +10,7 @@ import ray
 from jobs.evaluating.generate import write_texts
 from jobs.evaluating.quality_gate import generator_scores, log_scores, selector_scores
 from jobs.evaluating.report_parts import labels_of, left_out, make_gallery
-from jobs.evaluating.scorers import yardsticks
+from jobs.evaluating.scorers import make_scorers
 from jobs.runner.execute import main
 from jobs.runner.needs import evaluate_needs
 from jobs.runner.step import Step, StepContext
@@ -54,11 +54,11 @@ def evaluate(context: StepContext) -> None:
     context.say(f"chose photos for {served.figures.examples} test examples; writing texts for {len(examples)} of them")
     images = EmbeddingTable.read(workspace, "image_embeddings")
     classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
-    with MeteorScorer() as meteor:  # Java reads its paraphrases while the texts are written
+    with MeteorScorer() as meteor:  # starts Java early: it loads while texts are generated
         generators = models_of(workspace, "generator", "train_generator")
         most_reviews = generator_options(workspace)["max_reviews"]
         written = write_texts(context, examples, images, generators, most_reviews)
-        by = yardsticks(context, classifier, meteor, [row["explanation"] for row in rows])
+        by = make_scorers(context, classifier, meteor, [row["explanation"] for row in rows])
         systems = measure(examples, written, images, by)
         tables = all_tables(context, ranked, systems)
         tables += with_and_without_photos(context, examples, images, written, by, systems)
@@ -73,14 +73,14 @@ def evaluate(context: StepContext) -> None:
 
 
 def models_of(workspace: Workspace, artifact: str, section: str) -> dict[System, Place]:
-    """Where each (variant, seed) of an artifact lies, in the order of its config: the first one is served."""
+    """Folder of each (variant, seed) of an artifact, in config order; the first is served."""
     options = workspace.require(artifact).config[section]
     systems = [(name, int(seed)) for name in options["variants"] for seed in options["seeds"]]
     return {system: (artifact, variant_folder(*system)) for system in systems}
 
 
 def generator_options(workspace: Workspace) -> dict[str, Any]:
-    """GeneratorConfig of the workspace's generators, plain."""
+    """GeneratorConfig of the workspace's generators, as a plain dict."""
     options: dict[str, Any] = workspace.require("generator").config["train_generator"]["model"]
     return options
 
@@ -93,7 +93,7 @@ def with_and_without_photos(
     by: Yardsticks,
     systems: Mapping[System, Mapping[str, Figure]],
 ) -> list[Table]:
-    """What photos are worth to the generator: those chosen, then the user's own, where the selector plays no part."""
+    """Generators with and without photos: photos of the selector, then of the user's own review."""
     pair = results.photo_pair(variant for variant, _ in systems)
     if pair is None:
         return []
@@ -103,7 +103,7 @@ def with_and_without_photos(
     models = models_of(context.workspace, "generator", "train_generator")
     seeing = {system: place for system, place in models.items() if system[0] == with_photos}
     again = write_texts(context, own, images, seeing, options["max_reviews"])
-    unseen = {system: said for system, said in written.items() if system[0] == without}
+    unseen = {system: texts for system, texts in written.items() if system[0] == without}
     on_own = measure(own, {**again, **unseen}, images, by)
     return [
         results.photos_against_none(systems, "photos_or_not", "photos that the selector chose"),
@@ -127,10 +127,10 @@ def all_tables(
 
 
 def figures(context: StepContext, written: Mapping[System, Written], by: Yardsticks) -> list[tuple[Table, Picture]]:
-    """Figure 3 of the datasets, Figure 6 of all variants and their seeds."""
+    """Figure 3 for the datasets, Figure 6 for all variants and seeds."""
     texts: dict[str, list[list[str]]] = {}
-    for (variant, _), said in written.items():
-        texts.setdefault(variant, []).append(said.texts)
+    for (variant, _), found in written.items():
+        texts.setdefault(variant, []).append(found.texts)
     diversities = context.workspace.require("gest_s1").metrics
     return [figure_3(diversities), figure_6a(texts), figure_6b(texts, by.keywords)]
 
@@ -160,21 +160,23 @@ def write_report(
 
 
 def log_gallery(context: StepContext, files: Mapping[str, bytes]) -> None:
-    """The page and the gallery beside each registered generator that was evaluated here, so that one sees what it does.
+    """Log the report page and gallery with each registered generator that was evaluated.
 
     Args:
         files: of the report.
     """
     generators = models_of(context.workspace, "generator", "train_generator")
     for place in generators.values():
-        kept = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
-        version = tracking.log_to_version(context.tracker, "showcases-generator", kept["fingerprint"], files, "gallery")
+        metrics = json.loads(context.workspace.read_bytes(*place, METRICS_FILE))
+        version = tracking.log_to_version(
+            context.tracker, "showcases-generator", metrics["fingerprint"], files, "gallery"
+        )
         if version is not None:
             context.say(f"gallery logged with showcases-generator version {version}")
 
 
 def record(context: StepContext, tables: Sequence[Table], examples: int) -> None:
-    """The tables' values into the manifest, and so into MLflow."""
+    """Record the tables' values for the manifest and MLflow."""
     metrics = {
         f"{table.name}.{row.name.replace('+', '_').replace(', ', '-').replace(' ', '')}.{column.name}": mean
         for table in tables

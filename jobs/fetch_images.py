@@ -1,4 +1,4 @@
-"""fetch_images: the photos' bytes into Parquet shards, each checked by decoding it; nothing vanishes."""
+"""fetch_images: fetches photos into Parquet shards and checks each by decoding; every photo gets a row."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from jobs.runner.execute import main
 from jobs.runner.needs import photo_needs
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import Tally, done_ids, follow, without
-from jobs.runner.work_cost import bill, spoken
+from jobs.runner.work_cost import cost_of, describe_cost
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.gest.photos.fetch import STATUSES
 from showcases.gest.photos.images import orphans, read_columns
 from showcases.gest.photos.sources import URLS, Source, open_source
 from showcases.gest.photos.sources.members import NOT_FOUND
 
-ROUNDS = 3  # of fetching duplicates again whose bytes nobody holds any more
+ROUNDS = 3  # of refetching duplicates whose original changed
 
 
 def fetch_images(context: StepContext) -> None:
@@ -28,35 +28,35 @@ def fetch_images(context: StepContext) -> None:
     source = open_source(config.corpus.photos, config.fetch_images)
     photos = located(context, source, workspace.read_table("photos", ["photo_id", "url"]))
     if retried:
-        context.say(f"{drop(workspace, 'status', retried):,} photos are fetched again: {', '.join(retried)}")
+        context.say(f"{drop(workspace, 'status', retried):,} photos are refetched: {', '.join(retried)}")
     left = len(without(photos["photo_id"], done_ids(workspace, "images", "photo_id")))
     if 0 < left < photos.num_rows:
-        context.say(f"{photos.num_rows - left:,} of {photos.num_rows:,} photos stand, going on from there")
+        context.say(f"{photos.num_rows - left:,} of {photos.num_rows:,} photos already done, resuming")
     tally = follow(rounds(context, source, photos), left, "photos", context.say, note)
-    settle(context, photos, tally)
+    finish(context, photos, tally)
 
 
 def statuses_to_retry(names: str) -> list[str]:
     """The statuses of `--retry failed,expired`.
 
     Raises:
-        ConfigError: one of them is no status, or ok.
+        ConfigError: a name is not a status, or is ok.
     """
     statuses = [name.strip() for name in names.split(",") if name.strip()]
     wrong = [name for name in statuses if name not in STATUSES[1:]]
     if wrong:
-        raise ConfigError(f"--retry {names}: {wrong[0]} can't be fetched again; any of {', '.join(STATUSES[1:])} can")
+        raise ConfigError(f"--retry {names}: {wrong[0]} can't be refetched; use any of {', '.join(STATUSES[1:])}")
     return statuses
 
 
 def rounds(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
-    """Fetch what no shard holds, until each duplicate that is noted has its bytes in another row.
+    """Fetch missing photos, until the original of every duplicate exists.
 
     Args:
-        photos: as `located` gives them.
+        photos: from `located`.
 
     Raises:
-        ShowcasesError: some lost their bytes again and again.
+        ShowcasesError: some photos keep changing.
     """
     workspace = context.workspace
     for _ in range(ROUNDS):
@@ -65,16 +65,16 @@ def rounds(context: StepContext, source: Source, photos: pa.Table) -> Iterator[d
         lost = orphans(read_columns(workspace, ["photo_id", "status", "content_hash", "same_as"]))
         if not len(lost):
             return
-        context.say(f"{len(lost)} duplicates of photos that are not what they were are fetched again")
+        context.say(f"{len(lost)} duplicates of photos that changed are refetched")
         drop(workspace, "photo_id", lost.to_pylist())
-    raise ShowcasesError(f"{len(lost)} photos change whenever they are fetched; run jobs.fetch_images again")
+    raise ShowcasesError(f"{len(lost)} photos change with every fetch; run jobs.fetch_images again")
 
 
-def settle(context: StepContext, photos: pa.Table, tally: Tally) -> None:
-    """Check that each photo has one row, count what became of them, write down what it took.
+def finish(context: StepContext, photos: pa.Table, tally: Tally) -> None:
+    """Check that each photo has one row, and record counts and costs.
 
     Raises:
-        ShowcasesError: rows are missing or there twice, or more failed than the config allows.
+        ShowcasesError: rows are missing or duplicate, or more photos failed than the config allows.
     """
     rows = read_columns(context.workspace, ["photo_id", "status", "same_as", "error"])
     left = without(photos["photo_id"], rows["photo_id"].combine_chunks())
@@ -87,17 +87,17 @@ def settle(context: StepContext, photos: pa.Table, tally: Tally) -> None:
     copies = rows.num_rows - rows["same_as"].null_count
     context.say("photos: " + ", ".join(f"{counts[name]:,} {name}" for name in STATUSES if counts[name]))
     if copies:
-        context.say(f"{copies:,} of them have the very bytes of another, which holds them for both")
-    figures = bill(tally, context.config.cluster)
+        context.say(f"{copies:,} of them are exact duplicates, stored once")
+    figures = cost_of(tally, context.config.cluster)
     if tally.rows:
-        context.say(spoken(figures, "photos"))
+        context.say(describe_cost(figures, "photos"))
     failures = {name: counts[name] for name in STATUSES[1:] if counts[name]}
     context.record("images", {"ok": counts["ok"], "duplicates": copies}, failures, figures)
     missing = rows.filter(pc.equal(rows["status"], NOT_FOUND))["error"].to_pylist()
-    judge(context.config, counts, sorted(missing, key=lambda reason: "nearest" not in reason)[:2])
+    check_failures(context.config, counts, sorted(missing, key=lambda reason: "nearest" not in reason)[:2])
 
 
-def judge(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] = ()) -> None:
+def check_failures(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] = ()) -> None:
     """
     Args:
         counts: photos by status.
@@ -115,14 +115,14 @@ def judge(config: PipelineConfig, counts: Counter[str], missing: Sequence[str] =
     raise ShowcasesError(
         f"{share:.0%} of {total} photos failed ({found}); "
         + "".join(f"{reason}; " for reason in missing)
-        + f"is --photos {config.corpus.photos} right? What was fetched stays: --retry {again} (or other statuses, "
-        "joined by commas) fetches those again, fetch_images.max_failed sets what is accepted"
-        + ("; fetch_images.http.hosts are the hosts that may be asked" if counts["blocked"] else "")
+        + f"check --photos {config.corpus.photos}. Fetched photos are stored: --retry {again} (or other "
+        "statuses, separated by commas) refetches those, fetch_images.max_failed sets the accepted share"
+        + ("; fetch_images.http.hosts lists the allowed hosts" if counts["blocked"] else "")
     )
 
 
 def note(tally: Tally) -> str:
-    """What became of the photos so far."""
+    """Counts of failed photos so far, by status."""
     return ", ".join(f"{tally.outcomes[name]:,} {name}" for name in STATUSES[1:] if tally.outcomes[name])
 
 
@@ -140,8 +140,8 @@ STEP = Step(
     corpus=True,
     inputs=_inputs,
     resumes=True,
-    manners=tuple(f"fetch_images.{name}" for name in ("unit", "max_failed", "retry", "http")),
-    asked=lambda config: bool(config.fetch_images.retry),
+    execution_options=tuple(f"fetch_images.{name}" for name in ("unit", "max_failed", "retry", "http")),
+    is_forced=lambda config: bool(config.fetch_images.retry),
     needs=photo_needs,
 )
 

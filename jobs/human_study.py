@@ -1,4 +1,4 @@
-"""The human evaluation, Table 6: Label Studio tasks out, judges' answers in.
+"""The human evaluation, Table 6: exports Label Studio tasks, imports the judges' answers.
 
     python -m jobs.human_study export --config FILE --root URI --out DIR [--models NAME=PLACE,...] [--texts FILE]
     python -m jobs.human_study import --key DIR/key.json --out DIR --answers FILE ...
@@ -22,9 +22,9 @@ from showcases.evaluation.human.outcome import outcome
 from showcases.evaluation.human.table import table_6, verdicts
 
 HELP = {
-    "count": "test examples; all there are where there are fewer",
-    "judges": "people who rate",
-    "per_item": "judges who rate each text",
+    "count": "maximum number of test examples",
+    "judges": "number of judges",
+    "per_item": "judges per text",
     "checks": "attention checks, as a share of a judge's texts",
     "photo_side": "px, the shorter side of a photo",
 }
@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
         "see python -m jobs.pipeline --help.",
     )
     export.add_argument("--out", type=Path, required=True, help="folder for tasks, texts and key")
-    export.add_argument("--models", help=f"NAME=FOLDER under the root, ours last; default {DEFAULT_MODELS}")
-    export.add_argument("--texts", type=Path, help="JSON lines of review_id, model, text, for models made elsewhere")
+    export.add_argument("--models", help=f"NAME=FOLDER under the root, our model last; default {DEFAULT_MODELS}")
+    export.add_argument("--texts", type=Path, help="JSON lines of review_id, model, text, for external models")
     for option in fields(StudyConfig):
         if option.name != "seed":
             kind = float if option.name == "checks" else int
@@ -52,18 +52,18 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--answers", type=Path, nargs="+", required=True, help="Label Studio's JSON exports")
     found.add_argument("--key", type=Path, required=True, help="key.json of the export")
     found.add_argument("--out", type=Path, required=True, help="folder for the table")
-    found.add_argument("--exclude_failed", action="store_true", help="leave out judges who fail the attention checks")
-    found.add_argument("--draws", type=int, default=1000, help="of the bootstrap behind the intervals")
+    found.add_argument("--exclude_failed", action="store_true", help="exclude judges who fail the attention checks")
+    found.add_argument("--draws", type=int, default=1000, help="bootstrap samples for the intervals")
     return result
 
 
 def import_answers(
     answers: Sequence[Path], key: Path, out: Path, exclude_failed: bool = False, draws: int = 1000
 ) -> str:
-    """Table 6 from the answers, into table_6.md, table_6.csv and missing.csv; what to tell a person.
+    """Write Table 6 as table_6.md and table_6.csv, and missing.csv; returns the report text.
 
     Raises:
-        StudyError: the key or a file of answers is none, or they are of two studies.
+        StudyError: the key or a file of answers is invalid, or they belong to different studies.
     """
     collected = collect(read_key(key), answers)
     result = outcome(collected, exclude_failed)
@@ -72,7 +72,7 @@ def import_answers(
         table.to_markdown(),
         *(f"- {line}" for line in verdicts(result)),
         *(f"- attention, {entry.report()}" for entry in result.attention),
-        *(f"- left out: judge {judge}, who fails the attention checks" for judge in result.excluded),
+        *(f"- excluded: judge {judge}, who failed the attention checks" for judge in result.excluded),
         *(f"- {line}" for line in collected.report()),
     ]
     text = "\n".join(report) + "\n"
@@ -81,7 +81,7 @@ def import_answers(
 
 
 def missing(collected: Collected) -> str:
-    """CSV of the tasks that lack an answer: judge, place in the judge's list from 1, token, questions."""
+    """CSV of unanswered tasks: judge, place in the judge's list (from 1), token, questions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("judge", "place", "token", "questions"))
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if options.command == "import":
             print(import_answers(options.answers, options.key, options.out, options.exclude_failed, options.draws))
         else:
-            from jobs.studies.human_export import export  # here: it imports Ray and torch
+            from jobs.studies.human_export import export  # local import: loads Ray and torch
 
             export(options, rest)
 

@@ -1,15 +1,15 @@
-"""import_s2: the published GEST-s2 to `gest_s2` with its official splits; nothing is distilled.
+"""import_s2: imports the published GEST-s2 to `gest_s2` with its official splits, without distillation.
 
     python -m jobs.import_s2 --reviews filter_all_t.json --root s2-workspace
 
-For a workspace of its own: besides `gest_s2` it writes what readers of that need, `reviews`, `photos` and `rejects`,
-in place of `ingest`. Go on with fetch_images, train_clip, embed and train_generator, one by one; `jobs.pipeline` would
-make the corpus anew from raw reviews. The paper's split for photo selection (gest_s1) was never published.
+Use a separate workspace: it also writes `reviews`, `photos` and `rejects` in place of `ingest`. Continue with
+fetch_images, train_clip, embed and train_generator, one by one; `jobs.pipeline` would rebuild the corpus from raw
+reviews. The paper's split for photo selection (gest_s1) was never published.
 
-What the file means, as far as it can be seen: `review_text` is the distilled explanation (so `reviews` holds that as
-the text of these rows, not the whole review); `history_reviews` are the user's other reviews, which come without
-rating and photos. About 3% of the explanations are empty and 0.2% of the rows have no photo: they stay in `gest_s2`,
-are counted in its manifest, and the generator's reader passes over them.
+The file's fields, inferred from its content: `review_text` is the distilled explanation (so `reviews` has that as the
+text of these rows, not the whole review); `history_reviews` are the user's other reviews, without rating and photos.
+About 3% of the explanations are empty and 0.2% of the rows have no photo: they stay in `gest_s2`, are counted in its
+manifest, and the generator's reader skips them.
 """
 
 from jobs.runner.config import PipelineConfig
@@ -38,7 +38,7 @@ def import_s2(context: StepContext) -> None:
     workspace.write_table(rejects_table(source.rejects), "rejects")
     if not source.rows:
         raise CorpusError(
-            f"{', '.join(map(shown, files))}: not one row could be used; {len(source.rejects):,} rejected, see rejects"
+            f"{', '.join(map(shown, files))}: no usable rows; {len(source.rejects):,} rejected, see rejects"
         )
     _record(context, source)
 
@@ -59,17 +59,17 @@ def _record(context: StepContext, source: S2Import) -> None:
 
 
 def _inputs(config: PipelineConfig) -> dict[str, str]:
-    """Digest of the file, once it is sure that no other corpus is written over.
+    """Digest of the file, after checking that no other corpus would be overwritten.
 
     Raises:
-        ConfigError: no file is given, or the workspace holds what another step wrote.
+        ConfigError: no file is configured, or another step wrote to the workspace.
     """
     files = review_files(config)
     for artifact in WRITES:
         manifest = Workspace(config.root).manifest(artifact)
         if manifest is not None and manifest.step != STEP.name and not config.force:
             raise ConfigError(
-                f"{config.root}: {artifact} was made there by jobs.{manifest.step} and would be lost; give another "
+                f"{config.root}: {artifact} was written by jobs.{manifest.step} and would be overwritten; use another "
                 "--root, or --force true"
             )
     return digests("reviews", files)

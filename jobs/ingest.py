@@ -1,7 +1,7 @@
-"""ingest: the official file, or the mini corpus, to the tables `reviews`, `photos` and `rejects`.
+"""ingest: reads the official file, or the mini corpus, into the tables `reviews`, `photos` and `rejects`.
 
-The driver reads blocks of whole lines, plain or gzip'ed, and decides on them in order; tasks check them, cut texts into
-sentences and write the shards. So no more than a few blocks are in memory, and nodes need not see the file.
+The driver reads blocks of whole lines, plain or gzip, and makes the order-dependent decisions; tasks parse blocks,
+split texts into sentences and write shards. Only a few blocks are in memory, and nodes don't need access to the file.
 """
 
 import time
@@ -18,7 +18,7 @@ from jobs.runner.execute import main
 from jobs.runner.input_files import digests, review_files
 from jobs.runner.step import Step, StepContext
 from jobs.runner.stream import SECONDS_BETWEEN_LINES, Tally
-from jobs.runner.work_cost import bill
+from jobs.runner.work_cost import cost_of
 from showcases.errors import CorpusError
 from showcases.gest.reading.blocks import BlockIndex, BlockRows, Decision, parse_block, settle
 from showcases.gest.reading.input_check import check_reviews
@@ -47,20 +47,20 @@ def ingest(context: StepContext) -> None:
 
 
 class _Progress:
-    """A line every few seconds: how far in the file, how fast, how long to go."""
+    """Logs progress, rate and ETA every few seconds."""
 
     def __init__(self, context: StepContext) -> None:
         self.context, self.read, self.total = context, 0, 0
-        self.started = self.spoken = time.monotonic()
+        self.started = self.logged_at = time.monotonic()
 
     def seen(self, read: int, total: int) -> None:
         self.read, self.total = read, total
 
     def say(self, ledger: Ledger) -> None:
         now = time.monotonic()
-        if now - self.spoken < SECONDS_BETWEEN_LINES:
+        if now - self.logged_at < SECONDS_BETWEEN_LINES:
             return
-        self.spoken, seconds = now, now - self.started
+        self.logged_at, seconds = now, now - self.started
         to_go = seconds * (self.total - self.read) / max(self.read, 1)
         rejected = sum(ledger.rejected.values())
         self.context.say(
@@ -69,13 +69,13 @@ class _Progress:
         )
 
     def tally(self, ledger: Ledger) -> Tally:
-        """Of the whole file, for the bill."""
+        """Totals of the whole file, for the costs."""
         seconds = time.monotonic() - self.started
         return Tally(rows=ledger.lines, amounts={"bytes_in": float(self.read)}, seconds=seconds)
 
 
 class _Writes:
-    """Tasks that write, a few at a time; an error in one is raised at a later one."""
+    """A bounded set of write tasks; an error is raised when a later task is added."""
 
     def __init__(self) -> None:
         self.most = _window()
@@ -86,24 +86,24 @@ class _Writes:
         if len(self.pending) > self.most:
             ray.get(self.pending.popleft())
 
-    def come_to_rest(self) -> None:
-        """Wait until none runs, whatever became of them."""
+    def wait_quietly(self) -> None:
+        """Wait until no task runs, ignoring errors."""
         if self.pending:
             ray.wait(list(self.pending), num_returns=len(self.pending))
 
     def wait(self) -> None:
-        """Wait for all, and raise the first error among them."""
+        """Wait for all tasks and raise the first error."""
         ray.get(list(self.pending))
         self.pending.clear()
 
 
 def _window() -> int:
-    """Blocks under way at a time: what the cluster's cores can work on, and two that lie ready."""
+    """Blocks in flight: one per core, and two ready ones."""
     return int(ray.cluster_resources().get("CPU", 1)) + 2
 
 
 def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[BlockIndex, Callable[[Decision], None]]]:
-    """For each block, in the file's order: what is to be decided on, and who takes the decision."""
+    """For each block, in file order: its index, and a callback for the decision on it."""
     config = context.config
     parse = ray.remote(num_returns=2, num_cpus=1)(parse_block)
     write = ray.remote(num_cpus=1)(settle_block)
@@ -124,13 +124,13 @@ def _parsed(blocks: Iterator[Block], context: StepContext) -> Iterator[tuple[Blo
                 yield oldest()
         while waiting:
             yield oldest()
-    finally:  # nothing may be written any more when this is over, be it by an error
-        writes.come_to_rest()
+    finally:  # no task may still write after this returns or raises
+        writes.wait_quietly()
     writes.wait()
 
 
 def settle_block(workspace: Workspace, block: Block, rows: BlockRows, decision: Decision) -> None:
-    """Write what is kept of a block: a shard of each table, named by the block's number; empty ones are not written."""
+    """Write the accepted rows of a block: a shard per table, named by block number; empty ones are skipped."""
     for artifact, table in zip(TABLES, settle(block, rows, decision), strict=True):
         if table.num_rows:
             workspace.write_table(table, artifact, f"part-{block.number:05d}.parquet")
@@ -142,14 +142,14 @@ def _check_rejects(context: StepContext, ledger: Ledger) -> None:
     if rejected > most * lines:
         files = ", ".join(map(shown, review_files(context.config)))
         raise CorpusError(
-            f"{files}: {rejected:,} of {lines:,} lines are rejected, a larger share than --ingest.max_rejected {most}: "
-            f"{ledger.explain_rejects()}. Table {context.workspace.path('rejects')} has every such line with its place "
-            "and the reason, docs/own-data.md the form of a review: repair the file, or raise --ingest.max_rejected"
+            f"{files}: {rejected:,} of {lines:,} lines were rejected, more than --ingest.max_rejected {most}: "
+            f"{ledger.explain_rejects()}. Table {context.workspace.path('rejects')} lists them with line and reason; "
+            "docs/own-data.md describes the format: fix the file, or raise --ingest.max_rejected"
         )
 
 
 def _fill_splits(context: StepContext, ledger: Ledger) -> None:
-    """All users are known now: write the split into every shard of reviews."""
+    """Write the split into every shard of reviews, now that all users are known."""
     fill = ray.remote(num_cpus=1)(fill_shard)
     workspace, cuts = ray.put(context.workspace), ray.put(ledger.cuts())
     writes = _Writes()
@@ -159,20 +159,20 @@ def _fill_splits(context: StepContext, ledger: Ledger) -> None:
 
 
 def fill_shard(workspace: Workspace, name: str, cuts: np.ndarray, seed: int) -> None:
-    """Replace one shard of reviews by the same rows with their split."""
+    """Rewrite one shard of reviews with its split."""
     table = pq.read_table(pa.BufferReader(workspace.read_bytes("reviews", name)), schema=ARTIFACTS["reviews"].schema)
     workspace.write_table(fill_split(table, cuts, seed), "reviews", name)
 
 
 def _record(context: StepContext, ledger: Ledger, progress: _Progress) -> None:
-    context.say(f"kept {ledger.stored:,} reviews by {ledger.users:,} users, {ledger.photos:,} photos")
+    context.say(f"accepted {ledger.stored:,} reviews by {ledger.users:,} users, {ledger.photos:,} photos")
     for reason, count in sorted(ledger.counts.items()):
-        context.say(f"left out {count:,}: {reason}")
+        context.say(f"skipped {count:,}: {reason}")
     rejected = {reason: count for reason, count in ledger.rejected.items() if count}
     figures = {
         "lines": ledger.lines,
         "blank_lines": ledger.blank,
-        **bill(progress.tally(ledger), context.config.cluster),
+        **cost_of(progress.tally(ledger), context.config.cluster),
     }
     context.record("reviews", {"reviews": ledger.stored, "users": ledger.users}, ledger.counts, figures)
     photos = {reason: count for reason, count in ledger.photo_counts.items() if count}
@@ -188,7 +188,7 @@ STEP = Step(
     run=ingest,
     corpus=True,
     inputs=lambda config: digests("reviews", review_files(config)),
-    manners=("ingest.block_kb",),
+    execution_options=("ingest.block_kb",),
 )
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""inspect: data checks of a workspace, whatever is finished in it; with 1 it says that something leaks between splits.
+"""inspect: checks the data of a workspace, as far as it is finished; exits with 1 if splits leak.
 
     python -m jobs.inspect_data --root workspace [--config FILE] [--out FOLDER] [--html FILE]
 
 Prints Table 1, histograms, duplicates and leaks, and writes them as inspection.md, .html and .json to _inspect/ in the
-workspace. It is no step of the flow: it starts no cluster, changes no artifact, and reads columns, never photos' bytes.
+workspace. It is not a pipeline step: it starts no cluster, changes no artifact, and never reads photo bytes.
 """
 
 import sys
@@ -20,14 +20,14 @@ FOLDER = "_inspect"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; takes the pipeline's config files and options too, of which only the root matters here.
+    """Command line; accepts the pipeline's options, but uses only the root.
 
     Raises:
-        SystemExit: with 1 where something leaks between splits, or there is nothing to look at.
+        SystemExit: with 1 if splits leak, or there is nothing to check.
     """
     options = parser("python -m jobs.inspect_data")
-    options.add_argument("--out", type=Path | None, help="folder to write to, in place of _inspect/ in the workspace")
-    options.add_argument("--html", type=Path | None, help="file to write the page to besides")
+    options.add_argument("--out", type=Path | None, help="output folder (default: _inspect/ in the workspace)")
+    options.add_argument("--html", type=Path | None, help="additional file for the HTML page")
     given = options.parse_args(sys.argv[1:] if argv is None else list(argv))
     with exit_on_error():
         workspace = Workspace(given.root)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def write(found: Inspection, workspace: Workspace, out: Path | None, html: Path | None) -> list[str]:
-    """Write all forms; the paths that they went to."""
+    """Write all formats; returns their paths."""
     places = []
     for name, data in found.files().items():
         if out is None:

@@ -1,10 +1,10 @@
-"""Where a registered model comes from: version, run, config, the data's hashes, back to the corpus.
+"""Lineage of a registered model: version, run, config and data hashes, back to the corpus.
 
     python -m jobs.lineage --root WORKSPACE --model showcases-generator --version 3
     python -m jobs.lineage --root WORKSPACE --bundle 2 --json
     python -m jobs.lineage --root WORKSPACE --model showcases-generator        its champion
 
-The service names the version in each answer (`models`), the registry its run, the run's manifests the rest.
+Each response of the service names the versions (`models`); the registry knows their runs, and manifests the rest.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from showcases.storage.artifacts import ARTIFACTS, Manifest, Workspace
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STANDS, CHANGED, GONE = "stands", "made anew since", "gone"
+CURRENT, CHANGED, MISSING = "current", "changed", "missing"
 
 
 def of_bundle(client: "MlflowClient", workspace: Workspace, version: str) -> dict[str, Any]:
-    """A bundle's lineage: that of its models, and the parts that it was made with."""
+    """A bundle's lineage: that of its models, and its encoder and classifier."""
     found = _version(client, NAME, version)
     models = [of_model(client, workspace, Pinned.parse(found.tags[role])) for role in MODELS]
     parts = {name: _ancestry(workspace, name, found.tags[name], {}) for name in ("clip", "classifier")}
@@ -40,11 +40,11 @@ def of_model(client: "MlflowClient", workspace: Workspace, pinned: Pinned) -> di
     """A model's lineage.
 
     Returns:
-        Plain: `model`, `aliases`, `tags`, `run` (id, name, start, commit, params) and `data`, the artifacts that its
-        run read, each with the hash of its manifest, whether that still stands, and what it was made of.
+        Plain dict: `model`, `aliases`, `tags`, `run` (id, name, start, commit, params) and `data`: the artifacts that
+        the run read, each with its manifest hash, whether it is still current, and its own inputs.
 
     Raises:
-        ModelError: there is no such version.
+        ModelError: the version doesn't exist.
     """
     found = _version(client, pinned.name, pinned.version)
     run = client.get_run(str(found.run_id))
@@ -79,16 +79,16 @@ def _version(client: "MlflowClient", name: str, version: str) -> Any:
 
 
 def _ancestry(workspace: Workspace, name: str, digest: str, seen: dict[str, Any]) -> dict[str, Any]:
-    """An artifact by the hash of its manifest, and what that was made of, as far as the workspace still has it."""
-    if name not in ARTIFACTS:  # a file of the corpus, by its own hash
+    """An artifact by manifest hash, with its inputs, as far as the workspace still has them."""
+    if name not in ARTIFACTS:  # a corpus file, by its own hash
         return {"sha256": digest}
     manifest = workspace.manifest(name)
     if manifest is None or manifest.digest != digest:
-        return {"sha256": digest, "state": GONE if manifest is None else CHANGED}
+        return {"sha256": digest, "state": MISSING if manifest is None else CHANGED}
     if name not in seen:
         seen[name] = {}
         seen[name] = {key: _ancestry(workspace, key, value, seen) for key, value in manifest.inputs.items()}
-    return {"sha256": digest, "state": STANDS, **_facts(manifest), "from": seen[name]}
+    return {"sha256": digest, "state": CURRENT, **_facts(manifest), "from": seen[name]}
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """A lineage for a person."""
+    """A lineage as text lines."""
     if "bundle" in found:
         yield found["bundle"]
         for model in found["models"]:
@@ -114,17 +114,17 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from _data_lines(found["data"], "    ", set())
 
 
-def _data_lines(data: dict[str, Any], indent: str, told: set[str]) -> Iterator[str]:
-    """Each artifact once with what it was made of; again by name alone."""
+def _data_lines(data: dict[str, Any], indent: str, seen: set[str]) -> Iterator[str]:
+    """Each artifact with its inputs; repeated ones by name only."""
     for name, each in data.items():
-        if name in told:
+        if name in seen:
             yield f"{indent}{name}: as above"
             continue
-        told.add(name)
+        seen.add(name)
         rows = ", ".join(f"{count:,} {kind}" for kind, count in each.get("rows", {}).items())
-        said = [each["sha256"][:12], each.get("state"), each.get("created"), rows]
-        yield f"{indent}{name}: " + ", ".join(part for part in said if part)
-        yield from _data_lines(each.get("from", {}), indent + "  ", told)
+        parts = [each["sha256"][:12], each.get("state"), each.get("created"), rows]
+        yield f"{indent}{name}: " + ", ".join(part for part in parts if part)
+        yield from _data_lines(each.get("from", {}), indent + "  ", seen)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -133,14 +133,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m jobs.lineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
-    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
+    parser.add_argument("--tracking-uri", help="MLflow URI (default: the workspace's sqlite file)")
     parser.add_argument("--model", choices=tuple(MODELS.values()), help="registered model")
-    parser.add_argument("--version", help="of the model; by default its champion")
-    parser.add_argument("--bundle", help="version of showcases-bundle, in place of a model")
+    parser.add_argument("--version", help="model version (default: its champion)")
+    parser.add_argument("--bundle", help="version of showcases-bundle, instead of a model")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
     if bool(options.bundle) == bool(options.model):
-        parser.error("name a --model or a --bundle")
+        parser.error("set either --model or --bundle")
     config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
     with exit_on_error():
         client, workspace = client_of(tracking_uri(config)), Workspace(config.root)
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             version = options.version or champion_of(client, options.model)
             if version is None:
-                raise ModelError(f"{options.model} has no champion; name a --version")
+                raise ModelError(f"{options.model} has no champion; set --version")
             found = of_model(client, workspace, Pinned(options.model, version))
     print(json.dumps(found, indent=2) if options.json else "\n".join(lines(found)))
 

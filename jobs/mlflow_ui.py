@@ -1,4 +1,4 @@
-"""MLflow's pages on a workspace: its runs, metrics and registered models.
+"""Starts MLflow's UI for a workspace: runs, metrics and registered models.
 
 python -m jobs.mlflow_ui --root WORKSPACE [--port 5000]
 """
@@ -15,7 +15,7 @@ from showcases.tracking_db import database_file, database_uri, is_own
 
 
 def show_command(root: str, uri: str) -> str:
-    """What a person types, or opens, to see the runs of a workspace."""
+    """The command or URL that shows the runs of a workspace."""
     if uri.startswith(("http://", "https://")):
         return uri
     if is_own(root, uri):
@@ -24,7 +24,7 @@ def show_command(root: str, uri: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve the pages until Ctrl-C."""
+    """Serve the UI until Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m jobs.mlflow_ui", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not file.exists():
             raise ConfigError(f"{file}: no such file, so no runs yet; run `make demo` or jobs.pipeline first")
         uri = database_uri(options.root)
-    # MLflow's default of four workers is for a server: on a loaded machine they take so long to start that they are
-    # killed for not answering, again and again
+    # MLflow's default of four workers can start so slowly on a loaded machine that they are killed repeatedly.
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", options.host, "--port", str(options.port)])
 

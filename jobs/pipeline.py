@@ -1,4 +1,4 @@
-"""The whole flow in order: skips what stands, made from the same inputs and config, and shows progress."""
+"""Runs all pipeline steps in order; skips steps whose artifacts are current."""
 
 import sys
 import time
@@ -47,13 +47,13 @@ STEPS = tuple(
 
 
 def run_pipeline(config: PipelineConfig) -> dict[str, float]:
-    """Run every step that is not made yet.
+    """Run every step whose artifacts aren't current.
 
     Returns:
         Seconds by step that ran.
 
     Raises:
-        ShowcasesError: a step failed; what is finished stays, the next call goes on from there.
+        ShowcasesError: a step failed; the next call resumes there.
     """
     check_corpus(config, [step.name for step in STEPS])
     preflight.check_before_ray(config, STEPS)
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = parse(argv, prog="python -m jobs.pipeline")
         seconds = run_pipeline(config)
     ran = ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items())
-    print(f"\nran: {ran or 'nothing, all was made'} ({sum(seconds.values()):.0f} s)")
+    print(f"\nran: {ran or 'nothing, everything is current'} ({sum(seconds.values()):.0f} s)")
     print(f"report: {Workspace(config.root).path('report', 'report.html')}")
     print(f"runs and models: {show_command(config.root, tracking_uri(config))}")
 

@@ -1,13 +1,13 @@
-"""Promote a pair of registered models, with the encoder and Phi they need, as one bundle under one alias.
+"""Promotes a pair of registered models, with their encoder and Phi, as one bundle under one alias.
 
     python -m jobs.promote --root WORKSPACE                                the two models' champions, as champion
     python -m jobs.promote --root WORKSPACE --generator 4 --alias candidate   for a share of the traffic first
-    python -m jobs.promote --root WORKSPACE --generator 4 --force             though it is worse, or can't be compared
-    python -m jobs.promote --root WORKSPACE --bundle 2                     back to a bundle that was made before
+    python -m jobs.promote --root WORKSPACE --generator 4 --force             even if it is worse, or can't be compared
+    python -m jobs.promote --root WORKSPACE --bundle 2                     roll back to an existing bundle
 
-A pair becomes champion only if neither of its models is worse than the one it takes the place of: their scores on the
-test set, which jobs.evaluate keeps with each version, are compared by a paired bootstrap. A candidate is not judged,
-nor is a bundle that has been champion before. A running service follows the alias by itself.
+A pair becomes champion only if neither model is worse than the one it replaces, by a paired bootstrap of the test
+scores that jobs.evaluate logs with each version. Candidates, and bundles that were champion before, are not checked. A
+running service follows the alias by itself.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from jobs.evaluating.quality_gate import NoWorse, present_pair
+from jobs.evaluating.quality_gate import NotWorse, current_pair
 from jobs.runner.config import PipelineConfig
 from jobs.runner.exits import exit_on_error
 from jobs.tracking import tracker as tracking
@@ -35,52 +35,52 @@ NAME = "showcases-bundle"
 MODELS = {"selector": "showcases-selector", "generator": "showcases-generator"}
 ALIASES = ("champion", "candidate")
 SERVED = "was_champion"  # tag of a bundle
-Judge = Callable[[BundleSpec], None]
+QualityGate = Callable[[BundleSpec], None]
 
 
-def anything_goes(spec: BundleSpec) -> None:
-    """The judge that asks for no quality: parts that fit are promoted."""
+def no_gate(spec: BundleSpec) -> None:
+    """The gate that accepts every bundle."""
 
 
 def promote(
     config: PipelineConfig,
     alias: str = "champion",
     versions: dict[str, str] | None = None,
-    judge: Judge | None = None,
+    gate: QualityGate | None = None,
 ) -> int:
-    """Make a bundle of the pair and give it the alias.
+    """Create a bundle of the pair and assign the alias.
 
     Args:
-        versions: by role, selector and generator; the model's own champion where one is not named.
-        judge: called before anything is written; raises a ModelError where the bundle is not good enough. By default a
-            champion must not be worse than the present one.
+        versions: by role, selector and generator; default: the model's champion.
+        gate: called before anything is written; raises a ModelError if the bundle isn't good enough. By default a new
+            champion must not be worse than the current one.
 
     Returns:
         The bundle's version.
 
     Raises:
-        ModelError: a version does not exist, the parts are of different embedding spaces, or the judge says no.
+        ModelError: a version doesn't exist, embedding spaces differ, or the gate rejects the bundle.
     """
     client = _client(config)
     pair = {role: _chosen(client, name, (versions or {}).get(role)) for role, name in MODELS.items()}
     spec = _checked(config, client, pair)
-    (judge or _judge(client, alias))(spec)
+    (gate or _default_gate(client, alias))(spec)
     with tracking.step_run("promote", config, {"alias": alias, **asdict(spec)}, None) as tracker:
         client.log_text(tracker.run_id, spec.to_json(), f"bundle/{BUNDLE_FILE}")
         source = f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle"
         version = _register(client, source, tracker.run_id, spec)
-    _give(client, alias, str(version))
+    _assign(client, alias, str(version))
     return version
 
 
-def point(config: PipelineConfig, version: str, alias: str = "champion", judge: Judge | None = None) -> None:
-    """Give the alias to a bundle that was made before; the service checks it again before it takes it.
+def point(config: PipelineConfig, version: str, alias: str = "champion", gate: QualityGate | None = None) -> None:
+    """Assign the alias to an existing bundle; the service checks it again before loading it.
 
     Args:
-        judge: as for `promote`; a bundle that has been champion before is not judged.
+        gate: as for `promote`; a former champion is not checked.
 
     Raises:
-        ModelError: there is no such bundle, or the judge says no.
+        ModelError: the bundle doesn't exist, or the gate rejects it.
     """
     from mlflow.exceptions import MlflowException
 
@@ -90,21 +90,21 @@ def point(config: PipelineConfig, version: str, alias: str = "champion", judge: 
     except MlflowException as error:
         raise ModelError(f"no version {version} of {NAME} in {tracking_uri(config)}: {error}") from error
     if SERVED not in found.tags:
-        (judge or _judge(client, alias))(_spec(found.tags))
-    _give(client, alias, version)
+        (gate or _default_gate(client, alias))(_spec(found.tags))
+    _assign(client, alias, version)
 
 
-def _judge(client: "MlflowClient", alias: str) -> Judge:
-    return NoWorse(client, *present_pair(client, NAME, MODELS)) if alias == "champion" else anything_goes
+def _default_gate(client: "MlflowClient", alias: str) -> QualityGate:
+    return NotWorse(client, *current_pair(client, NAME, MODELS)) if alias == "champion" else no_gate
 
 
 def _spec(tags: dict[str, str]) -> BundleSpec:
-    """A bundle's, of the tags of its version."""
+    """A bundle's spec from the tags of its version."""
     parts = (tags[name] for name in ("clip", "classifier", "embedding_space"))
     return BundleSpec(Pinned.parse(tags["selector"]), Pinned.parse(tags["generator"]), *parts)
 
 
-def _give(client: "MlflowClient", alias: str, version: str) -> None:
+def _assign(client: "MlflowClient", alias: str, version: str) -> None:
     client.set_registered_model_alias(NAME, alias, version)
     if alias == "champion":
         client.set_model_version_tag(NAME, version, SERVED, "yes")
@@ -122,8 +122,8 @@ def _chosen(client: "MlflowClient", name: str, version: str | None) -> Pinned:
             client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, "champion")
         )
     except MlflowException as error:
-        told = f"version {version}" if version else "champion"
-        raise ModelError(f"{name} has no {told} ({error}); run jobs.pipeline, or name another version") from error
+        what = f"version {version}" if version else "champion"
+        raise ModelError(f"{name} has no {what} ({error}); run jobs.pipeline, or set another version") from error
     return Pinned(name, str(found.version))
 
 
@@ -159,7 +159,7 @@ def _space_of(client: "MlflowClient", pinned: Pinned) -> str:
 def _register(client: "MlflowClient", source: str, run_id: str, spec: BundleSpec) -> int:
     from mlflow.exceptions import MlflowException
 
-    with contextlib.suppress(MlflowException):  # it is there already
+    with contextlib.suppress(MlflowException):  # it exists already
         client.create_registered_model(NAME)
     tags = {role: str(getattr(spec, role)) for role in MODELS}
     tags |= {name: getattr(spec, name) for name in ("clip", "classifier", "embedding_space")}
@@ -167,29 +167,29 @@ def _register(client: "MlflowClient", source: str, run_id: str, spec: BundleSpec
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Promote, and say what."""
+    """Command line."""
     parser = argparse.ArgumentParser(
         prog="python -m jobs.promote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
-    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
-    parser.add_argument("--selector", help="version of showcases-selector; by default its champion")
-    parser.add_argument("--generator", help="version of showcases-generator; by default its champion")
-    parser.add_argument("--bundle", help="version of showcases-bundle, in place of a new one")
+    parser.add_argument("--tracking-uri", help="MLflow URI (default: the workspace's sqlite file)")
+    parser.add_argument("--selector", help="version of showcases-selector (default: its champion)")
+    parser.add_argument("--generator", help="version of showcases-generator (default: its champion)")
+    parser.add_argument("--bundle", help="existing version of showcases-bundle, instead of a new one")
     parser.add_argument("--alias", choices=ALIASES, default="champion")
-    parser.add_argument("--force", action="store_true", help="promote it though it is worse, or can't be compared")
+    parser.add_argument("--force", action="store_true", help="promote even if it is worse, or can't be compared")
     options = parser.parse_args(argv)
     if options.bundle and (options.selector or options.generator):
-        parser.error("--bundle has its models already: give it alone")
+        parser.error("--bundle can't be combined with --selector or --generator")
     config = PipelineConfig(root=options.root, tracking=TrackingConfig(options.tracking_uri))
-    judge = anything_goes if options.force else None
+    gate = no_gate if options.force else None
     with exit_on_error():
         if options.bundle:
             version = options.bundle
-            point(config, version, options.alias, judge)
+            point(config, version, options.alias, gate)
         else:
             named = {role: getattr(options, role) for role in MODELS if getattr(options, role)}
-            version = str(promote(config, options.alias, named, judge))
+            version = str(promote(config, options.alias, named, gate))
         print(f"{NAME} version {version} is {options.alias} now")
 
 

@@ -1,4 +1,4 @@
-"""Publish: photos, reviews and their features go into the catalog that serving reads."""
+"""publish: writes photos, reviews and their features to the catalog that the service reads."""
 
 from jobs.runner.config import PipelineConfig
 from jobs.runner.execute import main
@@ -12,7 +12,7 @@ from showcases.storage.shards import count_rows
 
 
 def run(context: StepContext) -> None:
-    """Write a version of the catalog: every review, and every photo that has an embedding; then have it served."""
+    """Write a new catalog version with every review and every embedded photo, and make it current."""
     workspace = context.workspace
     images = EmbeddingShards(workspace, "image_embeddings")
     sentences = EmbeddingShards(workspace, "sentence_embeddings")
@@ -28,7 +28,7 @@ def run(context: StepContext) -> None:
 
 
 def unversioned(config: PipelineConfig) -> bool:
-    """Whether no version is served, though a manifest may stand: of a catalog from before there were versions."""
+    """Whether the catalog predates versioning, although a manifest may exist."""
     return not Versions(*located(Workspace(config.root))).history()
 
 
@@ -39,7 +39,7 @@ STEP = Step(
     sections=(),
     run=run,
     replaces=True,
-    asked=unversioned,
+    is_forced=unversioned,
 )
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The paper's tables and figures again: trains what is missing, reuses what stands, prints ours beside the paper's.
+"""Reproduces the paper's tables and figures: trains missing models, reuses existing ones, compares with the paper.
 
     python -m jobs.reproduce --config FILE --root URI [--tables 1,2,3,4,5] [--figures 3,6] [--seeds 0,1,2]
 
-With --tables alone no figures are made, with --figures alone no tables. It may be cut off anywhere: started again it
-goes on, from the last checkpoint of the model it was training. All lies in _reproduce/ under the workspace root.
+With only --tables no figures are made, and vice versa. An interrupted run resumes from the last checkpoint. Output goes
+to _reproduce/ under the workspace root.
 """
 
 import datetime
@@ -58,10 +58,10 @@ def reproduce(config: PipelineConfig) -> list[Table]:
     """Run the steps up to GEST's tables, then the studies.
 
     Returns:
-        Tables, those of the figures' numbers among them, in the order made.
+        Tables, including the figures' data, in the order made.
 
     Raises:
-        ShowcasesError: a step or a training failed; what is finished stays, the next call goes on from there.
+        ShowcasesError: a step or a training failed; the next call resumes there.
     """
     steps, more = STEPS[: STEPS.index(build_gest.STEP) + 1], (*generator_needs(config), *evaluate_needs(config))
     preflight.check_before_ray(config, steps, more)
@@ -81,14 +81,14 @@ def reproduce(config: PipelineConfig) -> list[Table]:
             gallery: list[Showcase] = []
             found = []
             for result in studies(study, gallery):
-                keep(study, result)
+                save(study, result)
                 found.append(result)
             conclude(study, found, gallery)
     return [table for table, _ in found]
 
 
 def studies(study: Study, gallery: list[Showcase]) -> Iterator[Result]:
-    """Each table and figure asked for, as soon as it is there; the gallery is filled with what models wrote."""
+    """Yield each requested table and figure as soon as it is ready; fills the gallery with generated texts."""
     options, evaluation = study.config.reproduce, study.config.evaluate
     statistics = study.workspace.require("gest_s1").metrics
     if 1 in options.tables:
@@ -112,7 +112,7 @@ def studies(study: Study, gallery: list[Showcase]) -> Iterator[Result]:
 
 
 def rank(study: Study) -> list[Ranked]:
-    """The selectors' photos for the test users; without Table 3 only of the one that chooses photos for the texts."""
+    """The selectors' photos for the test users; without Table 3 only of the selector used for the texts."""
     config, evaluation, options = study.config.train_selector, study.config.evaluate, study.config.reproduce
     every = 3 in options.tables
     wanted = [
@@ -136,7 +136,7 @@ def rank(study: Study) -> list[Ranked]:
 def of_texts(
     study: Study, plan: Mapping[str, Sequence[Wanted]], places: Mapping[str, Place], read: Read
 ) -> Iterator[Result]:
-    """Tables 2, 4 and 5 and Figure 6, of those planned."""
+    """The planned ones of Tables 2, 4 and 5 and Figure 6."""
     config, evaluation = study.config.train_generator, study.config.evaluate
     for table in table_2(plan, places, read, study, evaluation) if "table_2" in plan else ():
         yield table, None
@@ -158,7 +158,7 @@ def of_texts(
 def table_2(
     plan: Mapping[str, Sequence[Wanted]], places: Mapping[str, Place], read: Read, study: Study, config: EvaluateConfig
 ) -> Iterator[Table]:
-    """Table 2 with the baselines, what the paper's has not, and ours against each other model of the first seed."""
+    """Table 2 with baselines, additional metrics, and ours against each other model of the first seed."""
     models = plan["table_2"]
     systems = {model.system: read.figures[model.name] for model in models}
     systems[GROUND_TRUTH, 0] = read.figures[GROUND_TRUTH]
@@ -180,39 +180,39 @@ def table_2(
 
 
 def baseline_notes(workspace: Workspace, places: Mapping[str, Place]) -> tuple[str, ...]:
-    """How large each model is, and what a reader must know of the baselines."""
+    """Notes on model sizes and the baselines."""
     counts: dict[str, int] = {}
     for name, place in places.items():
         found = json.loads(workspace.read_bytes(*place, METRICS_FILE))["metrics"].get("parameters")
-        if found:  # a generator that was trained before they were counted has none
+        if found:  # absent for models of older releases
             counts[name] = int(found)
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return (
         f"Parameters: {sizes}.",
-        "All were trained on the same examples by the same loop, with the same tokenizer and budget. References of "
-        "Ref2Seq, the business' reviews, are the training split's. The split is by user: PETER, which knows users by "
-        "id, meets none of the test users in training and takes each for the unknown user.",
+        "All were trained on the same examples with the same loop, tokenizer and budget. Ref2Seq's references (the "
+        "business' reviews) are from the training split. The split is by user: PETER, which identifies users by id, "
+        "sees no test user in training and treats each as unknown.",
     )
 
 
-def keep(study: Study, result: Result) -> None:
-    """Into the workspace, into MLflow, and on the screen."""
+def save(study: Study, result: Result) -> None:
+    """Save a result to the workspace and MLflow, and print it."""
     table, picture = result
-    told = f"{table.to_markdown()}\n{table.side_by_side()}"
-    write(study, {f"{table.name}.md": told.encode(), f"{table.name}.csv": table.to_csv().encode()})
+    text = f"{table.to_markdown()}\n{table.side_by_side()}"
+    write(study, {f"{table.name}.md": text.encode(), f"{table.name}.csv": table.to_csv().encode()})
     if picture:
         write(study, {f"{picture.name}.png": picture.png})
-    print("\n" + told, flush=True)
+    print("\n" + text, flush=True)
 
 
 def conclude(study: Study, found: Sequence[Result], gallery: Sequence[Showcase]) -> None:
-    """A line a table, and one page of everything, with what models wrote for some users."""
+    """Print a line per table, and write one page with all results and a gallery."""
     found = sorted(found, key=lambda result: ORDER.index(result[0].name))
     protocol = study.config.evaluate.protocol
     pretrained = study.config.train_generator.model.pretrained is not None
     lines = study_tables.verdicts([table for table, _ in found], protocol, pretrained)
     report = Report(
-        title="Personalized Showcases: the paper's tables and figures again",
+        title="Personalized Showcases: the paper's tables and figures reproduced",
         encoder=EmbeddingShards(study.workspace, "image_embeddings").model_id,
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         summary=lines,
@@ -227,14 +227,14 @@ def conclude(study: Study, found: Sequence[Result], gallery: Sequence[Showcase])
 
 
 def write(study: Study, files: Mapping[str, bytes]) -> None:
-    """Into the workspace and into MLflow."""
+    """Save files to the workspace and MLflow."""
     for name, data in files.items():
         study.workspace.write_bytes(data, FOLDER, name)
     study.tracker.log_files(files, "reproduce")
 
 
 def with_flags(argv: Sequence[str]) -> list[str]:
-    """`--tables 2,4`, `--figures 3` and `--seeds 0,1` as the options that they stand for."""
+    """Expand the short forms `--tables 2,4`, `--figures 3` and `--seeds 0,1`."""
     result: list[str] = []
     for argument in argv:
         name, equals, value = argument.partition("=")
@@ -244,9 +244,9 @@ def with_flags(argv: Sequence[str]) -> list[str]:
             result += [f"--reproduce.{short}", *([f"[{value}]"] if equals else [])]
         else:
             result.append(f"[{argument}]" if listed and not argument.startswith("[") else argument)
-    asked = [name for name in ("--reproduce.tables", "--reproduce.figures") if name in result]
-    if len(asked) == 1:  # the other kind has a default, which was not asked for
-        [other] = {"--reproduce.tables", "--reproduce.figures"} - set(asked)
+    given = [name for name in ("--reproduce.tables", "--reproduce.figures") if name in result]
+    if len(given) == 1:  # don't use the default of the other kind
+        [other] = {"--reproduce.tables", "--reproduce.figures"} - set(given)
         result += [other, "[]"]
     return result
 
@@ -257,7 +257,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on_error():
         reproduce(config)
     page = Workspace(config.root).path(FOLDER, "report.html")
-    print(f"\n{page}: all of it on one page, in {(time.perf_counter() - started) / 60:.0f} minutes")
+    print(f"\n{page}: all results on one page, in {(time.perf_counter() - started) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":

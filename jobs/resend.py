@@ -1,4 +1,4 @@
-"""Send to MLflow what waits in a workspace, from when MLflow was away. Every step begins with this, too.
+"""Sends a workspace's pending tracking data to MLflow, from when MLflow was unavailable. Every step does this too.
 
 python -m jobs.resend --root WORKSPACE [--tracking-uri URI]
 """
@@ -7,21 +7,21 @@ import argparse
 from collections.abc import Sequence
 
 from jobs.runner.exits import exit_on_error
-from jobs.tracking.leftovers import send_left
+from jobs.tracking.pending import send_pending
 from showcases.storage.artifacts import Workspace
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Send, and say how much is left: with some left the exit code is 1."""
+    """Send and print counts; exits with 1 if some are left."""
     parser = argparse.ArgumentParser(
         prog="python -m jobs.resend", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
-    parser.add_argument("--tracking-uri", help="of MLflow; by default the one that each run was meant for")
-    parser.add_argument("--all", action="store_true", help="also what dead processes on other machines left")
+    parser.add_argument("--tracking-uri", help="MLflow URI (default: that of each run)")
+    parser.add_argument("--all", action="store_true", help="include data of dead processes on other machines")
     options = parser.parse_args(argv)
     with exit_on_error():
-        sent, left = send_left(Workspace(options.root), options.tracking_uri, options.all)
+        sent, left = send_pending(Workspace(options.root), options.tracking_uri, options.all)
     print(f"{sent} sent, {left} left")
     if left:
         raise SystemExit(1)

@@ -1,7 +1,7 @@
-"""Send a step to a Ray cluster, follow it, end as it ends: `python -m jobs.submit [OPTION …] STEP [STEP'S OPTION …]`.
+"""Submits a step to a Ray cluster and follows it: `python -m jobs.submit [OPTION …] STEP [STEP'S OPTION …]`.
 
-Around Ray's own job submission: what is sent is checked for size, a workspace that the nodes can't share is refused,
-a cut line is mended, and a job that lost its node or driver is sent again, to go on from what is finished.
+Extends Ray's job submission: checks the package size and that the workspace is shared, reconnects if the connection
+drops, and resubmits a job that lost its node or driver, which then resumes.
 """
 
 import argparse
@@ -22,31 +22,31 @@ from ray.util.state import list_nodes
 from jobs.cli.commands import COMMANDS
 from jobs.cli.main import CONFIGS
 from jobs.runner.exits import exit_on_error
-from jobs.submission.follow import BROKEN, Follower, PatientClient, exit_code, how_to_go_on, worth_another_try
+from jobs.submission.follow import BROKEN, Follower, PatientClient, exit_code, follow_hint, is_retryable
 from jobs.submission.interpreter import VARIABLE
 from jobs.submission.package import check_size, runtime_env
 from showcases.errors import ConfigError
 from showcases.storage.claims import SUBMISSION
 
 ADDRESS = "http://127.0.0.1:8265"
-RETRIES = (
-    "times that a job is sent again which lost its node, its driver or what it worked with; one that failed by its "
-    "input is not (default: 0)"
-)
-PATIENCE = "how long the cluster may be out of reach before it is given up (default: 600)"
+RETRIES = "retries of a job that lost its node, driver or workers; other failures aren't retried (default: 0)"
+PATIENCE = "how long to keep reconnecting to the cluster (default: 600)"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options; what follows STEP is the step's own."""
+    """The options; those after STEP are the step's own."""
     result = argparse.ArgumentParser(prog="python -m jobs.submit", description=__doc__)
     add = result.add_argument
-    add("--address", help=f"of the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS, else {ADDRESS})")
+    add(
+        "--address",
+        help=f"address of the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS, else {ADDRESS})",
+    )
     add("--retries", type=int, default=0, metavar="N", help=RETRIES)
-    add("--no-wait", action="store_true", help="send it and leave")
-    add("--stop-on-interrupt", action="store_true", help="Ctrl-C stops the job; else it only stops following it")
+    add("--no-wait", action="store_true", help="submit without following")
+    add("--stop-on-interrupt", action="store_true", help="Ctrl-C stops the job; by default it only stops following")
     add("--patience", type=float, default=600, metavar="SECONDS", help=PATIENCE)
     add("--shared-folder", action="store_true", help="all nodes mount the folder that --root names (NFS, EFS)")
-    add("--follow", metavar="JOB", help="follow a job that was sent before, in place of sending one")
+    add("--follow", metavar="JOB", help="follow an existing job instead of submitting one")
     steps = [name for name, command in COMMANDS.items() if command.remote]
     add("step", nargs="?", choices=steps, metavar="STEP", help=", ".join(steps))
     add("arguments", nargs=argparse.REMAINDER, metavar="...", help="the step's own options")
@@ -57,14 +57,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Submit and follow; exits with the job's code."""
     options = parser().parse_args(argv)
     if (options.step is None) == (options.follow is None):
-        parser().error("name a STEP to send, or a job to --follow")
+        parser().error("set a STEP to submit, or a job to --follow")
     for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # they tell each .gitignore heeded, each connection closed
+        logging.getLogger(name).setLevel(logging.ERROR)  # too verbose
     with exit_on_error():
         client = connect(options.address)
         if options.follow:
             info = followed(Follower(client, options.follow, options.patience), options.stop_on_interrupt)
-            told(options.follow, info)
+            print_outcome(options.follow, info)
             raise SystemExit(exit_code(info))
         raise SystemExit(submit(client, options))
 
@@ -73,20 +73,20 @@ def connect(address: str | None) -> JobSubmissionClient:
     """The cluster's client.
 
     Raises:
-        ConfigError: nobody answers there, or not to us.
+        ConfigError: the cluster can't be reached, or rejects us.
     """
     try:
         return PatientClient(address)
     except (*BROKEN, AuthenticationError) as error:
         raise ConfigError(
             f"no cluster answers at {address or 'RAY_API_SERVER_ADDRESS, RAY_ADDRESS or ' + ADDRESS} ({error}); is it "
-            "up, and the way to its dashboard open (`ray dashboard cluster.yaml`, `kubectl port-forward`)? A cluster "
-            "that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            "running, and its dashboard reachable (`ray dashboard cluster.yaml`, `kubectl port-forward`)? A cluster "
+            "with token authentication needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
         ) from error
 
 
 def submit(client: JobSubmissionClient, options: argparse.Namespace) -> int:
-    """Send the step, again where it was lost.
+    """Submit the step, and resubmit it if it was lost.
 
     Returns:
         Its exit code; 0 with --no-wait.
@@ -96,7 +96,10 @@ def submit(client: JobSubmissionClient, options: argparse.Namespace) -> int:
         check_folder(root, alive_nodes(client), options.shared_folder)
     name = f"showcases-{options.step}-{secrets.token_hex(4)}"
     environment = runtime_env()
-    environment["env_vars"] = {**environment.get("env_vars", {}), SUBMISSION: name}  # a later try replaces an earlier
+    environment["env_vars"] = {
+        **environment.get("env_vars", {}),
+        SUBMISSION: name,
+    }  # a retry takes over the claims of the previous attempt
     print(check_size(environment), file=sys.stderr, flush=True)
     command = entrypoint(options.step, options.arguments)
     for attempt in range(options.retries + 1):
@@ -105,18 +108,22 @@ def submit(client: JobSubmissionClient, options: argparse.Namespace) -> int:
         follower.patiently(lambda job=job: send(client, job, command, environment))  # type: ignore[misc]
         print(f"job {job} at {client.get_address()}", file=sys.stderr, flush=True)
         if options.no_wait:
-            print(how_to_go_on(client, job), file=sys.stderr)
+            print(follow_hint(client, job), file=sys.stderr)
             return 0
         info = followed(follower, options.stop_on_interrupt)
-        told(job, info)
-        if not worth_another_try(info) or attempt == options.retries:
+        print_outcome(job, info)
+        if not is_retryable(info) or attempt == options.retries:
             break
-        print(f"it was lost, not wrong: sent again ({attempt + 1} of {options.retries})", file=sys.stderr, flush=True)
+        print(
+            f"the job lost a node or process; resubmitting it ({attempt + 1} of {options.retries})",
+            file=sys.stderr,
+            flush=True,
+        )
     return exit_code(info)
 
 
 def send(client: JobSubmissionClient, job: str, command: str, environment: dict[str, object]) -> None:
-    """Submit under a name of ours, so that a request whose answer was lost is not a second job."""
+    """Submit under a fixed name, so that retrying the request doesn't create a second job."""
     try:
         client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment)
     except RuntimeError as error:
@@ -125,7 +132,7 @@ def send(client: JobSubmissionClient, job: str, command: str, environment: dict[
 
 
 def entrypoint(step: str, arguments: Sequence[str]) -> str:
-    """The shell command on the cluster. Config files of this machine are not there: their content goes along."""
+    """The shell command on the cluster, with local config files inlined."""
     words = list(arguments)
     for place, word in enumerate(words):
         flag, _, value = word.rpartition("=")
@@ -141,10 +148,10 @@ def inlined(file: str) -> str:
 
 
 def config_of(file: str) -> dict[str, object]:
-    """The content of a config file, here or among those that come with Showcases.
+    """The content of a config file, local or shipped with Showcases.
 
     Raises:
-        ConfigError: no such file, or no YAML mapping.
+        ConfigError: no such file, or not a YAML mapping.
     """
     path = next((each for each in (Path(file), CONFIGS / f"{file}.yaml") if each.is_file()), None)
     if path is None:
@@ -158,7 +165,7 @@ def config_of(file: str) -> dict[str, object]:
 
 
 def root_of(arguments: Sequence[str]) -> str:
-    """The workspace that a step with these arguments uses: the flag, else the config file's, else the default."""
+    """The workspace root of a step with these arguments: from the flag, else the config file, else the default."""
     values = {"root": "workspace"}
     for before, word in zip(["", *arguments], arguments, strict=False):
         flag, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
@@ -176,25 +183,25 @@ def alive_nodes(client: JobSubmissionClient) -> int:
 
 
 def check_folder(root: str, nodes: int, shared_folder: bool) -> None:
-    """Check that a workspace in a folder can work there.
+    """Check that a workspace folder can be used on the cluster.
 
     Raises:
-        ConfigError: the nodes could not share it, or it would go with the job.
+        ConfigError: nodes can't share it, or it would be deleted with the job.
     """
     if not Path(root).is_absolute():
         raise ConfigError(
-            f"--root {root}: on the cluster this is a folder within the job's own copy of the code, which Ray removes "
-            "after the job; name s3://bucket/prefix, or an absolute folder that all nodes mount"
+            f"--root {root}: a relative path is inside the job's copy of the code, which Ray deletes after the job; "
+            "use s3://bucket/prefix, or an absolute folder that all nodes mount"
         )
     if nodes > 1 and not shared_folder:
         raise ConfigError(
-            f"--root {root}: the cluster has {nodes} nodes, and a folder of one is not there on the others; name "
-            "s3://bucket/prefix, or say --shared-folder if all of them mount this folder (NFS, EFS)"
+            f"--root {root}: the cluster has {nodes} nodes, which don't share a local folder; use "
+            "s3://bucket/prefix, or pass --shared-folder if all of them mount this folder (NFS, EFS)"
         )
 
 
 def followed(follower: Follower, stop: bool) -> JobDetails:
-    """Follow to the end; Ctrl-C leaves, or stops the job."""
+    """Follow to the end; Ctrl-C stops following, or stops the job."""
     try:
         return follower.to_the_end()
     except KeyboardInterrupt:
@@ -205,14 +212,14 @@ def interrupted(follower: Follower, stop: bool) -> NoReturn:
     client, job = follower.client, follower.job
     if stop:
         follower.patiently(lambda: client.stop_job(job))
-        print(f"\n{job}: told to stop", file=sys.stderr)
+        print(f"\n{job}: stopping", file=sys.stderr)
     else:
-        print(f"\n{job} goes on. {how_to_go_on(client, job)}", file=sys.stderr)
+        print(f"\n{job} is still running. {follow_hint(client, job)}", file=sys.stderr)
     raise SystemExit(130)
 
 
-def told(job: str, info: JobDetails) -> None:
-    """Say how it ended."""
+def print_outcome(job: str, info: JobDetails) -> None:
+    """Print how the job ended."""
     more = f": {info.message.splitlines()[0].split(', last available logs')[0]}" if info.message else ""
     print(f"{job} {str(info.status).lower()}{more}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""train_clip: the small CLIP for where no pretrained weights can be had; a note of the model where they can."""
+"""train_clip: trains a small CLIP, or records the pretrained model if one is configured."""
 
 from jobs.runner.execute import main
 from jobs.runner.needs import clip_needs
@@ -9,7 +9,7 @@ from showcases.training import Session, TrainingJob
 
 
 def train_on_rank(job: TrainingJob[TrainClipConfig, None], session: Session) -> None:
-    # Here, for the workers alone: Ray Train's controller imports this module too, and open_clip takes seconds.
+    # Local import: only workers need open_clip, which takes seconds; Ray Train's controller imports this module too.
     from showcases.clip.train import train_clip
 
     train_clip(job, session)
@@ -18,7 +18,7 @@ def train_on_rank(job: TrainingJob[TrainClipConfig, None], session: Session) -> 
 def run(context: StepContext) -> None:
     clip = context.config.clip
     if clip.pretrained is not None:
-        from showcases.clip.model import note  # here: open_clip takes seconds to import
+        from showcases.clip.model import note  # local import: open_clip takes seconds
 
         context.workspace.write_json(note(clip), "clip", CONFIG_FILE)
         context.say(f"not trained: open_clip's {clip.model} with weights {clip.pretrained}")
@@ -35,7 +35,9 @@ def run(context: StepContext) -> None:
     )
     metrics = train(context, job, train_on_rank)
     loss, recall = metrics["best_val_loss"], metrics["best_val_recall_top_tenth"]
-    context.say(f"validation loss {loss:.3f}; a photo's own text is in the top tenth of its batch for {recall:.2f}")
+    context.say(
+        f"validation loss {loss:.3f}; share of photos with their own text in the top tenth of the batch {recall:.2f}"
+    )
     context.record("clip", metrics={**metrics, "val_loss": loss})
 
 

@@ -1,4 +1,4 @@
-"""train_generator: the GPT-2 that writes explanations, a model for each input variant and seed (rows of Table 2)."""
+"""train_generator: trains the GPT-2 that writes explanations, per input variant and seed (rows of Table 2)."""
 
 from dataclasses import asdict, replace
 
@@ -11,13 +11,13 @@ from jobs.training.variants import Family, train_variants
 from showcases.generator.config import MONITOR, Inputs, TrainGeneratorConfig
 from showcases.training import Prepared, Session, TrainingJob
 
-FINETUNED = "_finetuned"  # under the workspace root: decoders that models start from
+FINETUNED = "_finetuned"  # under the workspace root: fine-tuned decoders
 
 Job = TrainingJob[TrainGeneratorConfig, Inputs]
 
 
 def train_on_rank(job: Job, session: Session) -> None:
-    # Here, for the workers alone: Ray Train's controller imports this module too, and transformers takes seconds.
+    # Local import: only workers need transformers, which takes seconds; Ray Train's controller imports this module too.
     from showcases.generator.train import train_generator
 
     train_generator(job, session)
@@ -30,7 +30,7 @@ def finetune_on_rank(job: TrainingJob[TrainGeneratorConfig, None], session: Sess
 
 
 def prepare(context: StepContext, job: Job) -> Job:
-    """With the examples, and the decoder to start from where that is one fine-tuned here."""
+    """Add the examples, and the fine-tuned decoder if configured."""
     job = replace(job, examples=examples_of(context, job))
     if not job.config.finetune:
         return job
@@ -45,7 +45,7 @@ def examples_of(context: StepContext, job: Job) -> Prepared:
 
 
 def finetuning(context: StepContext, job: Job) -> TrainingJob[TrainGeneratorConfig, None]:
-    """The training of the decoder that a job starts from, as a language model on gest_ft."""
+    """The job that fine-tunes the decoder as a language model on gest_ft."""
     own = {"model": asdict(job.config.model), "loop": asdict(job.config.finetune_loop), "seed": job.seed}
     inputs = {name: context.workspace.require(name).digest for name in ("gest_ft", "gest_s2")}
     fingerprint = fingerprint_of(own, inputs)

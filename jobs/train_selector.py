@@ -1,4 +1,4 @@
-"""train_selector: the DPP that chooses photos, a model for each user profile and seed (rows of Table 3)."""
+"""train_selector: trains the DPP that selects photos, per user profile and seed (rows of Table 3)."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ Job = TrainingJob[TrainSelectorConfig, Profile]
 
 
 def train_on_rank(job: Job, session: Session) -> None:
-    from showcases.selector.train import train_selector  # here, for the workers alone: it imports torch
+    from showcases.selector.train import train_selector  # local import: only workers need torch
 
     train_selector(job, session)
 
 
 def prepare(context: StepContext, job: Job) -> Job:
-    """With the examples, the same for all variants."""
+    """Add the examples, which are the same for all variants."""
     return replace(job, examples=prepare_selector(context, job.seed))
 
 

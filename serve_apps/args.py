@@ -1,4 +1,4 @@
-"""What the service is built from: where the workspace and the registry are, and which versions of the models."""
+"""Configuration of the service: workspace, registry and model versions."""
 
 import os
 from pathlib import Path
@@ -13,36 +13,38 @@ from showcases.generator.config import Precision
 from showcases.storage.artifacts import Workspace
 from showcases.tracking_db import database_uri
 
-SERVE_ENV = {  # of every process of Ray on a serving cluster, set before it starts
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a process
-    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",  # and calls by gRPC, the proxy's too
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # which that would switch on, and only HAProxy needs
-    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # it would keep a thousand lines back, and lose them with a replica
+SERVE_ENV = {  # environment of every Ray process of a serving cluster
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop per process
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",  # gRPC between proxy, gateway and models
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # implied by gRPC, but only needed with HAProxy
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # by default 1,000 buffered lines, lost if a replica dies
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.plain_errors:proxy_layers",
-    "RAY_worker_niceness": "0",  # by default 15: whatever else runs on the machine would starve the service
-    "MALLOC_ARENA_MAX": "4",  # heaps of a process: with glibc's eight a core its memory creeps up for many minutes
+    "RAY_worker_niceness": "0",  # default 15: other processes on the machine would starve the service
+    "MALLOC_ARENA_MAX": "4",  # malloc arenas: glibc's default of 8 per core lets memory grow
 }
-Device = Literal["auto", "cpu", "cuda"]  # of the models; auto: the GPU that Ray gave a replica, or else the CPU
+Device = Literal["auto", "cpu", "cuda"]  # auto: the GPU assigned to the replica by Ray, else the CPU
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "config.yaml"
 
 
 class RolloutConfig(BaseModel):
-    """How versions change while requests come."""
+    """How new model versions are rolled out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bundle: Annotated[str, Field(description="Registered model whose versions are bundles; see jobs.promote.")] = (
+    bundle: Annotated[str, Field(description="Registered model whose versions are bundles (jobs.promote).")] = (
         "showcases-bundle"
     )
-    reload_s: Annotated[float, Field(gt=0, description="Between two looks at the registry's aliases.")] = 5.0
-    candidate_share: Annotated[float, Field(ge=0, le=1, description="Of requests, answered by the candidate.")] = 0.0
-    candidate_floor: Annotated[float, Field(ge=0, le=1, description="Of the champion's mean CLIP-Align.")] = 0.9
+    reload_s: Annotated[float, Field(gt=0, description="Interval in s at which aliases are polled.")] = 5.0
+    candidate_share: Annotated[float, Field(ge=0, le=1, description="Share of users served by the candidate.")] = 0.0
+    candidate_floor: Annotated[float, Field(ge=0, le=1, description="Least CLIP-Align relative to the champion's.")] = (
+        0.9
+    )
     candidate_max_errors: Annotated[
-        float, Field(ge=0, le=1, description="Share of failed calls that it may have above the champion's.")
+        float, Field(ge=0, le=1, description="Allowed error rate above the champion's.")
     ] = 0.05
-    candidate_least: Annotated[int, Field(ge=2, description="Calls of it before it is judged.")] = 50
-    window: Annotated[int, Field(ge=2, description="Calls looked at, the newest of each.")] = 500
+    candidate_least: Annotated[int, Field(ge=2, description="Calls before the candidate is evaluated.")] = 50
+    window: Annotated[int, Field(ge=2, description="Most recent calls evaluated, per bundle.")] = 500
 
 
 class ShowcaseArgs(BaseModel):
@@ -51,11 +53,11 @@ class ShowcaseArgs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     root: Annotated[str, Field(description="Workspace: a folder, or s3://bucket/prefix.")] = "workspace"
-    tracking_uri: Annotated[str | None, Field(description="Of MLflow; by default jobs' sqlite file.")] = None
+    tracking_uri: Annotated[str | None, Field(description="MLflow URI; default: the workspace's sqlite file.")] = None
     selector: Annotated[str, Field(description="Registered model that selects photos.")] = "showcases-selector"
-    generator: Annotated[str, Field(description="Registered model that writes.")] = "showcases-generator"
-    alias: Annotated[str, Field(description="Which version is served, of the bundle or else of both.")] = "champion"
-    # What follows is by default as config.yaml has it.
+    generator: Annotated[str, Field(description="Registered model that writes texts.")] = "showcases-generator"
+    alias: Annotated[str, Field(description="Alias to serve, of the bundle or of both models.")] = "champion"
+    # Defaults of the following are those of config.yaml.
     device: Device = Field(default_factory=lambda: _configured("device"), validate_default=True)
     precision: Precision = Field(default_factory=lambda: _configured("precision"), validate_default=True)
     catalog_keep_bytes: int = Field(
@@ -73,7 +75,7 @@ class ShowcaseArgs(BaseModel):
 
     @property
     def registry_uri(self) -> str:
-        """MLflow's URI; by default that of the workspace's own database, repaired where the workspace was moved.
+        """MLflow's URI; default: the workspace's database, whose paths are repaired if the workspace was moved.
 
         Raises:
             ConfigError: the workspace was moved, and its database can't be written.
@@ -82,10 +84,10 @@ class ShowcaseArgs(BaseModel):
 
 
 def deployment_options(name: str, num_gpus: float | None = None) -> dict[str, Any]:
-    """Options of one deployment as `config.yaml` has them, so that every way to start the service reads one file.
+    """Options of one deployment from `config.yaml`, the same for every way to start the service.
 
     Args:
-        num_gpus: of each replica, 0 or more, e.g. 0.5; by default the file's.
+        num_gpus: GPUs per replica, 0 or more, e.g. 0.5; default from the file.
     """
     found = next(options for options in _application()["deployments"] if options["name"] == name)
     options = {key: value for key, value in found.items() if key != "name"}
@@ -95,7 +97,7 @@ def deployment_options(name: str, num_gpus: float | None = None) -> dict[str, An
 
 
 def runtime_env() -> dict[str, Any]:
-    """What Serve's processes need to find `showcases` and `serve_apps`, and not to talk to anybody."""
+    """Environment that lets Serve's processes import our packages, and disables telemetry."""
     root = HERE.parent
     return {
         "env_vars": {
@@ -107,7 +109,7 @@ def runtime_env() -> dict[str, Any]:
 
 
 def _configured(name: str) -> Any:
-    """An argument of `build_app` as `config.yaml` has it."""
+    """An argument of `build_app` from `config.yaml`."""
     return _application()["args"][name]
 
 

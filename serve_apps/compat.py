@@ -1,4 +1,4 @@
-"""Private names of Ray that have no public counterpart in 2.60, each with a test in tests/serve."""
+"""Private Ray APIs without a public counterpart in 2.60, each with a test in tests/serve."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ def export_zero(counter: Any, labels: dict[str, str]) -> None:
 
 
 def export_port(port: int) -> dict[str, Any]:
-    """Options of `ray.init`: the port of the metrics, which is public for `ray start` alone; 0 takes a free one."""
+    """`ray.init` option for the metrics port, which is public only in `ray start`; 0 takes a free port."""
     return {"_metrics_export_port": port} if port else {}

@@ -1,6 +1,6 @@
 """`python -m serve_apps.keys create|list|rotate|revoke --root WORKSPACE`: the service's API keys.
 
-A whole key is printed once, when it is made, alone on standard output; nothing that could be used in its place is kept.
+A new key is printed once, alone on standard output; only its hash is stored.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from serve_apps.terms import SCOPES
 from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
 
-ONCE = "this is the only time that the key is shown; running gateways know it within seconds"
+ONCE = "the key is shown only once; running gateways accept it within seconds"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do one thing to the keys."""
+    """Command line."""
     options = _parser().parse_args(argv)
     try:
         options.do(KeyStore(Workspace(options.root)), options)
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def create(store: KeyStore, options: argparse.Namespace) -> None:
-    """Make a key and print it."""
+    """Create a key and print it."""
     key_id, now = tokens.new_id(), utc_now()
     token = tokens.new_token(key_id)
     key = Key(
@@ -58,16 +58,16 @@ def create(store: KeyStore, options: argparse.Namespace) -> None:
 
 
 def rotate(store: KeyStore, options: argparse.Namespace) -> None:
-    """Give a key a new secret and print it; the old one works on for the overlap."""
+    """Give a key a new secret and print it; the old one stays valid for the overlap."""
     token = tokens.new_token(options.id)
     with store.lock():
         store.write(store.read(options.id).rotated(token, options.overlap, utc_now()))
     print(token)
-    print(f"key {options.id}: the old secret works on for {options.overlap}; {ONCE}", file=sys.stderr)
+    print(f"key {options.id}: the old secret stays valid for {options.overlap}; {ONCE}", file=sys.stderr)
 
 
 def revoke(store: KeyStore, options: argparse.Namespace) -> None:
-    """End a key, all its secrets at once."""
+    """Revoke a key with all its secrets."""
     with store.lock():
         key = store.read(options.id)
         store.write(key.model_copy(update={"revoked": key.revoked or utc_now()}))
@@ -75,7 +75,7 @@ def revoke(store: KeyStore, options: argparse.Namespace) -> None:
 
 
 def show(store: KeyStore, options: argparse.Namespace) -> None:
-    """Print all keys; of their secrets nothing."""
+    """Print all keys, without their secrets."""
     row = "{:12}  {:12}  {:16}  {:>8}  {:>10}  {:10}  {:10}  {}"
     print(row.format("id", "tenant", "scopes", "rate/s", "quota/day", "expires", "state", "note"))
     now = utc_now()
@@ -86,7 +86,7 @@ def show(store: KeyStore, options: argparse.Namespace) -> None:
             "revoked" if key.revoked else "expired" if key.refusal(now) else "rotating" if key.overlaps(now) else "ok"
         )
         expires = key.expires.strftime("%Y-%m-%d") if key.expires else "never"
-        quota = key.quota or "no end"
+        quota = key.quota or "unlimited"
         print(row.format(key_id, key.tenant, scopes, f"{key.rate:g}", quota, expires, state, key.note))
 
 
@@ -105,22 +105,22 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, do: Callable[[KeyStore, argparse.Namespace], None]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=do.__doc__, description=do.__doc__)
-        made.add_argument("--root", default="workspace", help="where keys are kept: a folder or s3://bucket/prefix")
+        made.add_argument("--root", default="workspace", help="where keys are stored: a folder or s3://bucket/prefix")
         made.set_defaults(do=do)
         return made
 
     made = command("create", create)
-    made.add_argument("--tenant", required=True, help="whose users' ids it sees: small letters, digits, dashes")
-    made.add_argument("--scopes", default="read", help="of read,write,admin; none includes another")
-    made.add_argument("--rate", type=float, default=10, help="requests/s in the long run")
-    made.add_argument("--burst", type=int, help="requests at once; by default two seconds' worth")
-    made.add_argument("--quota", type=int, help="requests a UTC day; by default no end")
-    made.add_argument("--expires", type=duration, help="e.g. 90d; by default never")
-    made.add_argument("--note", default="", help="who has it, what for")
+    made.add_argument("--tenant", required=True, help="tenant of the key: lower-case letters, digits, dashes")
+    made.add_argument("--scopes", default="read", help="any of read,write,admin; none includes another")
+    made.add_argument("--rate", type=float, default=10, help="average requests per second")
+    made.add_argument("--burst", type=int, help="requests in a burst (default: 2 s of --rate)")
+    made.add_argument("--quota", type=int, help="requests per UTC day (default: unlimited)")
+    made.add_argument("--expires", type=duration, help="e.g. 90d (default: never)")
+    made.add_argument("--note", default="", help="owner or purpose")
     command("list", show)
     made = command("rotate", rotate)
     made.add_argument("id", help="as `list` shows it")
-    made.add_argument("--overlap", type=duration, default=timedelta(days=1), help="the old secret works on for so long")
+    made.add_argument("--overlap", type=duration, default=timedelta(days=1), help="how long the old secret stays valid")
     command("revoke", revoke).add_argument("id", help="as `list` shows it")
     return parser
 

@@ -1,4 +1,4 @@
-"""`python -m serve_apps.run --root WORKSPACE`: a local Ray and the service in the foreground, until Ctrl-C."""
+"""`python -m serve_apps.run --root WORKSPACE`: runs the service on a local Ray in the foreground, until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from serve_apps.access.protect import announcement
+from serve_apps.access.protect import startup_warnings
 from serve_apps.args import SERVE_ENV, Device, ShowcaseArgs, runtime_env
 from serve_apps.compat import export_port
 from serve_apps.http.cors import checked_origin
@@ -33,20 +33,20 @@ def serving(
 ) -> Iterator[str]:
     """Serve inside the block; yields the base URL once the service is ready.
 
-    Starts Ray unless this process is connected already, and ends only what it started.
+    Starts Ray unless this process is already connected, and shuts down only what it started.
 
     Args:
         port: 0 takes a free one.
-        metrics_port: of the Ray that it starts; 0 takes a free one.
-        num_gpus: of each replica of the two models; by default config.yaml's.
+        metrics_port: metrics port of the Ray it starts; 0 takes a free one.
+        num_gpus: GPUs per replica of each model; default from config.yaml.
 
     Raises:
-        ConfigError: the port is taken, Serve runs on this cluster already, or it has fewer GPUs.
+        ConfigError: the port is in use, Serve already runs on this cluster, or it has too few GPUs.
         ArtifactError: the workspace has no catalog.
-        ModelError: a model is missing, or the parts do not belong together.
+        ModelError: a model is missing, or the parts don't match.
     """
     port = _free(host, port)
-    args.workspace.require("catalog")  # before anything slow is started
+    args.workspace.require("catalog")  # fail before the slow start
     with _ray(metrics_port):
         from ray import serve  # here: it reads SERVE_ENV when it is imported
 
@@ -54,7 +54,7 @@ def serving(
 
         _require_gpus(num_gpus or 0)
         if serve.status().proxies:
-            raise ConfigError("Ray Serve runs on this cluster already, on a port of its own: use `serve deploy` there")
+            raise ConfigError("Ray Serve already runs on this cluster, on its own port: use `serve deploy` there")
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         application = build_app(args, num_gpus)
         quiet = {"log_level": "WARNING", "enable_access_log": False}
@@ -72,15 +72,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m serve_apps.run", description=__doc__)
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
-    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
-    parser.add_argument("--keys", help="where API keys are kept (serve_apps.keys --root); by default it is open")
-    parser.add_argument("--cors-origin", action="append", default=[], help="site whose pages may call; may come often")
+    parser.add_argument("--tracking-uri", help="MLflow URI (default: the workspace's sqlite file)")
+    parser.add_argument(
+        "--keys", help="where API keys are stored (serve_apps.keys --root); by default no key is required"
+    )
+    parser.add_argument(
+        "--cors-origin", action="append", default=[], help="origin whose pages may call the API; repeatable"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     parser.add_argument("--metrics-port", type=int, default=0, help="port of the metrics; 0 takes a free one")
-    parser.add_argument("--device", choices=get_args(Device), help="of the models; auto is the GPU of --num-gpus")
-    parser.add_argument("--num-gpus", type=float, help="of each replica of the two models, e.g. 0.5")
-    parser.add_argument("--precision", choices=get_args(Precision), help="of the generator's decoder")
+    parser.add_argument(
+        "--device", choices=get_args(Device), help="device of the models; auto: the GPU of --num-gpus, else the CPU"
+    )
+    parser.add_argument("--num-gpus", type=float, help="GPUs per replica of each model, e.g. 0.5")
+    parser.add_argument("--precision", choices=get_args(Precision), help="precision of the generator's decoder")
     options = parser.parse_args(argv)
     models = {"device": options.device, "precision": options.precision}
     args = ShowcaseArgs(
@@ -94,20 +100,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ValueError as error:
         parser.error(f"--cors-origin: {error}")
     args = args.model_copy(update={"access": args.access.model_copy(update=chosen)})
-    for line in announcement(args.access):
+    for line in startup_warnings(args.access):
         print(f"warning: {line}", file=sys.stderr, flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, either one ends it tidily
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both stop it cleanly during startup
     try:
         with serving(args, options.host, options.port, options.metrics_port, options.num_gpus) as url:
             ended = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: ended.set())
-            print(f"showcases at {url}  (interface: {url}/docs; Ctrl-C ends)", flush=True)
+            print(f"showcases at {url}  (interface: {url}/docs; Ctrl-C to stop)", flush=True)
             print(f"metrics at {metrics_url()}", flush=True)
             ended.wait()
-            print("ending", flush=True)
+            print("stopping", flush=True)
     except KeyboardInterrupt:
-        print("ended while it was starting", file=sys.stderr, flush=True)
+        print("stopped during startup", file=sys.stderr, flush=True)
         raise SystemExit(130) from None
     except ShowcasesError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
@@ -123,13 +129,14 @@ def metrics_url() -> str:
 
 
 def _require_gpus(wanted: float) -> None:
-    """Replicas that no node can hold would wait for ever."""
+    """Check the GPUs up front: replicas that fit no node would wait forever."""
     import ray
 
     there = ray.cluster_resources().get("GPU", 0)
     if 2 * wanted > there:
         raise ConfigError(
-            f"--num-gpus {wanted:g}: Selector and Generator take {2 * wanted:g} GPUs in all, this cluster has {there:g}"
+            f"--num-gpus {wanted:g}: Selector and Generator need {2 * wanted:g} GPUs in total, this cluster has "
+            f"{there:g}"
         )
 
 
@@ -157,13 +164,13 @@ def _ray(metrics_port: int) -> Iterator[None]:
 
 
 def _free(host: str, port: int) -> int:
-    """The port, if it can be listened on; a free one for 0."""
+    """The port if it is available; a free one for 0."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigError(f"{host}:{port} can't be listened on ({error}); choose another --port") from error
+            raise ConfigError(f"{host}:{port} is not available ({error}); choose another --port") from error
         return int(probe.getsockname()[1])
 
 
@@ -172,7 +179,7 @@ def _require_ready(url: str) -> None:
         with urllib.request.urlopen(f"{url}/readyz", timeout=30):
             return
     except (urllib.error.URLError, OSError) as error:
-        raise ConfigError(f"{url}/readyz: the service was started, but is not ready: {error}") from error
+        raise ConfigError(f"{url}/readyz: the service started but is not ready: {error}") from error
 
 
 if __name__ == "__main__":

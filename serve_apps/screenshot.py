@@ -1,4 +1,4 @@
-"""Pictures of the running page by a headless Chromium: for the README, and to look at while working on the page."""
+"""Takes screenshots of the web page with a headless Chromium."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ SIZES = {"desktop": (1320, 960), "phone": (390, 844)}  # px
 
 
 def chromium() -> str | None:
-    """Where this machine has one, if so."""
+    """Path of the installed Chromium, if any."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -30,11 +30,11 @@ def browser() -> Iterator["Browser"]:
     """The machine's Chromium, headless.
 
     Raises:
-        ConfigError: it has none, or Playwright is not installed.
+        ConfigError: Chromium or Playwright is not installed.
     """
     path = chromium()
     if path is None:
-        raise ConfigError("no chromium on the PATH: install one to take pictures of the page")
+        raise ConfigError("no chromium on the PATH: install one to take screenshots")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -48,9 +48,9 @@ def browser() -> Iterator["Browser"]:
 
 
 def show(page: "Page", url: str, user_id: str, business_id: str, k: int = 3) -> None:
-    """Open the page on one showcase, with its first cited sentence lit, and wait until it stands still."""
+    """Open the page on one showcase, highlight its first cited sentence, and wait until it is rendered."""
     page.goto(f"{url}/?user={user_id}&business={business_id}&k={k}")
-    page.wait_for_selector("#showcase .foot")  # it comes last, after the streamed words
+    page.wait_for_selector("#showcase .foot")  # rendered last, after the streamed text
     page.wait_for_load_state("networkidle")
     cited = page.locator(".sentences li:has(.cites)")
     if cited.count():
@@ -59,7 +59,7 @@ def show(page: "Page", url: str, user_id: str, business_id: str, k: int = 3) -> 
 
 
 def first_pair(args: ShowcaseArgs) -> tuple[str, str]:
-    """A user with many photos, and the business with most photos that they did not write about."""
+    """A user with many photos, and the business with most photos that they haven't reviewed."""
     catalog = open_catalog(args)
     user = catalog.users(limit=1).rows[0].user_id
     seen = set(catalog.reviews_of_user(user).business_ids)
@@ -68,14 +68,14 @@ def first_pair(args: ShowcaseArgs) -> tuple[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Start the service, take one picture, end it."""
+    """Start the service and take one screenshot."""
     parser = argparse.ArgumentParser(prog="python -m serve_apps.screenshot", description=__doc__)
     parser.add_argument("--root", default="workspace", help="workspace: a folder or s3://bucket/prefix")
-    parser.add_argument("--tracking-uri", help="of MLflow; by default the workspace's sqlite file")
+    parser.add_argument("--tracking-uri", help="MLflow URI (default: the workspace's sqlite file)")
     parser.add_argument("--out", type=Path, default=Path("docs/showcase.png"), help="PNG to write")
-    parser.add_argument("--user", help="user id; by default one with many photos")
-    parser.add_argument("--business", help="business id; by default one that the user did not write about")
-    parser.add_argument("--url", help="of a running service; by default one is started")
+    parser.add_argument("--user", help="user id (default: one with many photos)")
+    parser.add_argument("--business", help="business id (default: one that the user hasn't reviewed)")
+    parser.add_argument("--url", help="URL of a running service (default: start one)")
     parser.add_argument("--size", choices=sorted(SIZES), default="desktop")
     options = parser.parse_args(argv)
     args = ShowcaseArgs(root=options.root, tracking_uri=options.tracking_uri)

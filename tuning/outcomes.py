@@ -23,7 +23,7 @@ class Outcome:
         trial: Ray Tune's id of it.
         number: its place in the sweep; 0 is the paper's point.
         point: where it was; with pbt where it was in the end.
-        figures: of the model that it kept.
+        figures: of the saved model.
         epochs: that it trained; fewer than the sweep's where it was stopped early.
         seconds: that it took.
     """

@@ -36,7 +36,7 @@ def drawn(options: Mapping[str, Option], paper: Point, count: int, seed: int) ->
 
 
 def mutations(options: Mapping[str, Option], seed: int) -> dict[str, Any]:
-    """What Population Based Training draws anew from, by option.
+    """What Population Based Training resamples from, by option.
 
     Raises:
         ConfigError: an option can't change while a model trains.

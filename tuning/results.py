@@ -18,7 +18,7 @@ def result_files(settled: Plan, outcomes: Sequence[Outcome]) -> dict[str, bytes]
     drawn = pictures(settled, outcomes)
     config = best_yaml(settled, outcomes[0])
     texts = {"The best config": config, "Trials": as_text(rows(settled, outcomes))}
-    html = page(settled.title, told(settled, outcomes), drawn, texts)
+    html = page(settled.title, describe(settled, outcomes), drawn, texts)
     files = {"trials.csv": as_csv(settled, outcomes), "best.yaml": config, "report.html": html}
     if shares := importances(settled, outcomes):
         files["importance.csv"] = "option,share\n" + "".join(f"{name},{share}\n" for name, share in shares.items())
@@ -40,7 +40,7 @@ def page(title: str, lines: Sequence[str], drawn: Mapping[str, tuple[str, bytes]
     return head + '<body style="font-family: sans-serif">' + "\n".join(parts) + "</body></html>\n"
 
 
-def told(settled: Plan, outcomes: Sequence[Outcome]) -> list[str]:
+def describe(settled: Plan, outcomes: Sequence[Outcome]) -> list[str]:
     """What a reader of the results must know."""
     own, best = settled.sweep, outcomes[0]
     goal = " × ".join(settled.goal.metrics) if len(settled.goal.metrics) > 1 else settled.goal.score

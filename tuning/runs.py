@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.runner.config import PipelineConfig
 from jobs.tracking import tracker as tracking
-from jobs.tracking.leftovers import send_left
+from jobs.tracking.pending import send_pending
 from jobs.tracking.replay import PENDING
 from jobs.tracking.tracker import Tracker
 from showcases.storage.artifacts import Workspace
@@ -22,7 +22,7 @@ def sweep_run(config: PipelineConfig, name: str, params: Mapping[str, Any], befo
     run = tracking.step_run(name, config, dict(params), None) if before is None else None
     with run or tracking.continued_run(name, config, str(before)) as tracker:
         yield tracker
-    send_left(Workspace(config.root))
+    send_pending(Workspace(config.root))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tuning.points import back_inside, drawn, grid, mutations
 from tuning.spaces import Option, Point, Range
 from tuning.trial import NUMBER, POINT
 
-TIME = "epoch"  # what trials are compared at: a continued trial counts its reports anew, its epochs it does not
+TIME = "epoch"  # trials are compared by epoch: a resumed trial restarts its report count, not its epochs
 HISTORY = "history.json"  # of a sweep: trial id -> [[epoch, objective], ...]
 
 

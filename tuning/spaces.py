@@ -1,4 +1,4 @@
-"""What a sweep may vary: for each option where it stands in the config, its domain, and the paper's own value."""
+"""Search spaces: for each option its path in the config, its domain, and the paper's value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -81,7 +81,7 @@ class Option:
     Args:
         path: of its field under the step's section, with dots.
         domain: its values, unless the user narrows it.
-        paper: the paper's value; none where the paper has no such option, and the config's stands.
+        paper: the paper's value; None if the paper has no such option; then the config's is used.
         shape: it decides the weights' shapes or meaning, so that it can't change while a model trains.
     """
 
@@ -157,7 +157,7 @@ def paper_point(options: Mapping[str, Option], config: Any) -> Point:
 
 
 def own_point(options: Mapping[str, Option], config: Any) -> Point:
-    """Where the step's config stands."""
+    """Path of the step's config."""
     values = {}
     for name, option in options.items():
         value = config

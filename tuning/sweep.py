@@ -29,13 +29,13 @@ from tuning.kinds import Kind, Plan, plan
 from tuning.options import SweepConfig, parse
 from tuning.outcomes import Outcome, as_text, in_order, outcome_of, rows
 from tuning.progress import Progress
-from tuning.results import result_files, told
+from tuning.results import describe, result_files
 from tuning.runs import TrialRuns, sweep_run
 from tuning.search import Search, search
 from tuning.spaces import plain
 from tuning.trial import DRIVER_CPU, Trial, TrialSettings, runs_prefix
 
-SWEEP_FILE = "sweep.json"  # of a sweep: its run in MLflow and what was asked for; there from its first moment
+SWEEP_FILE = "sweep.json"  # of a sweep: its run in MLflow and its settings; written first
 OUTCOMES = "outcomes.json"  # of a finished sweep
 TUNE = "tune"  # Ray Tune's state and the trials' checkpoints, until the sweep has finished
 MODEL = "model"  # of the best trial
@@ -53,7 +53,7 @@ def sweep(kind: Kind, config: PipelineConfig, options: SweepConfig) -> list[Outc
     Raises:
         ArtifactError: a step has to run before.
         ConfigError: the options don't fit each other, or the sweep that is gone on with.
-        KeyboardInterrupt: it was interrupted; what has ended is kept for --resume.
+        KeyboardInterrupt: interrupted; finished trials can be resumed with --resume.
         ShowcasesError: no trial ended well.
     """
     settled = plan(kind, config, options)
@@ -83,40 +83,38 @@ def _at_once(settled: Plan) -> int:
     return trainings_at_once(settled.config.cluster, ray.cluster_resources(), own)
 
 
-def _asked(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
+def _settings(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
     """All that a sweep's figures depend on, plain."""
     own = {name: value for name, value in asdict(settled.sweep).items() if name not in (*MANNERS, "search")}
     ranges = {name: asdict(option) for name, option in settled.options.items()}
     config = plain(settled.own)
-    asked = {"sweep": own, "options": ranges, "config": config, "seed": settled.config.seed, "inputs": inputs}
-    return json.loads(json.dumps(asked))  # type: ignore[no-any-return]
+    settings = {"sweep": own, "options": ranges, "config": config, "seed": settled.config.seed, "inputs": inputs}
+    return json.loads(json.dumps(settings))  # type: ignore[no-any-return]
 
 
 def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str | None:
     """The run in MLflow of the sweep that is gone on with; none begins one.
 
     Raises:
-        ConfigError: a sweep of this name stands, and it is another, or nobody asked to go on with it.
+        ConfigError: a sweep of this name exists with other settings, or --resume is missing.
     """
     existing = workspace.find_json(*settled.place, SWEEP_FILE)
     if existing is None:
         return None
-    where = f"{workspace.path(*settled.place)}: a sweep of this name stands"
+    where = f"{workspace.path(*settled.place)}: a sweep of this name exists"
     if settled.config.force:
         aside = "/".join(_replaced(settled))
-        if _finished(settled, workspace) is not None:  # what was interrupted is no result to keep
+        if _finished(settled, workspace) is not None:  # an interrupted sweep has no results
             copy_files(workspace, "/".join(settled.place), aside)
         workspace.remove(*settled.place)
         print(f"[{settled.title}] the results before are in {aside} until this sweep has its own", flush=True)
         return None
     if not settled.sweep.resume:
-        raise ConfigError(f"{where}: go on with it by --resume true, give another --name, or clear it by --force true")
-    asked = _asked(settled, inputs)
-    other = [name for name in asked if asked[name] != existing["asked"][name]]
+        raise ConfigError(f"{where}: resume it with --resume true, set another --name, or replace it with --force true")
+    wanted = _settings(settled, inputs)
+    other = [name for name in wanted if wanted[name] != existing["asked"][name]]
     if other:
-        raise ConfigError(
-            f"{where}, from other {', '.join(other)}: give the options it was begun with, or a new --name"
-        )
+        raise ConfigError(f"{where}, from other {', '.join(other)}: use its original options, or a new --name")
     return str(existing["run"])
 
 
@@ -126,7 +124,7 @@ def _replaced(settled: Plan) -> Place:
 
 
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
-    workspace.write_json({"run": run, "asked": _asked(settled, inputs)}, *settled.place, SWEEP_FILE)
+    workspace.write_json({"run": run, "asked": _settings(settled, inputs)}, *settled.place, SWEEP_FILE)
 
 
 def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:
@@ -209,7 +207,7 @@ def _ended(settled: Plan, workspace: Workspace) -> int:
 
 
 def _by_trial(settled: Plan, results: tune.ResultGrid) -> dict[str, tuple[Outcome, Any]]:
-    """Outcome and checkpoint of each trial that ended well; the others are told."""
+    """Outcome and checkpoint of each trial that ended well; failures of the others are printed."""
     found = {}
     for number in range(len(results)):
         result = results[number]
@@ -236,7 +234,7 @@ def _keep_model(settled: Plan, workspace: Workspace, checkpoint: Any) -> None:
 def _publish(
     settled: Plan, workspace: Workspace, inputs: dict[str, str], tracker: Tracker, outcomes: list[Outcome]
 ) -> None:
-    """The results into the workspace, the folder that was asked for, and MLflow; the model into its registry."""
+    """Write the results to the workspace, --out and MLflow, and register the model."""
     files = result_files(settled, outcomes)
     for name, content in files.items():
         workspace.write_bytes(content, *settled.place, name)
@@ -262,10 +260,13 @@ def main(kind: Kind, prog: str, argv: Sequence[str] | None = None) -> None:
             outcomes = sweep(kind, config, options)
         except KeyboardInterrupt as interrupt:
             why = f"interrupted ({interrupt})" if str(interrupt) else "interrupted"
-            print(f"{why}: what has ended is kept, and the same command with --resume true goes on", file=sys.stderr)
+            print(
+                f"{why}: finished trials are saved; run the same command with --resume true to continue",
+                file=sys.stderr,
+            )
             raise SystemExit(INTERRUPTED) from None
         settled = plan(kind, config, options)
-    print("\n".join(told(settled, outcomes)))
+    print("\n".join(describe(settled, outcomes)))
     print(as_text(rows(settled, outcomes)))
     where = options.out or Workspace(config.root).path(*settled.place)
     print(f"table, pictures, report.html and best.yaml (for --config) are in {where}")

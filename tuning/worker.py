@@ -1,7 +1,7 @@
-"""What a trial's Ray Train workers run: a step's own training, its reports kept so that a trial can be continued.
+"""Code of a trial's Ray Train workers: a step's own training, with reports saved so that a trial can resume.
 
-The training of a trial that was cut off between its last report and its end has nothing left to do; it reports again
-what stands in its checkpoint, or Ray Tune would take it for a trial without a figure.
+If a trial was interrupted after its last report, its training has nothing left to do; it then repeats the report from
+its checkpoint, or Ray Tune would see no result.
 """
 
 import json

@@ -21,7 +21,7 @@ class Row:
     """
 
     attack: str
-    asked: str
+    request: str
     got: str
     held: bool
     proxy: bool = False
@@ -31,7 +31,7 @@ class Row:
         return "proxy" if self.proxy and not self.held else "held" if self.held else "BAD"
 
     def line(self) -> str:
-        cells = (self.attack, self.asked, self.got, self.verdict)
+        cells = (self.attack, self.request, self.got, self.verdict)
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
@@ -72,10 +72,10 @@ class Target:
         return "\r\n".join([f"{line} HTTP/1.1", "Host: s", f"Authorization: Bearer {self.token}", *headers]).encode()
 
 
-def refused(attack: str, asked: str, answer: httpx.Response, *statuses: int) -> Row:
+def refused(attack: str, request: str, answer: httpx.Response, *statuses: int) -> Row:
     """Held where the status is one of these, as a problem that leaks nothing."""
     kind = answer.headers.get("content-type", "")
     clean = not any(leak in answer.text for leak in LEAKS)
     held = answer.status_code in statuses and kind == "application/problem+json" and clean
-    told = answer.json()["detail"] if kind == "application/problem+json" else f"{kind}: {answer.text[:80]!r}"
-    return Row(attack, asked, f"{answer.status_code}: {told[:110]}", held)
+    detail = answer.json()["detail"] if kind == "application/problem+json" else f"{kind}: {answer.text[:80]!r}"
+    return Row(attack, request, f"{answer.status_code}: {detail[:110]}", held)

@@ -62,19 +62,19 @@ def slow(target: Target) -> list[Row]:
 def _unread(target: Target) -> Row:
     """Twenty streams that nobody reads: others must be answered, memory must not grow with them."""
     body = json.dumps(target.visit).encode()
-    asked = target.head("POST /v1/showcases", JSON, "Accept: text/event-stream", f"Content-Length: {len(body)}")
+    request_head = target.head("POST /v1/showcases", JSON, "Accept: text/event-stream", f"Content-Length: {len(body)}")
     with contextlib.ExitStack() as held:
         before = _memory(target)
         for _ in range(20):
             connection = held.enter_context(connected(target.url))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            connection.sendall(asked + b"\r\n\r\n" + body)
+            connection.sendall(request_head + b"\r\n\r\n" + body)
         time.sleep(5)
         status, took = _honest(target)
         grown = _memory(target) - before
-    told = f"{status} for another after {took:.1f} s, {grown:+.0f} MiB"
+    summary = f"{status} for another after {took:.1f} s, {grown:+.0f} MiB"
     held_up = status != 200 or took > PROMPT_S or grown > GROWN_MIB
-    return Row("unread stream", "20 streams of events, never read", told, not held_up)
+    return Row("unread stream", "20 streams of events, never read", summary, not held_up)
 
 
 def many(target: Target) -> list[Row]:
@@ -85,8 +85,8 @@ def many(target: Target) -> list[Row]:
             for _ in range(HELD):
                 held.enter_context(connected(target.url)).sendall(sent)
             status, took = _honest(target)
-        told = f"{status} for another after {took:.1f} s"
-        rows.append(Row("many connections", f"{HELD} held open, {what}", told, status == 200 and took < PROMPT_S))
+        summary = f"{status} for another after {took:.1f} s"
+        rows.append(Row("many connections", f"{HELD} held open, {what}", summary, status == 200 and took < PROMPT_S))
     return rows
 
 

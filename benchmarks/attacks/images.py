@@ -43,7 +43,7 @@ def _got(answer: httpx.Response) -> str:
 
 
 def _is_harmless(target: Target, answer: httpx.Response) -> bool:
-    """Refused, or kept under that name as an id, which is no path."""
+    """Refused, or stored under that name as an id, never as a path."""
     return answer.status_code in (200, 422) and not any(Path(target.root).parent.glob("a.jpg"))
 
 

@@ -34,7 +34,7 @@ def keys(target: Target) -> list[Row]:
         query = {"params": {"authorization": target.token}} if what == "in the query" else {}
         answer = target.ask("GET", "/v1/users", headers=headers, **query, bare=True)
         rows.append(refused("foreign key", what, answer, 401))
-    details = {row.got for row in rows if row.asked in ("made up, well formed", "a known id, another secret")}
+    details = {row.got for row in rows if row.request in ("made up, well formed", "a known id, another secret")}
     rows.append(Row("foreign key", "does the answer tell that an id exists?", "; ".join(details), len(details) == 1))
     return [*rows, *_ended(target), *_too_little(target)]
 
@@ -58,11 +58,11 @@ def _too_little(target: Target) -> list[Row]:
         removed = target.ask("DELETE", "/v1/users", headers=mine, bare=True)
         answers = [target.ask("GET", "/v1/users?limit=1", headers=mine, bare=True) for _ in range(60)]
     last = next((answer for answer in answers if answer.status_code == 429), answers[-1])
-    told = refused("too many requests", "60 at once with a key of 40", last, 429)
-    asked = (("write with read", wrote), ("DELETE with read", removed))
-    rows = [refused("too little scope", what, answer, 403) for what, answer in asked]
+    limited = refused("too many requests", "60 at once with a key of 40", last, 429)
+    cases = (("write with read", wrote), ("DELETE with read", removed))
+    rows = [refused("too little scope", what, answer, 403) for what, answer in cases]
     after = last.headers.get("retry-after")
-    return [*rows, told, Row("too many requests", "is Retry-After told?", str(after), after is not None)]
+    return [*rows, limited, Row("too many requests", "is Retry-After set?", str(after), after is not None)]
 
 
 def _until(target: Target, token: str, status: int) -> httpx.Response:

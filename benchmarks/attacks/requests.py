@@ -53,15 +53,15 @@ def filters(target: Target) -> list[Row]:
         rows.append(refused("filter injection", f"candidates {text}", answer, 404))
         found = target.ask("GET", "/v1/users", params={"query": text, "limit": 200}).json()["items"]
         ids = [row for row in found if text.lower() not in json.dumps(row, ensure_ascii=False).lower()]
-        told = f"{len(found)} users, {len(ids)} without that text shown"
-        rows.append(Row("filter injection", f"query {text}", told, not found or text in "%_*"))
+        summary = f"{len(found)} users, {len(ids)} without that text shown"
+        rows.append(Row("filter injection", f"query {text}", summary, not found or text in "%_*"))
     return rows
 
 
 def bodies(target: Target) -> list[Row]:
     """JSON that is huge, deep, or not quite JSON."""
     visit = json.dumps(target.visit)[1:-1].encode()
-    asked: list[tuple[str, bytes, tuple[int, ...]]] = [
+    cases: list[tuple[str, bytes, tuple[int, ...]]] = [
         ("2 MiB of spaces", b" " * 2**21, (413,)),
         ("100,000 nested lists", b"[" * 100_000, (422,)),
         ('200,000 times {"a":', b'{"a":' * 200_000, (422,)),
@@ -80,7 +80,7 @@ def bodies(target: Target) -> list[Row]:
     ]
     rows = [
         refused("hostile JSON", what, target.ask("POST", "/v1/showcases", content=body, headers=JSON), *statuses)
-        for what, body, statuses in asked
+        for what, body, statuses in cases
     ]
     packed = target.ask("POST", "/v1/showcases", content=b"\x1f\x8b", headers={**JSON, "content-encoding": "gzip"})
     return [*rows, refused("packed body", "Content-Encoding: gzip", packed, 415)]

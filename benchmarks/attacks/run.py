@@ -3,7 +3,7 @@
     python -m benchmarks.attacks.run --root workspace
 
 WRITES to the workspace: keys, which are revoked in the end. Verdicts: `held` (refused or answered as an honest request
-would be), `proxy` (Ray Serve's HTTP proxy lets it through, what stands before the service must not), `BAD`.
+would be), `proxy` (Ray Serve's HTTP proxy lets it through, whatever is in front of the service must not), `BAD`.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ GROUPS: tuple[Callable[[Target], list[Row]], ...] = (
 
 
 def table(rows: Sequence[Row]) -> str:
-    lines = ["| attack | asked | got | verdict |", "| --- | --- | --- | --- |"]
+    lines = ["| attack | request | got | verdict |", "| --- | --- | --- | --- |"]
     return "\n".join([*lines, *(row.line() for row in rows)])
 
 

@@ -83,8 +83,8 @@ def failures(answers: Sequence[Answer]) -> list[Answer]:
 
 def run(url: str, pid: int, options: argparse.Namespace) -> tuple[list[Kill], list[Answer], float]:
     """The kills, all answers, and the capacity in showcases/s."""
-    asked = visits(url, options.seed)
-    capacity = load(url, asked, CLIENTS, options.measure, warm_up=3).rate
+    workload = visits(url, options.seed)
+    capacity = load(url, workload, CLIENTS, options.measure, warm_up=3).rate
     order = [*PARTS, *(("proxy",) if options.proxy else ())]
     print(f"capacity {capacity:.1f} showcases/s; now half of it while {', '.join(order)} are killed", flush=True)
     kills: list[Kill] = []

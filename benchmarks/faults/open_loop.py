@@ -81,8 +81,8 @@ def open_load(url: str, rate: float, seconds: float, seed: int = 0) -> Iterator[
 def statuses(answers: Sequence[Answer]) -> str:
     """Counts by status, e.g. `200: 480 (12 degraded), 503: 20`."""
     counts, degraded = Counter(answer.status for answer in answers), sum(answer.degraded for answer in answers)
-    told = [f"{status or 'broken'}: {count}" for status, count in sorted(counts.items())]
-    return ", ".join(told).replace(f"200: {counts[200]}", f"200: {counts[200]} ({degraded} degraded)")
+    counted = [f"{status or 'broken'}: {count}" for status, count in sorted(counts.items())]
+    return ", ".join(counted).replace(f"200: {counts[200]}", f"200: {counts[200]} ({degraded} degraded)")
 
 
 async def ask(session: aiohttp.ClientSession, url: str, visit: Visit) -> Answer:
@@ -103,7 +103,7 @@ def _read(answer: aiohttp.ClientResponse, found: dict[str, Any], sent: float, do
     return Answer(sent, done, answer.status, answer.headers.get("retry-after"), degraded, version, said)
 
 
-async def arrive(url: str, asked: Sequence[Visit], rate: float, seconds: float, rng: random.Random) -> list[Answer]:
+async def arrive(url: str, workload: Sequence[Visit], rate: float, seconds: float, rng: random.Random) -> list[Answer]:
     """Requests at the moments of a Poisson process, whatever the answers take; returns when all are answered."""
     tasks: list[asyncio.Task[Answer]] = []
     patience = aiohttp.ClientTimeout(total=PATIENCE_S)
@@ -111,15 +111,15 @@ async def arrive(url: str, asked: Sequence[Visit], rate: float, seconds: float, 
         started, due = time.monotonic(), 0.0
         while (due := due + rng.expovariate(rate)) < seconds:
             await asyncio.sleep(max(0.0, started + due - time.monotonic()))
-            tasks.append(asyncio.create_task(ask(session, url, asked[len(tasks) % len(asked)])))
+            tasks.append(asyncio.create_task(ask(session, url, workload[len(tasks) % len(workload)])))
         return await asyncio.gather(*tasks)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     flags = {"url": ((str,), None), "rate": ((float,), "requests/s, in the mean")}
     options = parse(__doc__, argv, **flags, seconds=(30.0, None), seed=(0, None))
-    rng, asked = random.Random(options.seed), visits(options.url, options.seed)
-    for answer in asyncio.run(arrive(options.url, asked, options.rate, options.seconds, rng)):
+    rng, workload = random.Random(options.seed), visits(options.url, options.seed)
+    for answer in asyncio.run(arrive(options.url, workload, options.rate, options.seconds, rng)):
         print(json.dumps(asdict(answer)))
 
 

@@ -26,8 +26,10 @@ SETTLE_S = 5
 
 def proper(answer: Answer, deadline_s: float) -> bool:
     """Whether that is how an overloaded service may answer."""
-    told = (answer.retry_after or "").isdigit()
-    return (answer.status == 200 or (answer.status in (429, 503) and told)) and answer.took <= deadline_s + GRACE_S
+    has_retry_after = (answer.retry_after or "").isdigit()
+    return (
+        answer.status == 200 or (answer.status in (429, 503) and has_retry_after)
+    ) and answer.took <= deadline_s + GRACE_S
 
 
 def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before: float, after: float) -> Verdicts:
@@ -47,8 +49,8 @@ def judge(answers: list[Answer], growth: dict[str, tuple[float, float]], before:
     )
     for part, (mib, slope) in sorted(growth.items()):
         verdicts.demand(slope <= GROWTH, f"{part}: {mib:.0f} MiB, {slope:+.2f} MiB/min (at most {GROWTH:g})")
-    told = f"one client: p50 {before:.1f} ms before, {after:.1f} ms after"
-    verdicts.demand(after <= SLOWER * before, f"{told} (at most {SLOWER:g} times)")
+    latency = f"one client: p50 {before:.1f} ms before, {after:.1f} ms after"
+    verdicts.demand(after <= SLOWER * before, f"{latency} (at most {SLOWER:g} times)")
     return verdicts
 
 
@@ -63,15 +65,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=(0, None),
     )
     with started("serve_apps.run", options.root) as (url, pid):
-        asked = visits(url, options.seed)
-        before = load(url, asked, 1, options.measure, warm_up=3)
-        capacity = load(url, asked, CLIENTS, options.measure)
+        workload = visits(url, options.seed)
+        before = load(url, workload, 1, options.measure, warm_up=3)
+        capacity = load(url, workload, CLIENTS, options.measure)
         rate = options.times * capacity.rate
         print(f"capacity: {capacity}; now {rate:.1f} requests/s for {options.seconds:g} s", flush=True)
         with sampled(pid) as samples, open_load(url, rate, options.seconds, options.seed) as answers:
             pass
         time.sleep(SETTLE_S)
-        after = load(url, asked, 1, options.measure)
+        after = load(url, workload, 1, options.measure)
     verdicts = judge(answers, samples.growth(), before.p50, after.p50)
     whole = [answer for answer in answers if answer.status == 200 and not answer.degraded]
     steepest = max(slope for _, slope in samples.growth().values())

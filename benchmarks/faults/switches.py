@@ -82,8 +82,8 @@ def print_table(reigns: Sequence[Reign], answers: Sequence[Answer]) -> None:
 
 def run(options: argparse.Namespace, config: PipelineConfig, versions: list[str]) -> tuple[list[Reign], list[Answer]]:
     with started("serve_apps.run", options.root) as (url, _):
-        asked = visits(url, options.seed)
-        capacity = load(url, asked, CLIENTS, options.measure, warm_up=3).rate
+        workload = visits(url, options.seed)
+        capacity = load(url, workload, CLIENTS, options.measure, warm_up=3).rate
         span = options.times * (options.pause + ShowcaseArgs().rollout.reload_s + 5)
         print(f"capacity {capacity:.1f} showcases/s; now half of it, and {options.times} switches", flush=True)
         with open_load(url, capacity / 2, span, options.seed) as answers:

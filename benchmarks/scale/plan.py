@@ -119,7 +119,7 @@ def simulate(plan: Plan, step: StepPlan, seed: int) -> Outcome:
 
 
 def node_hours(plan: Plan, step: StepPlan, seconds: float) -> dict[str, float]:
-    """Node-hours paid by type: held for the whole step and until they are found idle; the head stands as long."""
+    """Node-hours paid by type: held for the whole step and until they are found idle; the head node runs as long."""
     used = {kind for stage in step.stages for kind in stage.slots}
     held = (seconds + plan.idle_s) / HOUR
     return {"head": seconds / HOUR} | {kind: plan.nodes[kind].count * held for kind in sorted(used)}

@@ -2,7 +2,7 @@
 
 What it knows: slots and rates, back-pressure between stages, spot losses with the time that a new node takes, a store
 that admits so many requests a second and refuses some. What it takes to be so, on the slow side: whatever a lost node
-had in hand or had done for a later stage starts anew from the first stage.
+had in progress or had finished for a later stage restarts from the first stage.
 """
 
 import heapq
@@ -51,7 +51,7 @@ class Store:
 
     Args:
         requests_per_s: that it admits; none for no limit.
-        refused: share of the requests that are told to slow down, 0 to below 1.
+        refused: share of the requests that are throttled, 0 to below 1.
         backoff_s: mean wait before a refused request is sent again.
     """
 
@@ -68,7 +68,7 @@ class Outcome:
         seconds: from asking for the nodes until the last unit is done.
         finished: how often each unit came out of the last stage; all 1, or the simulation is wrong.
         busy_s: slot-seconds by stage that led to something; `wasted_s`, that a loss undid.
-        redone: units that started anew.
+        redone: units that restarted.
         lost: nodes lost, by type.
         throttled_s: slot-seconds of waiting for the store or a stage's limit.
     """

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from benchmarks.harness import DEMO, parse
 from serve_apps.api.requests import ShowcaseRequest
 from serve_apps.args import ShowcaseArgs
-from serve_apps.deployments.generator import Candidate, Generator, How
-from serve_apps.deployments.lookup import Wish
+from serve_apps.deployments.generator import Draft, Generator, TextOptions
+from serve_apps.deployments.lookup import SelectionQuery
 from serve_apps.deployments.selector import Selector
 from serve_apps.rollout.registry import resolve
 
@@ -29,11 +29,11 @@ class Pair:
         self.chooses = self.selector.versions.held(bundle.selector)
         self.writes = self.generator.versions.held(bundle.generator)
 
-    def __call__(self, user_id: str, business_id: str, k: int) -> list[Candidate]:
+    def __call__(self, user_id: str, business_id: str, k: int) -> list[Draft]:
         """One showcase, by two calls."""
-        wish = Wish(k=k, business_id=business_id, user_id=user_id)
-        [selection] = self.selector.choose(self.chooses, [self.selector.look_up(wish, self.chooses.model.profile)])
-        [candidates] = self.generator.write_all(self.writes, [(selection, How())])
+        query = SelectionQuery(k=k, business_id=business_id, user_id=user_id)
+        [selection] = self.selector.choose(self.chooses, [self.selector.look_up(query, self.chooses.model.profile)])
+        [candidates] = self.generator.write_all(self.writes, [(selection, TextOptions())])
         return candidates
 
 
@@ -45,8 +45,8 @@ def bare_app(pair: Pair) -> FastAPI:
         return {"status": "ready"}
 
     @api.post("/v1/showcases")
-    def make_showcase(asked: ShowcaseRequest) -> dict[str, list[str]]:
-        [first, *_] = pair(asked.user_id or "", asked.business_id or "", asked.k)
+    def make_showcase(body: ShowcaseRequest) -> dict[str, list[str]]:
+        [first, *_] = pair(body.user_id or "", body.business_id or "", body.k)
         return {"sentences": [row.text for row in first.sentences]}
 
     return api

@@ -121,18 +121,18 @@ def lookups(folder: str, sizes: Sizes) -> dict[str, Any]:
     """Milliseconds of each lookup of a business' photos, ours and the rival's; stops where an answer differs."""
     catalog, flat = Catalog.open(f"{folder}/catalog"), ds.dataset(f"{folder}/flat")
     places = np.random.default_rng([sizes.seed, 2]).integers(0, sizes.businesses, sizes.lookups)
-    asked = [f"b{place:018d}" for place in places]
+    ids = [f"b{place:018d}" for place in places]
     before = peak_mib()
 
     def scan(name: str) -> pa.Table:
         return flat.to_table(columns=["photo_id", "vector"], filter=ds.field("business_id") == name)
 
-    found = [len(catalog.photos_of_business(name).ids) for name in asked[:5]]  # also warms both up
-    if found != [scan(name).num_rows for name in asked[:5]]:
+    found = [len(catalog.photos_of_business(name).ids) for name in ids[:5]]  # also warms both up
+    if found != [scan(name).num_rows for name in ids[:5]]:
         raise SystemExit("the two sides found different photos")
-    ours = each_ms(catalog.photos_of_business, asked)
+    ours = each_ms(catalog.photos_of_business, ids)
     after = peak_mib()
-    return {"ours": ours, "rival": each_ms(scan, asked[: sizes.scans]), "grew": after - before}
+    return {"ours": ours, "rival": each_ms(scan, ids[: sizes.scans]), "grew": after - before}
 
 
 def run(sizes: Sizes, folder: str) -> None:

@@ -92,9 +92,9 @@ def quadratic(photos: pa.Table, images: EmbeddingTable) -> dict[str, float]:
         above = np.triu_indices(len(members), 1)
         distances, same = (1 - vectors @ vectors.T)[above], (user[members][:, None] == user[members])[above]
         parts = {"intra_business": distances, "inter_user": distances[~same], "intra_user": distances[same]}
-        for name, kept in parts.items():
-            sums[name][0] += float(kept.sum(dtype=np.float64))
-            sums[name][1] += len(kept)
+        for name, found in parts.items():
+            sums[name][0] += float(found.sum(dtype=np.float64))
+            sums[name][1] += len(found)
     return {name: total / count for name, (total, count) in sums.items()}
 
 

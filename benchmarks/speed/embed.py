@@ -5,7 +5,8 @@
 One machine, the same JPEGs, the same ViT-B/32 with random weights, the same threads and batch. Each contender is timed
 from its start to its vectors on disk, loading its model included; ours is the step jobs.embed on a running Ray cluster:
 planning, starting and loading the encoders, encoding, writing shards, checking ids. Ray's own start
-is told apart. `encoding` leaves loading out on all sides: from a loaded model, ours from its first shard, to the end.
+is measured separately. `encoding` excludes loading on all sides: from a loaded model, ours from its first shard, to the
+end.
 """
 
 import argparse

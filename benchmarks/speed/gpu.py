@@ -77,7 +77,7 @@ class Device:
     peak: float | None
     times: int
 
-    def report(self, name: str, told: str, work: Callable[[int], Any], things: str, count: float, batch: int) -> None:
+    def report(self, name: str, label: str, work: Callable[[int], Any], things: str, count: float, batch: int) -> None:
         """Time some runs of `work(number)`; print a sentence and the line.
 
         Args:
@@ -96,7 +96,7 @@ class Device:
         reached, rate = counter.get_total_flops() / seconds / 1e12, count / seconds
         used = None if self.peak is None else reached / self.peak
         share = "n/a" if used is None else f"{100 * used:.1f} %"
-        print(f"{told}: {1000 * seconds:.1f} ms, {rate:,.0f} {things}/s; {reached:.3g} TFLOP/s, {share}", flush=True)
+        print(f"{label}: {1000 * seconds:.1f} ms, {rate:,.0f} {things}/s; {reached:.3g} TFLOP/s, {share}", flush=True)
         facts: dict[str, float | str | None] = {"device": self.name, "seconds": seconds, "batch": batch}
         facts[f"{things}_per_s"] = rate
         print_line(name, used, reached, self.peak, "TFLOP/s", torch.get_num_threads(), **facts)
@@ -122,8 +122,8 @@ def decode(device: Device, size: Size, batch: int) -> None:
     hidden = torch.randn(batch, SLOTS, size.model.n_embd, device=device.kind)
     encoded = Encoded(hidden, torch.ones(batch, SLOTS, dtype=torch.bool, device=device.kind), 5)
     how = Decoding(size.model.max_tokens, size.model.beams)
-    told, tokens = f"writing, batch {batch}, {how.beams} beams", batch * size.model.max_tokens
-    device.report("gpu_decode", told, lambda _: write(decoder, encoded, 0, how), "tokens", tokens, batch)
+    label, tokens = f"writing, batch {batch}, {how.beams} beams", batch * size.model.max_tokens
+    device.report("gpu_decode", label, lambda _: write(decoder, encoded, 0, how), "tokens", tokens, batch)
 
 
 def photos(device: Device, shape: dict[str, Any], batch: int) -> None:

@@ -63,8 +63,8 @@ def other_entities(text: np.ndarray, vocabulary: int, rng: np.random.Generator) 
     """The text with an entity of 1 to 3 tokens in every six replaced by one of 1 to 3 others."""
     parts = []
     for start in range(0, len(text), 6):
-        kept = text[start + int(rng.integers(1, 4)) : start + 6]
-        parts += [rng.integers(1, vocabulary, int(rng.integers(1, 4))), kept]
+        fixed = text[start + int(rng.integers(1, 4)) : start + 6]
+        parts += [rng.integers(1, vocabulary, int(rng.integers(1, 4))), fixed]
     return np.concatenate(parts)
 
 

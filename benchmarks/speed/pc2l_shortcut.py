@@ -71,8 +71,8 @@ def nearest(objective: Objective, data: GeneratorData) -> dict[tuple[str, str], 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    told = "workspace with gest_s2 and embeddings, as `make demo` leaves it"
-    options = parse(__doc__, argv, root=((str,), told), epochs=(4, None))
+    help_text = "workspace with gest_s2 and embeddings, as `make demo` leaves it"
+    options = parse(__doc__, argv, root=((str,), help_text), epochs=(4, None))
     torch.set_num_threads(cores())
     workspace, config = Workspace(options.root), TrainGeneratorConfig()
     objective = train(workspace, replace(config, loop=replace(config.loop, epochs=options.epochs)))

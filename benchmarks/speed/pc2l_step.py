@@ -46,8 +46,8 @@ def measure(steps: dict[str, Callable[[int], float]], rounds: int) -> tuple[dict
             started = time.perf_counter(), time.process_time()
             step(number)
             taken[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
-        told = ", ".join(f"{STEPS[name]} {taken[name][-1][0]:.2f} s" for name in steps)
-        print(f"round {number}{'' if number else ' (warm-up)'}: {told}", flush=True)
+        timings = ", ".join(f"{STEPS[name]} {taken[name][-1][0]:.2f} s" for name in steps)
+        print(f"round {number}{'' if number else ' (warm-up)'}: {timings}", flush=True)
     wall, processor = ({n: statistics.median(t[i] for t in taken[n][1:]) for n in steps} for i in (0, 1))
     return wall, processor
 

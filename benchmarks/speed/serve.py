@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.serve --root workspace [--seconds 20] [--clients 1 8 32]
 
-Both are started here, one after the other, and asked for the same showcases by clients that each send the next request
+Both are started here, one after the other, and get the same requests from clients that each send the next request
 when the last is answered. The first line compares showcases/s with most clients; the second says what HTTP, gateway and
-the two hops cost one client, over calling the two models in this process: by turns, while our service runs.
+the two hops cost one client, over calling the two models in this process: alternating, while our service runs.
 
 Use a workspace that nothing was PUT into: a tenant's own rows are read at every request, and the models called here
 have no tenant.
@@ -29,7 +29,7 @@ ALONE = 100  # visits of the one client whose hops are measured
 TURN = 10  # of them, before the models are called for as many
 
 
-def hops(url: str, root: str, asked: Sequence[Visit], seconds: float) -> dict[str, float]:
+def hops(url: str, root: str, workload: Sequence[Visit], seconds: float) -> dict[str, float]:
     """p50 in ms of one client over HTTP ("http"), and of calling the two models in this process: on as many threads as
     PyTorch takes ("models"), as the bare service does, and on one ("one_thread"), as Ray gives our replicas.
 
@@ -54,14 +54,14 @@ def hops(url: str, root: str, asked: Sequence[Visit], seconds: float) -> dict[st
         "one_thread": (1, models),
     }
     for _, way in ways.values():
-        each_ms(way, asked)
+        each_ms(way, workload)
     took: dict[str, list[float]] = {name: [] for name in ways}
     ends = time.perf_counter() + seconds
     with contextlib.closing(connection):
-        for start in itertools.cycle(range(0, len(asked), TURN)):
+        for start in itertools.cycle(range(0, len(workload), TURN)):
             for name, (count, way) in ways.items():
                 torch.set_num_threads(count)
-                took[name] += each_ms(way, asked[start : start + TURN]).tolist()
+                took[name] += each_ms(way, workload[start : start + TURN]).tolist()
             if time.perf_counter() > ends:
                 break
     return {name: statistics.median(times) for name, times in took.items()}
@@ -74,19 +74,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         root=("workspace", DEMO),
         seconds=(20.0, "of load at each number of clients"),
         clients=([1, 8, 32], None),
-        seed=(0, "of who is asked for"),
+        seed=(0, "of the workload"),
     )
     found: dict[str, dict[int, Load]] = {"ours": {}, "bare": {}}
-    asked: list[Visit] = []
+    workload: list[Visit] = []
     for name, module in (("ours", "serve_apps.run"), ("bare", "benchmarks.speed.bare_service")):
         with started(module, options.root) as (url, _):
-            asked = asked or visits(url, options.seed)
-            load(url, asked, 4, 3)  # warms up
+            workload = workload or visits(url, options.seed)
+            load(url, workload, 4, 3)  # warms up
             for clients in options.clients:
-                found[name][clients] = load(url, asked, clients, options.seconds)
+                found[name][clients] = load(url, workload, clients, options.seconds)
                 print(f"{name}, {clients:>2} clients: {found[name][clients]}", flush=True)
             if name == "ours":
-                alone = hops(url, options.root, asked[:ALONE], 2 * options.seconds)
+                alone = hops(url, options.root, workload[:ALONE], 2 * options.seconds)
     most = max(options.clients)
     ours, bare = found["ours"][most], found["bare"][most]
     print_line("serve", ours.rate / bare.rate, ours.rate, bare.rate, "showcases/s", cores(), clients=float(most))

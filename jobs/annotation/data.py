@@ -1,4 +1,4 @@
-"""What the annotation kit reads of a workspace: reviews that have pairs, their texts, their vectors, Φ's scores."""
+"""Workspace data for annotation: reviews with pairs, texts, vectors and Φ's scores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from showcases.storage.shards import read_shards
 
 
 def usable(workspace: Workspace) -> Pairable:
-    """All reviews, with the sentences that are embedded and the photos that are readable and embedded."""
+    """All reviews, with their embedded sentences and their readable, embedded photos."""
     status = workspace.read_table("images", ["photo_id", "status"])
     readable = status.filter(pc.equal(status["status"], "ok"))["photo_id"]
     photos = EmbeddingShards(workspace, "image_embeddings").all_ids()
@@ -29,35 +29,38 @@ def usable(workspace: Workspace) -> Pairable:
 
 def vectors_of(workspace: Workspace, reviews: Iterable[ReviewPairs]) -> tuple[EmbeddingTable, EmbeddingTable]:
     """The vectors of these reviews' sentences, and of their photos."""
-    said: list[str] = []
-    shown: list[str] = []
+    sentence_ids: list[str] = []
+    photo_ids: list[str] = []
     for review in reviews:
-        said.extend(sentence_id(review.review_id, number) for number in review.sentences)
-        shown.extend(review.photo_ids)
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
-    return sentences, EmbeddingTable.read(workspace, "image_embeddings", shown)
+        sentence_ids.extend(sentence_id(review.review_id, number) for number in review.sentences)
+        photo_ids.extend(review.photo_ids)
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", sentence_ids)
+    return sentences, EmbeddingTable.read(workspace, "image_embeddings", photo_ids)
 
 
 def whole_reviews(workspace: Workspace, reviews: Iterable[ReviewPairs]) -> dict[str, WholeReview]:
     """Text and all sentences of these reviews, by id."""
-    asked = pa.array([review.review_id for review in reviews], pa.string())
+    wanted = pa.array([review.review_id for review in reviews], pa.string())
     result = {}
     columns = ("review_id", "text", "sentences")
     for shard in read_shards(workspace, workspace.shards("reviews"), columns):
-        for row in shard.filter(pc.is_in(shard["review_id"], value_set=asked)).to_pylist():
+        for row in shard.filter(pc.is_in(shard["review_id"], value_set=wanted)).to_pylist():
             result[row["review_id"]] = WholeReview(row["text"] or "", row["sentences"] or ())
     return result
 
 
 def scored(workspace: Workspace, disputes: Sequence[Dispute]) -> list[Dispute]:
-    """The disputes with Φ's score of each, where a classifier stands that knows these vectors; else as they are."""
+    """The disputes with Φ's scores, if there is a classifier for these embeddings; else unchanged."""
     if not disputes or workspace.manifest("classifier") is None:
         return list(disputes)
     classifier = workspace.load(PairClassifier.from_pretrained, "classifier")
-    said, shown = [dispute.sentence_id for dispute in disputes], [dispute.pair.photo_id for dispute in disputes]
-    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", said)
-    if classifier.embedding_space != sentences.model_id:  # of embeddings made anew since
+    sentence_ids, photo_ids = (
+        [dispute.sentence_id for dispute in disputes],
+        [dispute.pair.photo_id for dispute in disputes],
+    )
+    sentences = EmbeddingTable.read(workspace, "sentence_embeddings", sentence_ids)
+    if classifier.embedding_space != sentences.model_id:  # the embeddings were rebuilt since
         return list(disputes)
-    photos = EmbeddingTable.read(workspace, "image_embeddings", shown)
-    scores = classifier.score(sentences.gather(said), photos.gather(shown))
+    photos = EmbeddingTable.read(workspace, "image_embeddings", photo_ids)
+    scores = classifier.score(sentences.gather(sentence_ids), photos.gather(photo_ids))
     return [replace(dispute, score=float(score)) for dispute, score in zip(disputes, scores, strict=True)]

@@ -1,4 +1,4 @@
-"""The annotation kit around the step: tasks and photos out for Label Studio, and whether more labels would help."""
+"""Annotation tools: export tasks and photos for Label Studio, and learning curves over labels."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from showcases.storage.artifacts import Workspace
 SERVED = """\
 {tasks} tasks of {reviews} reviews and {photos} photos in {out}
   LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={out} label-studio start
-  then: a project with labelling_config.xml as its labelling interface; {out}/photos as local storage (not synced);
-  import tasks.json; export as JSON; python -m jobs.annotate import --labels EXPORT.json"""
+  then: create a project with labelling_config.xml as labelling interface; add {out}/photos as local storage (not
+  synced); import tasks.json; label; export as JSON; python -m jobs.annotate import --labels EXPORT.json"""
 Pair = tuple[str, str]  # sentence id, photo id
 
 
 def export(argv: Sequence[str]) -> None:
-    """Sample reviews, or take the pairs that annotators disagreed on, and write what Label Studio needs."""
+    """Sample reviews, or take the pairs that annotators disagreed on, and write tasks for Label Studio."""
     prog = "python -m jobs.annotate export"
     own = argparse.ArgumentParser(
         prog=prog,
@@ -52,7 +52,7 @@ def export(argv: Sequence[str]) -> None:
 
 
 def write_export(config: PipelineConfig, out: Path, disagreements: Sequence[str] | None, photos_at: str) -> str:
-    """Write tasks.json, labelling_config.xml and photos/; what to do with them."""
+    """Write tasks.json, labelling_config.xml and photos/; returns instructions."""
     workspace = Workspace(config.root)
     found = usable(workspace)
     wanted: set[Pair] | None = None
@@ -74,7 +74,7 @@ def disputed(found: Pairable, exports: Sequence[str]) -> tuple[list[ReviewPairs]
     """The reviews and the pairs of this corpus on which votes differ.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: annotators agree on all pairs.
     """
     labelled, _ = read_exports(exports)
     known = found.pairs(found.rows({pair.review_id for pair in labelled}))
@@ -86,7 +86,7 @@ def disputed(found: Pairable, exports: Sequence[str]) -> tuple[list[ReviewPairs]
 
 
 def curve(argv: Sequence[str]) -> None:
-    """Train Φ on growing parts of the labels; a table and a picture."""
+    """Train Φ on increasing numbers of labels; writes a table and a plot."""
     prog = "python -m jobs.annotate curve"
     own = argparse.ArgumentParser(
         prog=prog,
@@ -105,8 +105,8 @@ def curve(argv: Sequence[str]) -> None:
 
 
 def write_curve(config: PipelineConfig, counts: Sequence[int], seeds: Sequence[int], out: Path) -> None:
-    """Print the table; write it, its CSV and the picture."""
-    from showcases.distillation.learning_curve import Labelled, learning_curve  # torch: not for an export
+    """Print the table, and write it with its CSV and plot."""
+    from showcases.distillation.learning_curve import Labelled, learning_curve  # local import: loads torch
     from showcases.evaluation.report.label_curve import NAME, curve_picture, curve_table
 
     workspace = Workspace(config.root)
@@ -127,5 +127,5 @@ def write_curve(config: PipelineConfig, counts: Sequence[int], seeds: Sequence[i
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """From `100,300`."""
+    """Parse `100,300`."""
     return tuple(int(part) for part in text.split(","))

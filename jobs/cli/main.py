@@ -1,6 +1,6 @@
-"""The console script `showcases STEP …`: the jobs under one name, from any folder.
+"""The console script `showcases STEP …`, which runs the jobs from any folder.
 
-A step is run as `python -m` would run it; what a list, a mistyped name or `--version` needs is here, without Ray.
+Runs a step like `python -m`; listing steps, typos and `--version` work without importing Ray.
 """
 
 import difflib
@@ -13,12 +13,12 @@ from pathlib import Path
 from jobs.cli.commands import COMMANDS, SHELLS
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-# What the Makefile sets too. A token of one's own keeps other users of the machine out of the local cluster.
+# As in the Makefile. Token authentication keeps other users of the machine out of the local cluster.
 LOCAL_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_AUTH_MODE": "token"}
 
 
 def usage() -> str:
-    """The list of steps, a line each."""
+    """The list of steps."""
     width = max(map(len, COMMANDS)) + 2
     rows = [f"  {name:<{width}}{command.line}" for name, command in COMMANDS.items()]
     shells = "|".join(SHELLS)
@@ -27,10 +27,10 @@ def usage() -> str:
             "usage: showcases STEP [OPTION …]",
             "",
             *rows,
-            f"  {'completion':<{width}}{shells}: a script that completes steps and options",
+            f"  {'completion':<{width}}{shells}: print a shell completion script",
             "",
             "`showcases STEP --help` shows the options of a step with defaults, units and the paper's values.",
-            "`--config mini` and `--config paper` are the files that come with Showcases.",
+            "`--config mini` and `--config paper` are shipped with Showcases.",
         ]
     )
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run a step.
 
     Raises:
-        SystemExit: with 2 where there is no such step, else as the step ends.
+        SystemExit: with 2 if there is no such step, else the step's own.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -72,16 +72,18 @@ def completion(arguments: Sequence[str]) -> str:
 
 
 def run(name: str, arguments: Sequence[str]) -> None:
-    """As `python -m MODULE ARGUMENTS`."""
-    if name != "submit":  # a remote cluster has its own way
+    """Run `python -m MODULE ARGUMENTS`."""
+    if name != "submit":  # a remote cluster has its own settings
         for variable, value in LOCAL_ENVIRONMENT.items():
             os.environ.setdefault(variable, value)
     sys.argv = [f"showcases {name}", *with_shipped_config(arguments)]
-    runpy.run_module(COMMANDS[name].module, run_name="__main__", alter_sys=True)  # so what it defines can be pickled
+    runpy.run_module(
+        COMMANDS[name].module, run_name="__main__", alter_sys=True
+    )  # so that its definitions can be pickled
 
 
 def with_shipped_config(arguments: Sequence[str]) -> list[str]:
-    """`--config mini` as the file that comes with Showcases, unless a file of that name lies here."""
+    """Replace `--config mini` by the shipped file, unless a local file has that name."""
     known = {file.stem: str(file) for file in CONFIGS.glob("*.yaml")}
     result = list(arguments)
     for place, word in enumerate(result):

@@ -1,5 +1,7 @@
-"""What distill's workers do: deal vectors out to partitions, and score one. Apart from `jobs.distill`, so that a
-worker need not import MLflow with it."""
+"""Worker code of distill: shuffle vectors to partitions, and score a partition.
+
+Separate from `jobs.distill`, so that workers don't import MLflow.
+"""
 
 import time
 from collections.abc import Sequence
@@ -22,13 +24,13 @@ COLUMNS = {SENTENCES: ("id", "vector"), PHOTOS: ("id", "vector"), "reviews": ("r
 
 
 def shard_name(partition: int, partitions: int) -> str:
-    """The shard of `alignments` that holds a partition's pairs."""
+    """The shard of `alignments` with a partition's pairs."""
     return f"part-{partition:05d}-of-{partitions:05d}.parquet"
 
 
 @ray.remote(num_cpus=1)
 def deal_reviews(shuffle: Shuffle) -> PhotoIndex:
-    """Deal out review ids with their photos' ids; tell where each photo goes."""
+    """Shuffle review ids with their photo ids; returns each photo's partition."""
     workspace = shuffle.workspace
     reviews = workspace.read_table("reviews", COLUMNS["reviews"])
     place = of_reviews(reviews["review_id"], shuffle.partitions)
@@ -39,14 +41,14 @@ def deal_reviews(shuffle: Shuffle) -> PhotoIndex:
 
 
 def deal_vectors(unit: dict[str, Any], shuffle: Shuffle, index: Sequence[ray.ObjectRef]) -> dict[str, Any]:
-    """Read a unit of shards once and write its vectors once, as one dealt file.
+    """Read a unit of shards and write its vectors as one shuffle file.
 
     Args:
-        unit: `artifact`, `paths` of its shards, `name` of the dealt file.
-        index: one reference to a PhotoIndex; in a list, or Ray would fetch it here and send a copy with each task.
+        unit: `artifact`, `paths` of its shards, `name` of the shuffle file.
+        index: a reference to a PhotoIndex, in a list so that Ray doesn't resolve it and copy it into each task.
 
     Returns:
-        What a Tally takes: vectors read, vectors and bytes dealt.
+        For Tally.add: vectors read, vectors and bytes written.
     """
     tables = list(read_shards(shuffle.workspace, unit["paths"], COLUMNS[unit["artifact"]]))
     table = pa.concat_tables(tables)
@@ -68,8 +70,8 @@ class PartitionScorer:
     """Scores a partition and writes its shard; loads the classifier once.
 
     Args:
-        shuffle: where the dealt files lie; with one partition nothing was dealt, and the artifacts are read.
-        files: the names of the dealt files by artifact.
+        shuffle: location of the shuffle files; with one partition, the artifacts are read instead.
+        files: names of the shuffle files by artifact.
     """
 
     def __init__(self, shuffle: Shuffle, files: dict[str, Sequence[str]]) -> None:
@@ -79,7 +81,7 @@ class PartitionScorer:
         self.scorer = workspace.load(lambda folder: PairScorer(folder, space), "classifier")
 
     def __call__(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """A row with `partition` in; what a Tally takes out."""
+        """Score the row's `partition`; returns figures for Tally.add."""
         began, partition = time.process_time(), int(unit["partition"])
         reviews, sentences, photos = (self.load(name, partition) for name in ("reviews", SENTENCES, PHOTOS))
         pairs = self.scorer(reviews, sentences, photos)
@@ -102,5 +104,5 @@ class PartitionScorer:
 
 @ray.remote(num_cpus=1)
 def score_partition(shuffle: Shuffle, files: dict[str, Sequence[str]], partition: int) -> dict[str, Any]:
-    """One partition, where there is no second one."""
+    """Score a single partition as a task."""
     return PartitionScorer(shuffle, files)({"partition": partition})

@@ -1,9 +1,8 @@
-"""Units through Ray Data: decoding in CPU tasks, encoding in actors, overlapped, each unit written where it is encoded.
+"""Encodes units with Ray Data: CPU tasks decode, actors encode and write, both overlapped.
 
-A row of the dataset is one whole unit, pickled: Ray Data can then neither cut a unit nor join it with another. Memory
-stays flat as the corpus grows: Ray Data starts a decoding task only while what is decoded and not yet encoded fits its
-share of the object store, and an encoder is sent at most four units. What a process or a node that is lost was doing
-is done again by another (Ray Data restarts its actors without end): a unit done twice writes the same file.
+A dataset row is a whole pickled unit, so that Ray Data can't split or merge units. Memory is bounded: Ray Data starts
+decoding tasks only while decoded units fit its share of the object store, and an encoder has at most four units queued.
+Units of a lost process or node are repeated (Ray Data restarts actors indefinitely), which writes the same file.
 """
 
 import pickle
@@ -18,7 +17,7 @@ from showcases.clip.config import Dtype
 from showcases.clip.units import Unit, prepare
 from showcases.storage.artifacts import Workspace
 
-UNITS_AT_ONCE = 2  # in one encoder: one is encoded while the other is written
+UNITS_AT_ONCE = 2  # per encoder: one is encoded while the other is written
 
 
 def encode(
@@ -29,15 +28,15 @@ def encode(
     batch_size: int,
     cluster: ClusterConfig,
 ) -> Iterator[dict[str, Any]]:
-    """What each unit came to, as it is written, in no order. Nothing starts where there are no units."""
+    """Encode units; yields each one's figures as it is written, unordered. Starts nothing if there are no units."""
     if not units:
         return
     rows = ray.data.from_items([{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units))
-    uncapped = len(units) + (len(units) == cluster.encoders)  # of the encoders' size, they would decode themselves
+    uncapped = len(units) + (len(units) == cluster.encoders)  # Ray Data would fuse stages of equal size
     decoders = ray.data.TaskPoolStrategy(size=uncapped)
     prepared = rows.map(_Preparing(workspace, image_size).__call__, compute=decoders, num_cpus=1)
     finished = prepared.map(
-        _Encoding,  # type: ignore[arg-type] # a class that Ray Data makes an object of in each actor
+        _Encoding,  # type: ignore[arg-type] # a class, instantiated in each actor
         fn_constructor_args=(workspace, dtype, batch_size, device(cluster), threads(cluster)),
         compute=ray.data.ActorPoolStrategy(
             size=cluster.encoders,
@@ -48,17 +47,17 @@ def encode(
         **encoder_resources(cluster),
     )
     for row in finished.iter_rows():
-        yield pickle.loads(row["came_to"])
+        yield pickle.loads(row["result"])
 
 
 def fast_dtype(cluster: ClusterConfig) -> Dtype:
-    """bfloat16 where an encoder's machine is fast in it, else float32."""
-    ask = ray.remote(_has_fast_bfloat16).options(**encoder_resources(cluster))
-    return "bfloat16" if ray.get(ask.remote(device(cluster))) else "float32"
+    """bfloat16 if the encoders' hardware supports it efficiently, else float32."""
+    task = ray.remote(_has_fast_bfloat16).options(**encoder_resources(cluster))
+    return "bfloat16" if ray.get(task.remote(device(cluster))) else "float32"
 
 
 def _has_fast_bfloat16(device: str) -> bool:
-    from showcases.bfloat16 import has_fast_bfloat16  # here: a driver needs no torch
+    from showcases.bfloat16 import has_fast_bfloat16  # local import: the driver doesn't need torch
 
     return has_fast_bfloat16(device)
 
@@ -68,16 +67,16 @@ def device(cluster: ClusterConfig) -> str:
 
 
 def encoder_resources(cluster: ClusterConfig) -> dict[str, Any]:
-    """Of Ray: a GPU each, or a core; none where the cluster has no core to spare for decoding."""
+    """Ray resources of an encoder: a GPU, or a core; 0 if no core would be left for decoding."""
     if cluster.gpu:
         return {"num_gpus": 1, "num_cpus": 1}
     return {"num_cpus": 1 if ray.cluster_resources().get("CPU", 0) > cluster.encoders else 0}
 
 
 def threads(cluster: ClusterConfig) -> int:
-    """Of torch in each encoder; 0 leaves torch its default.
+    """Torch threads per encoder; 0 is torch's default.
 
-    Ray sets OMP_NUM_THREADS to the cores that an actor holds, one, so that torch would leave the others idle.
+    Ray sets OMP_NUM_THREADS to an actor's cores (1), which would leave the other cores idle.
     """
     if cluster.gpu or cluster.encoder_threads:
         return cluster.encoder_threads
@@ -87,14 +86,14 @@ def threads(cluster: ClusterConfig) -> int:
 
 
 def bottleneck(tally: Tally, encoders: int, cpus: float) -> str:
-    """Which stage holds the others up, from what both have worked so far."""
+    """The bottleneck stage, by the stages' utilization so far."""
     decoding, encoding = (tally.amounts.get(name, 0.0) for name in ("decode_cpu_s", "encode_s"))
     if not tally.seconds or not encoding:
         return ""
     busy = {"decoding": decoding / (cpus * tally.seconds), "encoding": encoding / (encoders * tally.seconds)}
     shares = ", ".join(f"{stage} {min(share, 1):.0%} busy" for stage, share in busy.items())
     return (
-        f"bottleneck: {max(busy, key=lambda s: busy[s])} ({shares}); {decoding / encoding:.2f} CPUs an encoder suffice"
+        f"bottleneck: {max(busy, key=lambda s: busy[s])} ({shares}); needs {decoding / encoding:.2f} CPUs per encoder"
     )
 
 
@@ -109,19 +108,19 @@ class _Preparing:
 
 class _Encoding:
     def __init__(self, workspace: Workspace, dtype: Dtype, batch_size: int, device: str, threads: int) -> None:
-        from showcases.clip.embed import UnitEncoder  # here: who decodes imports this module too, and needs no encoder
+        from showcases.clip.embed import UnitEncoder  # local import: decoding tasks don't need the encoder
 
         self.encode = UnitEncoder(workspace, batch_size, device, threads, dtype)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"came_to": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}
+        return {"result": pickle.dumps(self.encode(pickle.loads(row["prepared"])))}
 
 
-def sorted_out(rows: Iterator[dict[str, Any]], units: dict[str, int]) -> dict[str, Iterator[dict[str, Any]]]:
-    """One stream of what units came to as one stream an artifact, to be read one after another.
+def split_by_artifact(rows: Iterator[dict[str, Any]], units: dict[str, int]) -> dict[str, Iterator[dict[str, Any]]]:
+    """Split the result stream into one stream per artifact, to be read one after another.
 
     Args:
-        units: how many come, by artifact.
+        units: number of units by artifact.
     """
     waiting: dict[str, list[dict[str, Any]]] = {artifact: [] for artifact in units}
 

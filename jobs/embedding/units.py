@@ -1,7 +1,7 @@
-"""What is left to embed, cut into units: rows of one row group of an input shard, on a grid that never moves.
+"""Plans the remaining embedding work as units: rows of one row group of an input shard, on a fixed grid.
 
-The driver reads ids and a few small columns, never photos or texts as Python objects: for GEST's 4.4 million photos
-and some 9 million sentences that is about a gigabyte of Arrow strings, whatever the photos weigh.
+The driver reads only ids and a few small columns, never photos or texts: for GEST's 4.4 million photos and about 9
+million sentences that is about a gigabyte of Arrow strings.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ from showcases.clip.units import PHOTOS, SENTENCES, Unit
 from showcases.storage.artifacts import Workspace
 from showcases.storage.s3_errors import read_retrying
 
-READERS = 8  # shards read side by side
+READERS = 8  # shards read in parallel
 NO_COPIES = pa.table({"photo_id": pa.array([], pa.string()), "same_as": pa.array([], pa.string())})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one artifact must hold in the end, and the units that are missing.
+    """Expected ids of one artifact, and the missing units.
 
     Attributes:
-        ids: (n,) all that get a vector or a failure.
-        units: of the ids that have neither yet.
-        left: ids in the units.
-        orphans: photos whose bytes no row holds: no unit can have them.
+        ids: (n,) all ids that get a vector or a failure.
+        units: the remaining work.
+        left: number of ids in the units.
+        orphans: duplicates whose original is missing, so they can't be embedded.
     """
 
     ids: pa.Array
@@ -41,7 +41,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A row group of an input shard, and what was read of it."""
+    """A row group of an input shard, with its planning columns."""
 
     path: str
     number: int
@@ -49,7 +49,7 @@ class RowGroup:
 
 
 def plan_photos(workspace: Workspace, done: pa.Array, size: int) -> Plan:
-    """Units of at most `size` stored photos; an exact duplicate goes with the photo that holds its bytes."""
+    """Units of at most `size` stored photos; exact duplicates are assigned to the unit of their original."""
     groups = row_groups(workspace, "images", ("photo_id", "status", "same_as"))
     masks = [_mask(pc.and_(pc.equal(g.table["status"], "ok"), pc.is_null(g.table["same_as"]))) for g in groups]
     rows = [np.flatnonzero(mask) for mask in masks]
@@ -66,7 +66,7 @@ def plan_photos(workspace: Workspace, done: pa.Array, size: int) -> Plan:
 
 
 def plan_sentences(workspace: Workspace, done: pa.Array, size: int) -> Plan:
-    """Units of about `size` sentences; a review is never parted. Sentence i of a review has the id <review_id>:<i>."""
+    """Units of about `size` sentences, without splitting reviews. Sentence ids are <review_id>:<i>."""
     groups = row_groups(workspace, "reviews", ("review_id", "sentences"), _counted)
     counts = [group.table["count"].to_numpy() for group in groups]
     rows = [np.flatnonzero(count) for count in counts]
@@ -82,7 +82,7 @@ def plan_sentences(workspace: Workspace, done: pa.Array, size: int) -> Plan:
 def row_groups(
     workspace: Workspace, artifact: str, columns: Sequence[str], work: Callable[[pa.Table], pa.Table] = lambda t: t
 ) -> list[RowGroup]:
-    """What `work` makes of some columns of each row group of an artifact, in order; a missing column reads as null."""
+    """`work` applied to columns of each row group of an artifact, in order; missing columns are null."""
 
     def read(path: str) -> list[RowGroup]:
         with workspace.filesystem.open_input_file(path) as stream:
@@ -109,7 +109,7 @@ def _cut(
     todo: np.ndarray,
     writes: Mapping[str, Sequence[str]],
 ) -> Iterator[Unit]:
-    """A unit for each cell of the grid that has something to do; with all of it to do, its name never changes."""
+    """A unit for each grid cell with remaining rows; the name of a complete cell is stable."""
     start = 0
     for group, taken, cell in zip(groups, rows, cells, strict=True):
         mine = np.flatnonzero(todo[start : start + len(taken)])
@@ -127,7 +127,7 @@ def _copies(table: pa.Table) -> pa.Table:
 
 
 def _shared(twins: pa.Table, stored: pa.Array, todo: np.ndarray) -> dict[str, list[str]]:
-    """Ids to write by photo, for photos that have duplicates to do; these photos are marked in `todo`."""
+    """Ids to write per photo, for photos with remaining duplicates; marks these photos in `todo`."""
     shared: dict[str, list[str]] = {}
     for name, twin in zip(twins["same_as"].to_pylist(), twins["photo_id"].to_pylist(), strict=True):
         shared.setdefault(name, []).append(twin)

@@ -1,4 +1,4 @@
-"""What models write for test examples: by actors of Ray Data, and the vectors of the sentences that come of it."""
+"""Generates texts for test examples with Ray Data actors, and embeds their sentences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def write_texts(
     models: Mapping[System, Place],
     most_reviews: int,
 ) -> dict[System, Written]:
-    """The ground truth, then what each model writes for the photos shown and `most_reviews` past reviews."""
+    """The ground truth, then each model's texts for the shown photos and up to `most_reviews` past reviews."""
     rows = generator_input(context, examples, images, most_reviews)
     texts = {(GROUND_TRUTH, 0): [example.explanation for example in examples]} | generate(context, rows, models)
     return cut_and_embed(context, texts, images.dim)
@@ -38,10 +38,10 @@ def generator_input(
     most_reviews: int,
     others: ItemReviews | None = None,
 ) -> list[dict[str, Any]]:
-    """A row an example, of all that a model may read.
+    """Input rows of the models, one per example.
 
     Args:
-        others: what others wrote about each business, where there are baselines among the models.
+        others: other users' reviews of each business; needed by baselines.
     """
     references = [others.seen_by(e.user_id, e.business_id) if others else [] for e in examples]
     past = {name for example in examples for name in example.history}.union(*references)
@@ -51,19 +51,19 @@ def generator_input(
 
 
 def cut_and_embed(context: StepContext, texts: Mapping[System, list[str]], dim: int) -> dict[System, Written]:
-    """Texts with their sentences and the sentences' vectors."""
-    sentences = {system: split_sentences(said) for system, said in texts.items()}
-    vectors = embed_sentences(context, sorted({s for said in sentences.values() for part in said for s in part}))
+    """Split texts into sentences and embed these."""
+    sentences = {system: split_sentences(part) for system, part in texts.items()}
+    vectors = embed_sentences(context, sorted({s for found in sentences.values() for part in found for s in part}))
     return {
-        system: Written(said, sentences[system], stack_vectors(sentences[system], vectors, dim))
-        for system, said in texts.items()
+        system: Written(part, sentences[system], stack_vectors(sentences[system], vectors, dim))
+        for system, part in texts.items()
     }
 
 
 def generate(
     context: StepContext, rows: Sequence[Mapping[str, Any]], models: Mapping[System, Place]
 ) -> dict[System, list[str]]:
-    """Texts of all models, each in the rows' order."""
+    """Texts of all models, in row order."""
     folders = {"/".join(place): system for system, place in models.items()}
     data = ray.data.from_items([{**row, "folder": folder} for folder in folders for row in rows])
     written = _by_actors(context, data, GeneratingActor, context.config.evaluate.batch_size)
@@ -84,7 +84,7 @@ def embed_sentences(context: StepContext, sentences: list[str]) -> dict[str, np.
 
 
 def _by_actors(context: StepContext, data: ray.data.Dataset, actor: type, batch_size: int, *more: Any) -> Any:
-    """The data mapped by actors made of (root, device, *more)."""
+    """Map the data with actors constructed from (root, device, *more)."""
     cluster = context.config.cluster
     return data.map_batches(
         actor,

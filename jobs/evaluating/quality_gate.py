@@ -1,4 +1,4 @@
-"""Is a pair of models worse than the one that is served? Judged by scores on the test set, kept with the versions."""
+"""Quality gate: compares a pair of models with the served one by test scores logged with their versions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -21,20 +21,20 @@ from showcases.storage.artifacts import Place, variant_folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SCORES = "scores"  # folder in the run of a version, and the version's tag that says where it lies
-FORCE = "or promote it all the same with --force"
+SCORES = "scores"  # folder in a version's run, and the version's tag with its URI
+FORCE = "or promote it anyway with --force"
 
 
 def log_scores(context: StepContext, artifact: str, scores: Mapping[Place, Scores]) -> None:
-    """Keep scores with the registered version of each model, where it has one.
+    """Log scores with the registered version of each model, if any.
 
     Args:
         artifact: selector or generator.
-        scores: by where a model lies in the workspace.
+        scores: by the model's folder in the workspace.
     """
     for place, found in scores.items():
         trained = context.workspace.find_json(*place, METRICS_FILE)
-        if trained is None:  # put there by hand: no job trained it, and none registered it
+        if trained is None:  # copied manually: neither trained nor registered here
             continue
         name, files = f"showcases-{artifact}", {SCORES_FILE: found.to_json().encode()}
         version = tracking.log_to_version(context.tracker, name, trained["fingerprint"], files, SCORES)
@@ -45,7 +45,7 @@ def log_scores(context: StepContext, artifact: str, scores: Mapping[Place, Score
 
 
 def selector_scores(context: StepContext, ranked: Sequence[Ranked]) -> dict[Place, Scores]:
-    """Hits of each trained selector, by where it lies."""
+    """Hits of each trained selector, by folder."""
     config, workspace = context.config.evaluate, context.workspace
     setting = {"test set": workspace.require("gest_s1").digest, "protocol": config.protocol, "k": str(config.k)}
     return {
@@ -53,14 +53,14 @@ def selector_scores(context: StepContext, ranked: Sequence[Ranked]) -> dict[Plac
             setting, list(entry.chosen), {"f1": entry.figures.statistics.get("f1")}
         )
         for entry in ranked
-        if entry.chosen  # the rankers that are not trained have none
+        if entry.chosen  # untrained rankers choose no sets
     }
 
 
 def generator_scores(
     context: StepContext, examples: Sequence[Example], systems: Mapping[System, Mapping[str, Figure]]
 ) -> dict[Place, Scores]:
-    """Matches and fit of each generator's texts, by where it lies."""
+    """BLEU-1 and CLIP-Align of each generator, by folder."""
     setting = {"test set": context.workspace.require("gest_s2").digest, "protocol": context.config.evaluate.protocol}
     names = [example.review_id for example in examples]
     return {
@@ -72,14 +72,14 @@ def generator_scores(
     }
 
 
-class NoWorse:
-    """Refuses a pair of which one model is worse than the one in its place now.
+class NotWorse:
+    """Rejects a pair if one of its models is worse than the current one.
 
-    Worse is a model of which a figure's whole 95 % interval of the difference lies below 0.
+    Worse means that a figure's 95 % interval of the difference is entirely below 0.
 
     Args:
-        present: the pair that is served; a role without a model has nothing to be compared with.
-        space: the embedding space of that pair; one of another space could not be served with this workspace.
+        present: the served pair by role; None skips the comparison.
+        space: the embedding space of that pair; pairs of another space aren't compared.
     """
 
     def __init__(self, client: "MlflowClient", present: Mapping[str, Pinned | None], space: str | None) -> None:
@@ -88,14 +88,14 @@ class NoWorse:
     def __call__(self, spec: BundleSpec) -> None:
         """
         Raises:
-            ModelError: a model is worse, or can't be compared for lack of scores.
+            ModelError: a model is worse, or has no comparable scores.
         """
         for role, new in (("selector", spec.selector), ("generator", spec.generator)):
             old = self.present.get(role)
             if old is None or old == new:
                 continue
             if self.space is not None and self.space != spec.embedding_space:
-                print(f"{new}: not compared with version {old.version}, which is of another embedding space")
+                print(f"{new}: not compared with version {old.version}, which has another embedding space")
                 continue
             self._compare(new, old)
 
@@ -105,35 +105,34 @@ class NoWorse:
         if differing:
             raise ModelError(
                 f"{new} and version {old.version} were not measured on the same test set ({', '.join(differing)} "
-                f"differ): they can't be compared. Evaluate both on the same one, {FORCE}"
+                f"differ), so they can't be compared. Evaluate both on the same one, {FORCE}"
             )
         examples, found = compare(ours, theirs)
         if not found:
-            raise ModelError(f"{new} and version {old.version} have no figure in common to compare, {FORCE}")
-        print(f"{new} less version {old.version}, {examples} test examples: {'; '.join(told(found))}")
+            raise ModelError(f"{new} and version {old.version} have no metric in common; evaluate both, {FORCE}")
+        print(f"{new} less version {old.version}, {examples} test examples: {'; '.join(describe(found))}")
         worse = [figure for figure, difference in found.items() if difference.high < 0]
         if worse:
-            raise ModelError(f"{new} is worse than version {old.version} by {', '.join(worse)}: keep that, {FORCE}")
+            raise ModelError(f"{new} is worse than version {old.version} by {', '.join(worse)}: keep that one, {FORCE}")
 
     def _scores(self, pinned: Pinned) -> Scores:
         uri = self.client.get_model_version(pinned.name, pinned.version).tags.get(SCORES)
         if uri is None:
             raise ModelError(
-                f"{pinned} has no scores on the test set to compare it by: run jobs.evaluate in the workspace that "
-                f"trained it, {FORCE}"
+                f"{pinned} has no test scores to compare: run jobs.evaluate in the workspace that trained it, {FORCE}"
             )
         return Scores.from_json(read_artifact(self.client, f"{uri}/{SCORES_FILE}"), uri)
 
 
-def told(found: Mapping[str, Difference]) -> Iterator[str]:
-    """Each figure's difference, times 100, for a person."""
+def describe(found: Mapping[str, Difference]) -> Iterator[str]:
+    """Each figure's difference, times 100, as text."""
     for figure, difference in found.items():
         low, high = 100 * difference.low, 100 * difference.high
         yield f"{figure} {100 * difference.value:+.2f} (95 % {low:+.2f} to {high:+.2f}, p {difference.p:.3f})"
 
 
 def champion_of(client: "MlflowClient", name: str) -> str | None:
-    """The version that has the alias `champion`, if one has."""
+    """The version with the alias `champion`, if any."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -145,16 +144,16 @@ def champion_of(client: "MlflowClient", name: str) -> str | None:
     return None if found is None else str(found)
 
 
-def present_pair(
+def current_pair(
     client: "MlflowClient", bundle: str, models: Mapping[str, str]
 ) -> tuple[dict[str, Pinned | None], str | None]:
-    """What is served now: the champion bundle's models, without one the models that are champions themselves.
+    """The currently served pair: the champion bundle's models, or without a bundle the models' own champions.
 
     Args:
         models: name of the registered model by role.
 
     Returns:
-        (the models by role, their embedding space; none where it is not known).
+        (models by role, their embedding space or None if unknown).
     """
     version = champion_of(client, bundle)
     if version is None:

@@ -1,4 +1,4 @@
-"""What a report shows of a workspace besides tables: the gallery, the classifier's labels, what was left out."""
+"""Parts of a report besides tables: the gallery, the classifier's labels, skipped data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,11 +22,11 @@ def make_gallery(
     images: EmbeddingTable,
     classifier: PairClassifier,
 ) -> list[Showcase]:
-    """Entries for some test users, with their photos.
+    """Gallery entries for some test users, with photos.
 
     Args:
-        served: chose the photos.
-        written: by model, in the order in which the page shows them.
+        served: the selector that chose the photos.
+        written: texts by model, in display order.
     """
     workspace = context.workspace
     reviews = workspace.read_table("reviews", ["review_id", "text"])
@@ -34,7 +34,7 @@ def make_gallery(
     entries = []
     for number in pick_users(examples, context.config.evaluate.gallery, context.config.seed):
         example = examples[number]
-        texts = {name: (said.sentences[number], said.vectors[number]) for name, said in written.items()}
+        texts = {name: (found.sentences[number], found.vectors[number]) for name, found in written.items()}
         liked = served.liked_more[example.review_id]
         entries.append(make_showcase(example, texts, liked, past, images, classifier.score_all))
     bytes_of = read_photos(
@@ -44,7 +44,7 @@ def make_gallery(
 
 
 def labels_of(workspace: Workspace) -> Labels:
-    """From the manifests of the classifier and its labels."""
+    """Facts about the labels, from the manifests of classifier and annotations."""
     classifier = workspace.require("classifier").metrics
     return Labels(
         source=classifier["source"],
@@ -58,6 +58,6 @@ def labels_of(workspace: Workspace) -> Labels:
 
 
 def left_out(workspace: Workspace) -> dict[str, dict[str, int]]:
-    """Counts by artifact and reason."""
+    """Counts of skipped rows by artifact and reason."""
     manifests = [workspace.manifest(artifact.name) for artifact in FLOW]
     return {manifest.artifact: manifest.failures for manifest in manifests if manifest is not None}

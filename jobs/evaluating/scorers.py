@@ -1,4 +1,4 @@
-"""What texts are measured with, as the config says."""
+"""Creates the text metrics' scorers from the config."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from showcases.metrics.coverage import ContentWords, TaggedWords
 from showcases.metrics.meteor import MeteorScorer
 
 
-def yardsticks(
+def make_scorers(
     context: StepContext, classifier: PairClassifier, meteor: MeteorScorer, explanations: Sequence[str]
 ) -> Yardsticks:
-    """What the config asks for; the corpus' features are mined from all its explanations, as PETER's are."""
-    from showcases.generator.lexicon import mine_phrases  # here: spaCy takes seconds to import
+    """The configured scorers; features are mined from all explanations of the corpus, as for PETER."""
+    from showcases.generator.lexicon import mine_phrases  # local import: spaCy takes seconds
 
     config = context.config.evaluate
     device = "cuda" if context.config.cluster.gpu and torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Models that write, as a Ray Data actor: apart from `jobs.evaluate`, so that a worker need not import MLflow too."""
+"""Text generation as a Ray Data actor; separate from `jobs.evaluate`, so that workers don't import MLflow."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GeneratingActor:
-    """Writes with any model of a workspace, named by each row's `folder` (artifact/folder); the last stays loaded."""
+    """Generates texts with the model in each row's `folder` (artifact/folder); keeps the last model loaded."""
 
     def __init__(self, root: str, device: str) -> None:
         self.workspace, self.device = Workspace(root), device
@@ -35,7 +35,7 @@ class GeneratingActor:
         return self.predictor
 
     def _read(self, folder: Path) -> "GeneratorPredictor | BaselinePredictor":
-        # here: the driver makes no texts, and needs no transformers
+        # Local imports: the driver doesn't need transformers.
         from showcases.baselines import BaselinePredictor
         from showcases.generator import GeneratorPredictor
 

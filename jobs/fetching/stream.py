@@ -1,4 +1,4 @@
-"""Units of photos through Ray Data: each fetched, checked and written by one task; duplicates told by one actor."""
+"""Fetches units of photos with Ray Data: a task fetches, checks and writes each; one actor detects duplicates."""
 
 import pickle
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ from showcases.gest.photos.images import Holders
 from showcases.gest.photos.sources import Files, Source, Urls
 from showcases.storage.artifacts import Workspace
 
-FOREVER = -1  # restarts of the actor, which begins with what the shards say; a lost unit is done again by Ray itself
+FOREVER = -1  # restarts of the actor, which recovers its state from the shards; Ray repeats lost units
 
 
 def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[dict[str, float]]:
-    """What each unit of these photos came to (see Tally), as its shard is written, in no order."""
+    """Fetch photos; yields each unit's figures (see Tally) as its shard is written, unordered."""
     config, workspace = context.config.fetch_images, context.workspace
     if not photos.num_rows:
         return
@@ -37,7 +37,7 @@ def fetch(context: StepContext, source: Source, photos: pa.Table) -> Iterator[di
 
 
 def located(context: StepContext, source: Source, photos: pa.Table) -> pa.Table:
-    """The photos with where they lie, for a source of files; its tars are read side by side."""
+    """The photos with their locations, for file sources; indexes tars in parallel."""
     if not isinstance(source, Files):
         return photos
     index = ray.remote(Files.index)
@@ -48,10 +48,10 @@ def located(context: StepContext, source: Source, photos: pa.Table) -> pa.Table:
 
 
 def drop(workspace: Workspace, column: str, values: Sequence[str]) -> int:
-    """Take the rows with one of these values out of all shards; returns how many."""
+    """Delete the rows with one of these values from all shards; returns their number."""
     shards = [{"shard": path} for path in workspace.shards("images")]
     if not shards:
         return 0
     given = (workspace, column, list(values))
-    dropped = ray.data.from_items(shards).map(drop_from, fn_args=given)  # type: ignore[arg-type] # of a row alone
+    dropped = ray.data.from_items(shards).map(drop_from, fn_args=given)  # type: ignore[arg-type] # maps single rows
     return int(sum(row["dropped"] for row in dropped.iter_rows()))

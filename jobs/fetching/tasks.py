@@ -1,4 +1,4 @@
-"""What the workers of fetch_images run. A module of its own that imports little, for each worker imports it."""
+"""Worker code of fetch_images; separate and light, since each worker imports it."""
 
 import pickle
 from typing import Any
@@ -17,7 +17,7 @@ class FetchUnit:
     """Fetches a unit of photos and writes its shard.
 
     Args:
-        schema: of a unit's rows: photo_id, url, and what the source needs besides.
+        schema: of a unit's rows: photo_id, url, and the source's own columns.
         holders: actor of showcases.gest.photos.images.Holders.
     """
 
@@ -36,5 +36,5 @@ class FetchUnit:
 
 
 def drop_from(row: dict[str, Any], workspace: Workspace, column: str, values: list[str]) -> dict[str, int]:
-    """Take the rows with one of these values out of a shard."""
+    """Delete the rows with one of these values from a shard."""
     return {"dropped": drop_rows(workspace, row["shard"], column, values)}

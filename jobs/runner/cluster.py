@@ -1,4 +1,4 @@
-"""Ray: connect to a cluster or start a local one, with the runtime environment that workers need."""
+"""Connects to a Ray cluster or starts a local one, with the runtime environment that workers need."""
 
 import contextlib
 import logging
@@ -16,30 +16,30 @@ from jobs.runner.exits import UNAVAILABLE
 from showcases.errors import ConfigError, ShowcasesError
 from showcases.system_errors import check_folder, system_error_in
 
-LOCAL_TRAIN_ENV = {  # of Ray Train on one machine
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
-    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",  # a screen is no place for a line a worker and a checkpoint
+LOCAL_TRAIN_ENV = {  # for Ray Train on one machine
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a local machine isn't preempted
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",  # too verbose for a terminal
     "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # by default 2: a training that has ended would be noticed so late
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # default 2: delays the end of every training
 }
-CONNECT_SECONDS = 10.0  # for a cluster's port to answer
-SOCKET_PATH_LIMIT = 107  # bytes of a unix socket's path
+CONNECT_SECONDS = 10.0  # connect timeout
+SOCKET_PATH_LIMIT = 107  # max bytes of a unix socket path
 LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"  # below Ray's temporary folder
-TEMP_BYTES = 50 * 2**20  # for Ray's logs and sockets
-CONNECTING = (  # words of Ray's errors: what they mean, what to do
-    ("Version mismatch", "this process and the cluster have different versions of Ray or Python ({said}). Use the "
+TEMP_BYTES = 50 * 2**20  # needed for Ray's logs and sockets
+CONNECTING = (  # substrings of Ray's errors, and an explanation
+    ("Version mismatch", "this process and the cluster have different versions of Ray or Python ({message}). Use the "
      "packages of constraints.txt on both, or send the code there: `python -m jobs.submit`"),
-    ("uthenticat", "the cluster refuses the token ({said}). Set RAY_AUTH_MODE=token and the cluster's own "
+    ("uthenticat", "the cluster rejects the token ({message}). Set RAY_AUTH_MODE=token and the cluster's own "
      "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, or leave out --cluster.address"),
     ("Could not find any running Ray instance", "no Ray cluster runs on this machine. Start one (`ray start --head`), "
-     "name another with --cluster.address HOST:PORT, or leave the option out: a local one is started then"),
+     "name another with --cluster.address HOST:PORT, or omit the option to start a local one"),
 )  # fmt: skip
-LONGEST_REASON = 400  # characters of what Ray says
+LONGEST_REASON = 400  # max characters of Ray's message
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class RayStartError(ShowcasesError):
-    """Ray did not start, or its cluster can't be reached; another try may work."""
+    """Ray didn't start, or the cluster can't be reached; a retry may succeed."""
 
     exit_code = UNAVAILABLE
 
@@ -49,15 +49,15 @@ class ClusterConfig:
     """Where to run.
 
     Args:
-        address: of a running Ray cluster, e.g. auto; none starts one on this machine.
-        workers: processes that train together (Ray Train workers).
-        cpus_per_worker: cores of each; torch computes with as many threads.
-        collective_timeout_s: seconds that a training worker waits for another's gradients before it counts as lost.
-            Uploading a checkpoint does not count.
-        gpu: give every training worker and every encoder a GPU.
-        encoders: actors that encode, classify or generate side by side.
-        encoder_threads: of torch in an encoder that has no GPU; 0 shares out all cores of its node.
-        price_per_hour: USD for the whole cluster; turns the bill of fetch_images and embed into money.
+        address: of a running Ray cluster, e.g. auto; none starts a local one.
+        workers: Ray Train workers (data-parallel processes).
+        cpus_per_worker: CPU cores and torch threads per worker.
+        collective_timeout_s: seconds a training worker waits for another's gradients before that one counts as lost.
+            Checkpoint uploads don't count.
+        gpu: assign a GPU to every training worker and encoder.
+        encoders: parallel actors that encode, classify or generate.
+        encoder_threads: torch threads per encoder without a GPU; 0 divides the node's cores among encoders.
+        price_per_hour: USD for the whole cluster; adds costs in USD to fetch_images and embed.
     """
 
     address: str | None = None
@@ -71,24 +71,24 @@ class ClusterConfig:
 
 
 def runtime_env() -> dict[str, object]:
-    """What workers need to find `showcases` and `jobs`."""
+    """Environment that lets workers import `showcases` and `jobs`."""
     path = os.pathsep.join((str(ROOT / "platform"), str(ROOT)))
     return {"env_vars": {"PYTHONPATH": path}}
 
 
 def own_address() -> dict[str, object] | None:
-    """For the workers of a job: its cluster's address, unless the job's own environment names one."""
+    """Environment with the cluster's address for a job's workers, unless the job sets one."""
     address, config = os.environ.get("RAY_ADDRESS"), os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
     return {"env_vars": {"RAY_ADDRESS": address}} if address and '"RAY_ADDRESS"' not in config else None
 
 
 def is_one_machine(config: ClusterConfig) -> bool:
-    """Whether `connected` starts Ray on this machine, or has done so."""
+    """Whether `connected` uses a local Ray."""
     return config.address is None and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
 
 
 def temp_folder() -> Path:
-    """Where a local Ray keeps logs, sockets, and objects that exceed its memory."""
+    """Folder of a local Ray's logs, sockets and spilled objects."""
     return Path(get_default_ray_temp_dir())
 
 
@@ -96,7 +96,7 @@ def check_start(config: ClusterConfig) -> None:
     """Check, in milliseconds, that Ray can be started on this machine, or that the cluster's port answers.
 
     Raises:
-        ShowcasesError: its temporary folder is full, may not be written to, or has too long a path; nobody answers.
+        ShowcasesError: its temporary folder is full, not writable or has too long a path; or the port is closed.
     """
     if ray.is_initialized():
         return
@@ -107,17 +107,17 @@ def check_start(config: ClusterConfig) -> None:
     length = len(os.fsencode(str(folder / LONGEST_SOCKET)))
     if length > SOCKET_PATH_LIMIT:
         raise ConfigError(
-            f"{folder}: too long for Ray, whose sockets lie below it: {length} bytes, {SOCKET_PATH_LIMIT} are allowed. "
+            f"{folder}: too long for Ray's socket paths: {length} bytes, the limit is {SOCKET_PATH_LIMIT}. "
             "Set RAY_TMPDIR to a shorter folder, e.g. /tmp"
         )
     check_folder(folder, TEMP_BYTES, "Ray's temporary folder, set by RAY_TMPDIR or TMPDIR")
 
 
 def check_port(address: str) -> None:
-    """Check that somebody listens at a cluster's HOST:PORT; any other form of address is left to Ray.
+    """Check that a cluster's HOST:PORT accepts connections; other forms of address are left to Ray.
 
     Raises:
-        RayStartError: nobody does.
+        RayStartError: it doesn't.
     """
     host, colon, port = address.rpartition(":")
     if not colon or "/" in address or not port.isdigit():
@@ -126,34 +126,34 @@ def check_port(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         raise RayStartError(
-            f"no Ray cluster answers at {address} ({error.strerror or error}). Is it up (`ray status`), and does no "
-            "firewall lie between? --cluster.address HOST:PORT names another; without it a local one is started"
+            f"no Ray cluster answers at {address} ({error.strerror or error}). Check `ray status` "
+            "there, and firewalls; --cluster.address HOST:PORT names another, without it a local one is started"
         ) from error
 
 
 @contextlib.contextmanager
 def explained_start(address: str | None) -> Iterator[None]:
-    """Turn what Ray raises if it can't start, or can't be reached, into one line.
+    """Translate Ray's startup and connection errors into one line.
 
     Raises:
-        RayStartError: it may work at another time.
-        ShowcasesError: the disk is full, a folder may not be written to, or versions or tokens differ.
+        RayStartError: a retry may succeed.
+        ShowcasesError: the disk is full, a folder isn't writable, or versions or tokens differ.
     """
     try:
         yield
-    except Exception as error:  # Ray raises plain ones, too
-        said = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+    except Exception as error:  # Ray also raises built-in exceptions
+        message = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
         for words, meaning in CONNECTING:
-            if words in said:
-                raise ConfigError(f"Ray: {meaning.format(said=said)}") from error
+            if words in message:
+                raise ConfigError(f"Ray: {meaning.format(message=message)}") from error
         if (found := system_error_in(error)) is not None:
             raise found from error
         if address is not None:
             raise RayStartError(
-                f"the Ray cluster at {address} can't be joined: {said}. `ray status` there shows whether it is up"
+                f"the Ray cluster at {address} can't be joined: {message}. `ray status` there shows whether it is up"
             ) from error
         raise RayStartError(
-            f"Ray did not start on this machine: {said}. Usual causes: no free memory (`free -m`), no room in "
+            f"Ray did not start on this machine: {message}. Usual causes: no free memory (`free -m`), no room in "
             f"{temp_folder()} or /dev/shm (`df -h`), or a limit on processes (`ulimit -u`). Its logs are in "
             f"{temp_folder()}/session_latest/logs; RAY_TMPDIR names another folder"
         ) from error
@@ -161,10 +161,10 @@ def explained_start(address: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connected(config: ClusterConfig) -> Iterator[None]:
-    """Be connected to Ray inside the block; ends what it started, never another's cluster.
+    """Connect to Ray for the block; stops Ray afterwards only if it was started here.
 
     Raises:
-        ShowcasesError: Ray did not start, or can't be reached.
+        ShowcasesError: Ray didn't start, or can't be reached.
     """
     if ray.is_initialized():
         yield
@@ -177,7 +177,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         if in_job
         else runtime_env() | {"worker_process_setup_hook": "jobs.runner.worker_setup.name_cluster"}
     )
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it prints every line of a worker twice
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it duplicates worker output
     if address is None:
         for name, value in LOCAL_TRAIN_ENV.items():
             os.environ.setdefault(name, value)
@@ -190,8 +190,8 @@ def connected(config: ClusterConfig) -> Iterator[None]:
             log_to_driver=True,
             logging_level=logging.WARNING,
         )
-    if not sys.stdout.isatty():  # Ray Data's bars become a log line every few seconds; the steps print their own
-        from ray.data import DataContext  # here, since every worker imports this module
+    if not sys.stdout.isatty():  # progress bars become log lines; the steps log their own progress
+        from ray.data import DataContext  # local import: every worker imports this module
 
         DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The configuration of the whole flow: one frozen dataclass a step, read from a YAML file and flags."""
+"""Configuration of the pipeline: a frozen dataclass per step, read from a YAML file and flags."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from showcases.gest.config import BuildConfig, FetchConfig, IngestConfig
 from showcases.selector.config import TrainSelectorConfig
 from showcases_demo import MiniConfig
 
-# Options that name weights on the hub, or a local file or folder of them.
+# Options with weights: a hub name, or a local file or folder.
 MODEL_PATHS = (
     "clip.pretrained",
     "train_clip.backbone_weights",
@@ -32,8 +32,8 @@ class CorpusConfig:
     """Where the corpus is.
 
     Args:
-        reviews: image_review_all.json (GEST-raw's form), plain or gzip: a path, an s3:// address, a pattern such as
-            'part-*.json.gz', or a list of them; none writes and uses the mini corpus.
+        reviews: image_review_all.json (GEST-raw's format), plain or gzip: a path, an s3:// address, a pattern such as
+            'part-*.json.gz', or a list of them; none generates the mini corpus.
         photos: folder of <photo id>.jpg, a .tar of them, a folder of WebDataset or img2dataset .tar files, or `urls`
             to fetch them from the URLs that the reviews name.
         labels: Label Studio's JSON export of the annotation, or a list of them, oldest first, named as reviews are;
@@ -47,14 +47,14 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """Everything that the pipeline's result depends on, and where it runs.
+    """Everything that the pipeline's results depend on, and where it runs.
 
     Args:
         root: workspace, a folder or s3://bucket/prefix.
-        seed: of the splits and of every step without a seed of its own.
-        force: make the step's artifacts anew though they stand.
+        seed: for splits, and for steps without their own seed.
+        force: rebuild the step's artifacts even if they are current.
         corpus: input files.
-        mini: the generated corpus, used where `corpus.reviews` is none.
+        mini: generated corpus, used if `corpus.reviews` is none.
         cluster: where Ray runs.
         tracking: MLflow.
         ingest: rules for raw reviews.
@@ -93,7 +93,7 @@ class PipelineConfig:
 
 
 def parser(prog: str) -> ArgumentParser:
-    """Flags and `--config FILE` for a PipelineConfig; unknown keys are refused."""
+    """Flags and `--config FILE` for a PipelineConfig; unknown keys are errors."""
     set_parsing_settings(docstring_parse_attribute_docstrings=False)
     result = ArgumentParser(prog=prog, description=PipelineConfig.__doc__, default_env=False)
     result.add_argument("--config", action="config", help="YAML file with any of the options below")
@@ -112,7 +112,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> PipelineConfig:
 
 
 def read(arguments: ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
-    """The sections of a command line by `parser`, made into their dataclasses; options added to it stay as they are."""
+    """Parse a command line into the config's dataclasses by section; options added to the parser stay plain."""
     values = arguments.parse_args(list(argv))
     for name in ("reviews", "photos", "labels"):
         given = values.pop(name, None)
@@ -122,7 +122,7 @@ def read(arguments: ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
         if (given := values.pop(name, None)) is not None:
             values[section][name] = given
     for name in MODEL_PATHS:
-        if values[name] is not None and Path(values[name]).exists():  # workers have working folders of their own
+        if values[name] is not None and Path(values[name]).exists():  # absolute: workers have other working directories
             values[name] = str(Path(values[name]).resolve())
     init = arguments.instantiate_classes(values)
     init.pop("config", None)

@@ -1,4 +1,4 @@
-"""Running a step: skipped where its artifacts are current, otherwise built aside and put in place at the end."""
+"""Runs a step: skipped if its artifacts are current, else built in a staging folder and swapped in at the end."""
 
 import datetime
 import itertools
@@ -23,19 +23,19 @@ from showcases.storage.claims import Claim
 def execute(
     step: Step, workspace: Workspace, config: PipelineConfig, parent_run: str | None = None, claim: Claim | None = None
 ) -> bool:
-    """Run the step unless its artifacts are current: whole, and made from the same inputs and config.
+    """Run the step unless its artifacts are current: complete, and built from the same inputs and config.
 
-    They are built aside and put in place together at the end; what was there before stays until then.
+    They are built in a staging folder and replace the old ones together at the end.
 
     Args:
-        claim: that holds them already; by default they are claimed for this step.
+        claim: existing claim on the artifacts; by default this step claims them.
 
     Returns:
         Whether it ran.
 
     Raises:
-        ArtifactError: an input is not finished, or was replaced meanwhile.
-        ClaimError: another run writes the same artifacts, or has taken over.
+        ArtifactError: an input is unfinished, or was replaced during the run.
+        ClaimError: another run writes the same artifacts, or took over the claim.
     """
     for name in (*step.reads, *step.writes):
         builds.restore(workspace, name)
@@ -43,25 +43,25 @@ def execute(
     used = step.used(config)
     same = made_from(step, workspace, used, inputs)
     is_current = is_one_run(step, workspace) and set(same) == set(step.writes) and is_whole(step, workspace)
-    if is_current and not config.force and not step.asked(config):
-        print(f"[{step.name}] skipped: {', '.join(step.writes)} made from the same inputs and config", flush=True)
+    if is_current and not config.force and not step.is_forced(config):
+        print(f"[{step.name}] skipped: {', '.join(step.writes)} are current (same inputs and config)", flush=True)
         return False
     print(f"[{step.name}] {', '.join(step.reads) or 'corpus'} -> {', '.join(step.writes)}", flush=True)
     if claim is not None:
         _run(step, workspace, config, parent_run, claim, same, used, inputs)
     else:
         with claims.hold(
-            workspace, step.writes, f"jobs.{step.name}", lambda said: print(f"  {said}", flush=True)
+            workspace, step.writes, f"jobs.{step.name}", lambda message: print(f"  {message}", flush=True)
         ) as own:
             _run(step, workspace, config, parent_run, own, same, used, inputs)
     return True
 
 
 def input_digests(step: Step, workspace: Workspace, config: PipelineConfig) -> dict[str, str]:
-    """Digest of each thing that the step reads.
+    """Digest of each input of the step.
 
     Raises:
-        ArtifactError: an artifact is not finished, lacks files, or is not of the same run as one written with it.
+        ArtifactError: an artifact is unfinished, incomplete, or from another run than one written with it.
     """
     manifests = [workspace.require(name) for name in step.reads]
     for manifest in manifests:
@@ -71,24 +71,24 @@ def input_digests(step: Step, workspace: Workspace, config: PipelineConfig) -> d
         if one.step == other.step and one.claim != other.claim:
             raise ArtifactError(
                 f"{workspace.root}: {one.artifact} and {other.artifact} come from different runs of jobs.{one.step}: "
-                f"one was interrupted at its very end. Run jobs.{one.step} again"
+                f"one was interrupted while it was finishing. Run jobs.{one.step} again"
             )
     return {manifest.artifact: manifest.digest for manifest in manifests} | step.inputs(config)
 
 
 def is_one_run(step: Step, workspace: Workspace) -> bool:
-    """Whether one run finished all of the step's artifacts; a kill at the very end can leave some of the one before."""
+    """Whether all artifacts are from the same run; a kill during the final swap can mix two runs."""
     manifests = [workspace.manifest(name) for name in step.writes]
     return len({manifest.claim for manifest in manifests if manifest is not None}) <= 1
 
 
 def is_whole(step: Step, workspace: Workspace) -> bool:
-    """Whether no file of the step's finished artifacts is missing; prints what is."""
+    """Whether the step's artifacts have all their files; prints missing ones."""
     if step.replaces:
         return True
     wrong = [found for name in step.writes if (found := builds.damage(workspace, workspace.require(name)))]
     for found in wrong:
-        print(f"[{step.name}] {found}: made again", flush=True)
+        print(f"[{step.name}] {found}: rebuilding", flush=True)
     return not wrong
 
 
@@ -115,7 +115,7 @@ def _run(
         for name in step.reads:
             if workspace.require(name).digest != inputs[name]:
                 raise ArtifactError(
-                    f"{workspace.root}: {name} was replaced while jobs.{step.name} read it; run it again"
+                    f"{workspace.root}: {name} was replaced while jobs.{step.name} was reading it; run the step again"
                 )
         manifests = [
             _manifest(name, step, used, inputs, seconds, context.records.get(name, {})) for name in step.writes

@@ -1,6 +1,6 @@
-"""How a command ends: one line for a person, and an exit code that tells a scheduler whether to try again.
+"""Exit of a command: a one-line error, and an exit code that tells a scheduler whether to retry.
 
-The codes are those of sysexits.h. `jobs.submit --retries` sends a job again that ended with one of RETRIED.
+Codes are those of sysexits.h. `jobs.submit --retries` retries jobs that exit with one of RETRIED.
 """
 
 import sys
@@ -10,14 +10,14 @@ from showcases.errors import ShowcasesError
 from showcases.storage.s3_errors import store_error_in
 from showcases.system_errors import system_error_in
 
-UNAVAILABLE = 69  # EX_UNAVAILABLE: Ray did not start, or can't be reached
-LOST = 75  # EX_TEMPFAIL: a process or a node is gone
+UNAVAILABLE = 69  # EX_UNAVAILABLE: Ray didn't start, or can't be reached
+LOST = 75  # EX_TEMPFAIL: a process or node was lost
 RETRIED = (UNAVAILABLE, LOST)
-LONGEST = 600  # characters of what Ray says about a lost process
+LONGEST = 600  # max characters of Ray's message about a lost process
 
 
-class exit_on_error:  # noqa: N801 - reads as a statement
-    """End with one line and an exit code for what a person can act on; other errors keep their stack trace."""
+class exit_on_error:  # noqa: N801 - used like a function
+    """Exit with one line and an exit code for actionable errors; others keep their stack trace."""
 
     def __enter__(self) -> None:
         return None
@@ -30,10 +30,10 @@ class exit_on_error:  # noqa: N801 - reads as a statement
             print(f"error: {explained}", file=sys.stderr, flush=True)
             raise SystemExit(explained.exit_code) from error
         if is_lost(error):
-            said = " ".join(str(error).split())[:LONGEST]
+            message = " ".join(str(error).split())[:LONGEST]
             print(
-                f"error: a process or a node that this worked with is gone ({type(error).__name__}: {said}). Run the "
-                "same command again: finished work is kept",
+                f"error: a process or node was lost ({type(error).__name__}: {message}). Run the "
+                "same command again to resume",
                 file=sys.stderr,
                 flush=True,
             )
@@ -41,8 +41,8 @@ class exit_on_error:  # noqa: N801 - reads as a statement
 
 
 def explain(error: BaseException) -> ShowcasesError | None:
-    """What a person can act on behind an error, e.g. of a task on another node; None if nothing is known about it."""
-    cause = getattr(error, "cause", None)  # of Ray's RayTaskError, whose own text is a stack trace
+    """The actionable error behind an exception, e.g. of a remote task; None if there is none."""
+    cause = getattr(error, "cause", None)  # RayTaskError's own text is a stack trace
     if isinstance(cause, ShowcasesError):
         error = cause
     if isinstance(error, ShowcasesError):
@@ -51,10 +51,10 @@ def explain(error: BaseException) -> ShowcasesError | None:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether a process or a node is gone, which is no fault of the work."""
+    """Whether a process or node was lost, so that a retry may succeed."""
     if "ray" not in sys.modules:
         return False
-    from ray import exceptions as gone  # here: many commands need no Ray
+    from ray import exceptions as gone  # local import: many commands don't need Ray
 
     return isinstance(
         error,

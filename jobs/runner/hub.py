@@ -1,17 +1,14 @@
-"""Whether weights that a config names can be had here: in a folder, in the hub's cache, or from the hub now."""
+"""Checks that a config's weights are available: in a folder, in the hub cache, or on the hub."""
 
 from pathlib import Path
 
-HUB = (
-    "Give a local folder, let the machine reach the hub, or download it there before (`hf download`, with the HF_HOME "
-    "of the job)"
-)
+HUB = "Use a local folder, allow access to the hub, or download it beforehand (`hf download`, with the job's HF_HOME)"
 
 
 def hub_problem(repository: str, *parts: tuple[str, ...]) -> str | None:
-    """Whether one file of each part is in the hub's cache here, or can be had from the hub now, by one quick question.
+    """What is missing, unless one file of each part is in the local cache or on the hub; one request per file.
 
-    Loaders themselves would ask a hub that is out of reach again and again, for half a minute a file.
+    The loaders would retry an unreachable hub for half a minute per file.
     """
     from transformers.utils.hub import has_file
 
@@ -24,8 +21,8 @@ def hub_problem(repository: str, *parts: tuple[str, ...]) -> str | None:
         except OSError as error:
             return f"{repository}: {first_line(error)}"
         return (
-            f"{repository} is no folder here, its {files[0]} is not in this machine's cache, and the hub does not give "
-            f"it. {HUB}"
+            f"{repository} is not a local folder, its {files[0]} is not in this machine's cache, and the hub doesn't "
+            f"provide it. {HUB}"
         )
     return None
 
@@ -38,19 +35,19 @@ def url_problem(url: str) -> str | None:
         with urllib.request.urlopen(request, timeout=10):
             return None
     except OSError as error:
-        return f"{url} does not answer ({first_line(error)}). Give a local file, or let the machine reach it"
+        return f"{url} does not answer ({first_line(error)}). Use a local file, or allow access to it"
 
 
 def missing_files(source: str, *parts: tuple[str, ...]) -> str | None:
-    """Whether a folder or a name on the hub has one file of each part; transformers fills in defaults for some."""
+    """What is missing, unless a folder or hub name has one file of each part (transformers defaults some silently)."""
     if not Path(source).is_dir():
         return hub_problem(source, *parts)
     for files in parts:
         if not any((Path(source) / file).is_file() for file in files):
-            return f"{source}: this folder has no {' nor '.join(files[:2])}"
+            return f"{source}: the folder has no {' nor '.join(files[:2])}"
     return None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """The first line of an error's message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""The corpus files: those given, or the generated mini corpus, written out on first use."""
+"""The corpus files: those configured, or the mini corpus, generated on first use."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ MINI_FILES = ("image_review_all.json", "photos", "labels.json")
 
 
 def with_corpus(config: PipelineConfig) -> PipelineConfig:
-    """The config with corpus files filled in: those given, or the mini corpus, written where it is missing."""
+    """The config with corpus paths filled in; generates the mini corpus if it is missing."""
     filled = with_corpus_paths(config)
     if filled is config:
         return config
@@ -35,43 +35,45 @@ def with_corpus(config: PipelineConfig) -> PipelineConfig:
 
 
 def with_corpus_paths(config: PipelineConfig) -> PipelineConfig:
-    """The same without writing anything: the mini corpus' files may not exist yet."""
+    """Like `with_corpus`, but without generating the mini corpus."""
     if config.corpus.reviews is not None:
         return config
     if config.corpus.photos or config.corpus.labels:
-        raise ConfigError("photos or labels without reviews: give --reviews FILE too, or none to use the mini corpus")
+        raise ConfigError(
+            "photos or labels without reviews: set --reviews FILE too, or none of them to use the mini corpus"
+        )
     reviews, photos, labels = (str(mini_folder(config) / name) for name in MINI_FILES)
     return replace(config, corpus=CorpusConfig(reviews=reviews, photos=photos, labels=labels))
 
 
 @contextlib.contextmanager
 def written_aside(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when the block ends well; of two writers the first one's stays."""
+    """A temporary folder, renamed to `folder` if the block succeeds; of two writers, the first wins."""
     aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield aside
         if folder.exists() and not (folder / "config.txt").is_file():
-            shutil.rmtree(folder)  # half written, by a release that wrote in place
-        with contextlib.suppress(OSError):  # another process was faster: the same config writes the same files
+            shutil.rmtree(folder)  # partial, from a release that wrote in place
+        with contextlib.suppress(OSError):  # another process won; the content is the same
             aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def mini_folder(config: PipelineConfig) -> Path:
-    """Beside a local workspace's artifacts; in the working folder where the workspace is on S3."""
+    """Inside a local workspace; in the working directory if the workspace is on S3."""
     name = f"mini-{hashlib.sha256(repr(config.mini).encode()).hexdigest()[:8]}"
     return (Path("corpus") if "://" in config.root else Path(config.root) / "corpus").resolve() / name
 
 
 def check_corpus(config: PipelineConfig, steps: Collection[str]) -> None:
-    """Look at the files of the corpus that these steps read: are they there, and of the form that each step takes?
+    """Check that the corpus files of these steps exist and have the expected format.
 
     Args:
-        steps: names of steps that are about to run.
+        steps: names of the steps to run.
 
     Raises:
-        CorpusError, ObjectStoreError: a file is missing, unreadable or of another form.
+        CorpusError, ObjectStoreError: a file is missing, unreadable or has another format.
     """
     if "ingest" in steps and config.corpus.reviews is not None:
         check_reviews(config.corpus.reviews)
@@ -82,24 +84,24 @@ def check_corpus(config: PipelineConfig, steps: Collection[str]) -> None:
 
 
 def review_files(config: PipelineConfig) -> list[str]:
-    """The files of reviews, patterns resolved.
+    """The review files, with patterns expanded.
 
     Raises:
-        ConfigError: none is given.
-        CorpusError: one is missing.
+        ConfigError: none is configured.
+        CorpusError: a file is missing.
     """
     if not config.corpus.reviews:
-        raise ConfigError("no file of reviews; name one with --reviews")
+        raise ConfigError("no review file; set one with --reviews")
     return find_files(config.corpus.reviews)
 
 
 def label_files(config: PipelineConfig) -> list[str]:
-    """Label Studio's exports, oldest first, patterns resolved; none where people labelled nothing."""
+    """Label Studio exports, oldest first, with patterns expanded; empty if there are no human labels."""
     return find_files(config.corpus.labels) if config.corpus.labels else []
 
 
 def digests(noun: str, files: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of each file, by `NOUN file`, `NOUN file 1`, ...: other files, or another order, are another input.
+    """SHA-256 of each file, by `NOUN file`, `NOUN file 1`, ...: order matters.
 
     Raises:
         CorpusError: a file is missing or can't be read.

@@ -1,4 +1,4 @@
-"""What each step needs, by its config: its `Step.needs`."""
+"""Requirements of each step by its config, see `Step.needs`."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ from jobs.runner.requirements import (
 )
 from showcases.clip.config import TrainClipConfig
 
-GPT2_BYTES = 550 * 2**20  # of GPT-2 small's weights
-CHECKPOINT_FILES = 6  # weights and two moments of Adam, in the last checkpoint and in the next
+GPT2_BYTES = 550 * 2**20  # weights of GPT-2 small
+CHECKPOINT_FILES = 6  # weights and Adam's two moments, in two checkpoints
 
 
 def gpu_needs(config: PipelineConfig) -> list[Requirement]:
-    """Of a step that computes on GPUs where there are some."""
+    """Of a step that uses GPUs if configured."""
     return [Cuda("cluster.gpu")] if config.cluster.gpu else []
 
 
 def photo_needs(config: PipelineConfig) -> list[Requirement]:
-    """Room for a copy of the photos in a folder or in tars."""
+    """Disk space for a copy of the photos from a folder or tars."""
     photos = Path(config.corpus.photos or "")
     if config.corpus.photos is None or not photos.exists():
         return []
@@ -37,7 +37,7 @@ def photo_needs(config: PipelineConfig) -> list[Requirement]:
 
 
 def clip_needs(config: PipelineConfig) -> list[Requirement]:
-    """The encoder that is taken as it is, or what the small one is trained from."""
+    """The pretrained encoder, or the backbone that the small one is trained from."""
     clip, small = config.clip, config.train_clip
     if clip.pretrained is not None:
         return [ClipWeights("clip", model=clip.model, pretrained=clip.pretrained)]
@@ -48,12 +48,12 @@ def clip_needs(config: PipelineConfig) -> list[Requirement]:
 
 
 def embed_needs(config: PipelineConfig) -> list[Requirement]:
-    """Published weights are loaded by each encoder; those of the small one are in the workspace."""
+    """The pretrained encoder; a trained one is in the workspace."""
     return gpu_needs(config) + (clip_needs(config) if config.clip.pretrained is not None else [])
 
 
 def generator_needs(config: PipelineConfig) -> list[Requirement]:
-    """GPT-2 with its tokenizer, the pipeline that finds entities for hard negatives, and room for checkpoints."""
+    """GPT-2 with its tokenizer, the spaCy pipeline for hard negatives, and disk space for checkpoints."""
     options = config.train_generator
     needs = gpu_needs(config)
     if (source := options.model.pretrained) is not None:
@@ -69,7 +69,7 @@ def generator_needs(config: PipelineConfig) -> list[Requirement]:
 
 
 def evaluate_needs(config: PipelineConfig) -> list[Requirement]:
-    """What texts are measured with, on the driver."""
+    """Models and tools of the text metrics, on the driver."""
     options = config.evaluate
     needs: list[Requirement] = [*gpu_needs(config), Java("METEOR", "driver", True)]
     if options.spacy_model is not None:

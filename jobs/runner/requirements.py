@@ -1,7 +1,7 @@
-"""What a config names and a step will need: weights, models, programs, disk room. Checked before work begins.
+"""Requirements of steps: weights, models, programs, disk space.
 
-Each step says what it needs (`Step.needs`); `jobs.runner.preflight` checks that on driver and nodes. A check looks
-with the loader that the step itself will use where that is quick, else for the files that it will open.
+Steps declare them (`Step.needs`), and `jobs.runner.preflight` checks them on driver and nodes. A check uses the step's
+own loader if that is fast, else it looks for the files.
 """
 
 import shutil
@@ -23,12 +23,12 @@ CONFIG, TOKENIZERS = ("config.json",), ("tokenizer.json", "vocab.json")
 
 @dataclass(frozen=True)
 class Requirement(ABC):
-    """Something that a step will need. Small, and pickled to the nodes.
+    """A requirement of a step. Pickled and sent to the nodes.
 
     Args:
-        option: that names it, e.g. train_generator.spacy_model.
-        place: whose machine needs it: the driver's, or any node's.
-        optional: the step works without; only a warning is printed.
+        option: the option that requires it, e.g. train_generator.spacy_model.
+        place: where it is needed: on the driver, or on all nodes.
+        optional: if missing, only warn.
     """
 
     option: str
@@ -37,7 +37,7 @@ class Requirement(ABC):
 
     @abstractmethod
     def problem(self) -> str | None:
-        """What is wrong on this machine, and what to do; None if nothing is."""
+        """What is wrong on this machine, and what to do; None if met."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,34 @@ class SpacyPipeline(Requirement):
 
     Args:
         name: of the package, or the folder.
-        tags: it must tag parts of speech.
+        tags: must tag parts of speech.
     """
 
     name: str = ""
     tags: bool = False
 
     def problem(self) -> str | None:
-        import spacy  # here, and below: most configs name nothing that takes seconds to import
+        import spacy  # local imports here and below: slow, and rarely needed
 
         try:
             pipeline = spacy.load(self.name)
         except (OSError, ValueError, ImportError) as error:
             if Path(self.name).is_dir():
-                return f"{self.name}: no spaCy pipeline that loads ({first_line(error)})"
+                return f"{self.name}: not a loadable spaCy pipeline ({first_line(error)})"
             return (
                 f"{self.name} is neither an installed spaCy pipeline nor a folder. `python -m spacy download "
-                f"{self.name}`, on every node, or leave the option out"
+                f"{self.name}` on every node, or omit the option"
             )
         if self.tags and not pipeline("The food was good.").has_annotation("POS"):
-            return f"{self.name} tags no parts of speech. Name one that does, e.g. en_core_web_sm, or leave it out"
+            return (
+                f"{self.name} doesn't tag parts of speech. Use one that does, e.g. en_core_web_sm, or omit the option"
+            )
         return None
 
 
 @dataclass(frozen=True)
 class ClipWeights(Requirement):
-    """A model of open_clip's list and its weights.
+    """An open_clip model and its weights.
 
     Args:
         model: architecture.
@@ -90,15 +92,15 @@ class ClipWeights(Requirement):
 
         if open_clip.get_model_config(self.model) is None and not self.model.startswith(("hf-hub:", "local-dir:")):
             near = _near(self.model, open_clip.list_models())
-            return f"clip.model {self.model} is no architecture of open_clip{near}"
+            return f"clip.model {self.model} is not an open_clip architecture{near}"
         if Path(self.pretrained).is_file():
             return None
         found = known.get_pretrained_cfg(self.model, self.pretrained)
         if not found:
             tags = known.list_pretrained_tags_by_model(self.model)
             return (
-                f"clip.pretrained {self.pretrained} is no file here and no tag of {self.model}{_near('', tags)}. "
-                "A file must lie at this path on every node"
+                f"clip.pretrained {self.pretrained} is neither a file nor a tag of {self.model}"
+                f"{_near('', tags)}. A file must exist at this path on every node"
             )
         repository, file = _split(found.get("hf_hub", ""))
         if repository and known.has_hf_hub():
@@ -109,7 +111,7 @@ class ClipWeights(Requirement):
 
 @dataclass(frozen=True)
 class BackboneWeights(Requirement):
-    """Weights of train_clip's image tower.
+    """Weights of train_clip's image encoder.
 
     Args:
         backbone: timm architecture.
@@ -126,22 +128,22 @@ class BackboneWeights(Requirement):
         import timm
 
         if self.backbone is None:
-            return "train_clip.backbone_weights are given without train_clip.backbone, whose weights they would be"
+            return "train_clip.backbone_weights requires train_clip.backbone"
         if not timm.is_model(self.backbone):
             near = _near(self.backbone, timm.list_models())
-            return f"train_clip.backbone {self.backbone} is no architecture of timm{near}"
+            return f"train_clip.backbone {self.backbone} is not a timm architecture{near}"
         if self.path is None:
             return None
         file = Path(self.path) / "model.safetensors" if Path(self.path).is_dir() else Path(self.path)
         if not file.is_file():
-            return f"{file}: no such file. It must lie at this path on every node"
+            return f"{file}: no such file. It must exist at this path on every node"
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(file, "pt") as weights:  # type: ignore[no-untyped-call]
                 weights.keys()
         except (SafetensorError, OSError) as error:
-            return f"{file}: no safetensors file that can be read ({first_line(error)})"
+            return f"{file}: not a readable safetensors file ({first_line(error)})"
         return None
 
 
@@ -151,8 +153,8 @@ class Gpt2(Requirement):
 
     Args:
         source: the folder or name.
-        weights: they are needed, too, and not only config and tokenizer.
-        max_tokens: that it must have positions for.
+        weights: whether weights are needed besides config and tokenizer.
+        max_tokens: number of positions needed.
     """
 
     source: str = ""
@@ -171,7 +173,7 @@ class Gpt2(Requirement):
             positions = GPT2Config.from_pretrained(self.source).n_positions
             load_tokenizer(self.source)
         except (OSError, ValueError, ModelError) as error:
-            return f"{self.source}: no config and tokenizer of a GPT-2 could be loaded from there ({first_line(error)})"
+            return f"{self.source}: not a loadable GPT-2 config and tokenizer ({first_line(error)})"
         if positions <= self.max_tokens:
             return f"{self.source} has {positions} positions; train_generator.model.max_tokens is {self.max_tokens}"
         return None
@@ -183,7 +185,7 @@ class Encoder(Requirement):
 
     Args:
         source: the folder or name.
-        layer: that it must have; None takes the last.
+        layer: layer used; None is the last.
     """
 
     source: str = ""
@@ -199,7 +201,7 @@ class Encoder(Requirement):
             layers = AutoConfig.from_pretrained(self.source).num_hidden_layers
             AutoTokenizer.from_pretrained(self.source)
         except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
-            return f"{self.source}: no config and tokenizer of an encoder load from there ({first_line(error)})"
+            return f"{self.source}: not a loadable encoder config and tokenizer ({first_line(error)})"
         if self.layer is not None and not 0 <= self.layer <= layers:
             return f"{self.source} has layers 0 to {layers}; evaluate.bertscore_layer is {self.layer}"
         return None
@@ -207,7 +209,7 @@ class Encoder(Requirement):
 
 @dataclass(frozen=True)
 class Cuda(Requirement):
-    """A torch that can compute on the GPUs of its machine; nothing on a machine without."""
+    """A CUDA build of torch, on machines with GPUs."""
 
     def problem(self) -> str | None:
         if not Path("/proc/driver/nvidia").exists():
@@ -215,18 +217,18 @@ class Cuda(Requirement):
         import torch
 
         if torch.version.cuda is None:
-            return f"torch {torch.__version__} is built without CUDA, but there are GPUs. Install a CUDA build of torch"
+            return f"torch {torch.__version__} has no CUDA, but this machine has GPUs. Install a CUDA build of torch"
         return None
 
 
 @dataclass(frozen=True)
 class Room(Requirement):
-    """Free space on the workspace's disk, roughly; what S3 holds has no limit.
+    """Free space on a local workspace's disk.
 
     Args:
         root: of the workspace.
-        need_bytes: that will be written, about.
-        what: is written, for a person.
+        need_bytes: approximate bytes to write.
+        what: description of the data.
     """
 
     root: str = ""
@@ -240,8 +242,8 @@ class Room(Requirement):
         if free >= self.need_bytes:
             return None
         return (
-            f"{self.root}: {free / 2**30:.1f} GiB are free, {self.what} take about {self.need_bytes / 2**30:.1f} GiB. "
-            "Make room, or name another --root"
+            f"{self.root}: {free / 2**30:.1f} GiB free, {self.what} need about {self.need_bytes / 2**30:.1f} GiB. "
+            "Free some space, or use another --root"
         )
 
 
@@ -256,24 +258,28 @@ class Java(Requirement):
         try:
             done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=JAVA_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{java} does not run ({first_line(error)}). Repair it, or take it off the PATH: METEOR is n/a then"
+            return (
+                f"{java} does not run ({first_line(error)}). Repair it, or remove it from the PATH (METEOR is n/a then)"
+            )
         if done.returncode:
-            return f"{java} does not run ({done.stderr.strip() or done.returncode}). Repair it, or take it off the PATH"
+            return (
+                f"{java} does not run ({done.stderr.strip() or done.returncode}). Repair it, or remove it from the PATH"
+            )
         return None
 
 
 def problem_of(requirement: Requirement) -> str | None:
-    """`requirement.problem()`, where an unforeseen error counts as one."""
+    """`requirement.problem()`, with unexpected errors as problems."""
     try:
         return requirement.problem()
     except ShowcasesError as error:
         return str(error)
     except Exception as error:
-        return f"can't be checked ({first_line(error)})"
+        return f"check failed ({first_line(error)})"
 
 
 def _split(hub: str) -> tuple[str, str]:
-    """open_clip's `owner/name/file`, or `owner/name/` for its usual file."""
+    """Split open_clip's `owner/name/file`; `owner/name/` means its default file."""
     repository, _, file = hub.rpartition("/")
     return repository, file
 
@@ -282,4 +288,4 @@ def _near(name: str, known: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) if name else known[:8]
-    return f"; near: {', '.join(near)}" if name and near else (f"; those are {', '.join(near)}" if near else "")
+    return f"; similar: {', '.join(near)}" if name and near else (f"; available: {', '.join(near)}" if near else "")

@@ -1,4 +1,4 @@
-"""One step of the flow: what it reads and writes, which options it depends on, and when its artifacts are current."""
+"""A pipeline step: inputs, outputs, the options it depends on, and when its artifacts are current."""
 
 import contextlib
 import hashlib
@@ -18,41 +18,41 @@ from showcases.training import chance_warning
 
 @dataclass
 class StepContext:
-    """What a running step gets: where, with which options, and where to write down what came of it."""
+    """The context of a running step: workspace, options, tracker, and records for the manifests."""
 
     workspace: Workspace
     config: PipelineConfig
     tracker: tracking.Tracker
-    used: dict[str, Any]  # the sections of the config that the result depends on, plain
-    inputs: dict[str, str]  # digest by name of what is read
-    claim: Claim | None = None  # of what it writes
+    used: dict[str, Any]  # config sections that the result depends on, as plain dicts
+    inputs: dict[str, str]  # digest of each input by name
+    claim: Claim | None = None  # on its outputs
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """Of config and inputs; names unfinished work, so that only the same work is resumed."""
+        """Hash of config and inputs; names unfinished work, so that only identical work is resumed."""
         return fingerprint_of(self.used, self.inputs)
 
     def say(self, message: str) -> None:
-        """Progress, for a person.
+        """Print progress.
 
         Raises:
-            ClaimError: another run has taken over; going on would be for nothing.
+            ClaimError: another run took over, so stop early.
         """
         print(f"  {message}", flush=True)
         if self.claim is not None:
-            with contextlib.suppress(ObjectStoreError):  # checked for good before anything is put in place
+            with contextlib.suppress(ObjectStoreError):  # checked again before outputs are swapped in
                 self.claim.check(tuple(self.claim.epochs)[:1])
 
     def warn_of_chance(self, name: str, metrics: dict[str, float], causes: str) -> None:
-        """Say so if a model has learned nothing: on the screen, and as a tag of the step's run in MLflow."""
+        """Warn if a model is no better than chance: printed, and as a tag of the MLflow run."""
         warning = chance_warning(name, metrics, causes)
         if warning is not None:
             self.say(warning)
             self.tracker.set_tags({f"warning.{name}": warning})
 
     def place_of(self, artifact: str, *parts: str) -> str:
-        """Where something that this step writes will be once the step is done, for a person."""
+        """Final path of an output, for messages."""
         workspace = self.workspace
         return workspace.path_under_root(artifact, *parts) if workspace.is_local else workspace.path(artifact, *parts)
 
@@ -63,7 +63,7 @@ class StepContext:
         failures: dict[str, int] | None = None,
         metrics: dict[str, Any] | None = None,
     ) -> None:
-        """Counts and figures for the artifact's manifest."""
+        """Record counts and figures for the artifact's manifest."""
         self.records[artifact] = {"rows": rows or {}, "failures": failures or {}, "metrics": metrics or {}}
 
 
@@ -73,19 +73,18 @@ class Step:
 
     Args:
         name: as in `python -m jobs.NAME`.
-        reads: artifacts that must be finished before.
-        writes: artifacts that it makes.
-        sections: the parts of PipelineConfig that its result depends on; a change in one makes it run again.
-        run: does the work.
-        corpus: it reads files of the corpus.
-        inputs: digests of what it reads besides artifacts.
-        resumes: it finds out what an unfinished build of the same config and inputs holds, and does the rest.
-        replaces: its artifacts are in use while it runs, and it replaces their content itself in one go: they are not
-            built aside.
-        manners: options (SECTION.OPTION) that change how it goes about its work and not what a row holds: another value
-            of one does not make it run again.
-        needs: what the config names that must be there on the driver or on the nodes, checked before any step runs.
-        asked: whether the options ask for it to run though its artifacts are current; it edits a copy of them.
+        reads: input artifacts.
+        writes: output artifacts.
+        sections: config sections that its result depends on; a change in one triggers a rerun.
+        run: the implementation.
+        corpus: whether it reads corpus files.
+        inputs: digests of inputs other than artifacts.
+        resumes: whether it continues an unfinished build of the same config and inputs.
+        replaces: whether it replaces its artifacts itself, atomically, as they are in use; no staging folder.
+        execution_options: options (SECTION.OPTION) that affect only how it runs, not its results; changing one doesn't
+            trigger a rerun.
+        needs: requirements on the driver and nodes, checked before any step runs.
+        is_forced: whether the options force a run although its artifacts are current; it edits a copy of them.
     """
 
     name: str
@@ -97,27 +96,27 @@ class Step:
     inputs: Callable[[PipelineConfig], dict[str, str]] = lambda _: {}
     resumes: bool = False
     replaces: bool = False
-    manners: tuple[str, ...] = ()
-    asked: Callable[[PipelineConfig], bool] = lambda _: False
+    execution_options: tuple[str, ...] = ()
+    is_forced: Callable[[PipelineConfig], bool] = lambda _: False
     needs: Callable[[PipelineConfig], Sequence[Requirement]] = lambda _: ()
 
     def used(self, config: PipelineConfig) -> dict[str, Any]:
-        """The sections of the config that the result depends on, plain, without the manners."""
+        """Config sections that the result depends on, as plain dicts, without execution options."""
         sections = {name: _plain(getattr(config, name)) for name in self.sections}
-        for name in self.manners:
+        for name in self.execution_options:
             section, _, option = name.partition(".")
             sections[section].pop(option)
         return sections
 
 
 def made_from(step: Step, workspace: Workspace, used: dict[str, Any], inputs: dict[str, str]) -> list[str]:
-    """Which of the step's artifacts are finished, and made from this config and these inputs."""
+    """The step's artifacts that are finished and were built from this config and these inputs."""
     manifests = [workspace.manifest(name) for name in step.writes]
     return [manifest.artifact for manifest in manifests if manifest is not None and manifest.made_from(used, inputs)]
 
 
 def is_current(step: Step, workspace: Workspace, config: PipelineConfig) -> bool:
-    """Whether the step's artifacts were made from this config and from what it would read now."""
+    """Whether the step's artifacts were built from this config and the present inputs."""
     try:
         inputs = {name: workspace.require(name).digest for name in step.reads} | step.inputs(config)
         return set(made_from(step, workspace, step.used(config), inputs)) == set(step.writes)
@@ -130,5 +129,5 @@ def _plain(value: Any) -> Any:
 
 
 def fingerprint_of(used: dict[str, Any], inputs: dict[str, str]) -> str:
-    """12 hex digits that change with any option or input."""
+    """12 hex digits: hash of options and inputs."""
     return hashlib.sha256(json.dumps([used, inputs], sort_keys=True).encode()).hexdigest()[:12]

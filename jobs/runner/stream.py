@@ -1,7 +1,7 @@
-"""Streaming work into an artifact's shards: each unit of rows once, whatever dies, with progress as they land.
+"""Resumable streaming into an artifact's shards, with progress.
 
-A unit is a fixed list of rows; its shard is named by what is in it and appears whole or not at all. So work that is
-done twice writes the same file, and a new run asks only for rows that no shard holds.
+A unit is a fixed list of rows. Its shard is written atomically and named by the rows' hash, so repeating a unit writes
+the same file, and a new run only processes rows that are in no shard.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def done_ids(workspace: Workspace, artifact: str, column: str) -> pa.Array:
-    """(n,) values of `column` in the shards that stand, finished or not; one column is read, in parallel."""
+    """(n,) values of `column` in all existing shards, finished or not; reads in parallel."""
 
     def read(path: str) -> pa.ChunkedArray:
         return read_shard(workspace, path, [column])[column]
@@ -33,7 +33,7 @@ def done_ids(workspace: Workspace, artifact: str, column: str) -> pa.Array:
 
 
 def unit_name(ids: Iterable[str]) -> str:
-    """Name of the shard that holds these rows: the same rows always give the same name."""
+    """Shard name of these rows, by hash."""
     digest = hashlib.sha256()
     for name in ids:
         digest.update(name.encode())
@@ -55,13 +55,13 @@ def cut(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 @dataclass
 class Tally:
-    """What a stream of finished units amounts to.
+    """Totals of a stream of finished units.
 
     Attributes:
         rows: finished in this run.
         outcomes: rows by outcome, e.g. ok, expired.
-        amounts: sums of what units measured, e.g. bytes_in, bytes_out, decode_cpu_s, encode_gpu_s.
-        seconds: of the whole stream, wall clock.
+        amounts: sums of the units' measurements, e.g. bytes_in, bytes_out, decode_cpu_s, encode_gpu_s.
+        seconds: wall-clock time of the stream.
     """
 
     rows: int = 0
@@ -71,11 +71,11 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Rows a second."""
+        """Rows per second."""
         return self.rows / self.seconds if self.seconds else 0.0
 
     def add(self, unit: dict[str, Any]) -> None:
-        """Count one unit: `rows`, and any of `outcome.<name>` and `amount.<name>`."""
+        """Add one unit: `rows`, and any `outcome.<name>` and `amount.<name>`."""
         self.rows += int(unit["rows"])
         for name, value in unit.items():
             kind, _, key = name.partition(".")
@@ -92,26 +92,26 @@ def follow(
     say: Callable[[str], None],
     note: Callable[[Tally], str] = lambda _: "",
 ) -> Tally:
-    """Take in finished units as they come; a line of progress every few seconds.
+    """Consume finished units and log progress every few seconds.
 
     Args:
-        units: one dict a finished unit (see Tally.add), e.g. `dataset.iter_rows()` of what a writer returns.
-        total: rows to come.
-        noun: what a row is, plural.
-        note: more to say beside rate and ETA, such as which stage is the bottleneck.
+        units: one dict per finished unit (see Tally.add), e.g. `dataset.iter_rows()`.
+        total: rows expected.
+        noun: plural name of a row, for messages.
+        note: extra text beside rate and ETA, e.g. the bottleneck.
     """
-    tally, started, spoken = Tally(), time.monotonic(), time.monotonic()
+    tally, started, logged_at = Tally(), time.monotonic(), time.monotonic()
     for unit in units:
         tally.add(unit)
         now = time.monotonic()
         tally.seconds = now - started
-        if now - spoken >= SECONDS_BETWEEN_LINES and tally.rows < total:
+        if now - logged_at >= SECONDS_BETWEEN_LINES and tally.rows < total:
             eta = (total - tally.rows) / tally.rate if tally.rate else float("inf")
             extra = note(tally)
             say(
                 f"{tally.rows:,} of {total:,} {noun}, {tally.rate:,.1f} a second, {eta:,.0f} s to go"
                 + (f"; {extra}" if extra else "")
             )
-            spoken = now
+            logged_at = now
     tally.seconds = time.monotonic() - started
     return tally

@@ -1,6 +1,6 @@
-"""The bill of a stream of work: rows a second, node-seconds by resource, bytes moved, money per million rows.
+"""Cost of a stream of work: rows per second, node-seconds by resource, bytes moved, USD per million rows.
 
-What is counted is what the cluster holds while the stream runs, used or not: that is what is paid for.
+Counts all resources of the cluster while the stream runs, used or not, since all are paid for.
 """
 
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from jobs.runner.stream import Tally
 MILLION = 1_000_000
 
 
-def bill(tally: Tally, cluster: ClusterConfig, held: Mapping[str, float] | None = None) -> dict[str, float]:
-    """What a stream cost; for an artifact's manifest, which also goes to MLflow. Failures are in the manifest's own.
+def cost_of(tally: Tally, cluster: ClusterConfig, held: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Cost figures of a stream, for the manifest and MLflow.
 
     Args:
-        tally: of this run alone; what an earlier run did before it was cut off is in that run's bill.
+        tally: of this run only, without earlier interrupted runs.
         cluster: `price_per_hour` adds `usd` and `usd_per_million` (rows).
-        held: nodes, cpus and gpus of the cluster; by default of the one that this process is connected to.
+        held: nodes, cpus and gpus of the cluster; by default those of the connected one.
 
     Returns:
-        rows, seconds (wall clock), per_second; node_seconds, cpu_seconds and gpu_seconds (held times wall clock); and
-        every amount of the tally under its own name, such as bytes_in or decode_cpu_s.
+        rows, seconds (wall clock), per_second; node_seconds, cpu_seconds and gpu_seconds (resources times wall clock);
+        and every amount of the tally, such as bytes_in or decode_cpu_s.
     """
     held = cluster_holds() if held is None else held
     figures = {"rows": float(tally.rows), "seconds": tally.seconds, "per_second": tally.rate}
@@ -37,14 +37,14 @@ def bill(tally: Tally, cluster: ClusterConfig, held: Mapping[str, float] | None 
 
 
 def cluster_holds() -> dict[str, float]:
-    """Nodes, CPU cores and GPUs of the cluster that this process is connected to."""
+    """Nodes, CPU cores and GPUs of the connected cluster."""
     resources = ray.cluster_resources()
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())
     return {"nodes": float(nodes), "cpus": resources.get("CPU", 0.0), "gpus": resources.get("GPU", 0.0)}
 
 
-def spoken(figures: Mapping[str, float], noun: str) -> str:
-    """The bill in a line, for a person."""
+def describe_cost(figures: Mapping[str, float], noun: str) -> str:
+    """The cost figures as one line."""
     parts = [
         f"{figures['per_second']:,.1f} {noun} a second",
         f"{figures['cpu_seconds']:,.0f} CPU seconds and {figures['gpu_seconds']:,.0f} GPU seconds held",

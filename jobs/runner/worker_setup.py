@@ -1,4 +1,4 @@
-"""What runs first in every worker process of a driver: it names its cluster, and keeps Ray Train off the screen."""
+"""Setup hook of worker processes: sets the cluster address and reduces Ray Train's logging."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ import ray
 
 
 def setup() -> None:
-    """On a local cluster: name it, and quieten Ray Train."""
+    """For a local cluster: set its address and reduce Ray Train's logging."""
     name_cluster()
     for name in ("ray.train.v2", "ray.train.torch"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -16,5 +16,5 @@ def setup() -> None:
 
 
 def name_cluster() -> None:
-    """Let what looks for a cluster in this process (Ray's state API) find its own among several on the machine."""
+    """Set RAY_ADDRESS, so that Ray's state API finds this cluster if the machine runs several."""
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address

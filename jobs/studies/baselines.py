@@ -1,6 +1,6 @@
-"""The baselines of Table 2 as a family of models, trained as our generator is, by its loop and budget.
+"""The baselines of Table 2 as a family of models, trained with our generator's loop and budget.
 
-No step of the flow trains them; `jobs.reproduce` does, where Table 2 is asked for.
+Only `jobs.reproduce` trains them, for Table 2.
 """
 
 from dataclasses import replace
@@ -17,18 +17,18 @@ Job = TrainingJob[TrainGeneratorConfig, Name]
 
 
 def train_on_rank(job: Job, session: Session) -> None:
-    from showcases.baselines.train import train_baseline  # here, for the workers alone, as in jobs.train_generator
+    from showcases.baselines.train import train_baseline  # local import, as in jobs.train_generator
 
     train_baseline(job, session)
 
 
 def prepare(context: StepContext, job: Job) -> Job:
-    """With the examples of our generator, without hard negatives."""
+    """Add our generator's examples, without hard negatives."""
     return replace(job, examples=prepare_generator(context, job.seed, hard=False, spacy_model=None))
 
 
 def of_baseline(config: TrainGeneratorConfig) -> TrainGeneratorConfig:
-    """Our generator's options with all that makes no difference to a baseline set to one value, for one fingerprint."""
+    """Our generator's options; those irrelevant to a baseline are fixed, so that they don't change its fingerprint."""
     none = replace(config.contrastive, image_loss="none", text_loss="none")
     return replace(config, variants=("text",), seeds=(0,), spacy_model=None, contrastive=none, finetune=False)
 

@@ -33,10 +33,10 @@ from showcases.storage.embeddings import EmbeddingTable
 
 
 def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
-    """Draw, write texts, deal, and write everything below `options.out`.
+    """Draw examples, generate texts, assign them to judges, and write everything to `options.out`.
 
     Raises:
-        ShowcasesError: the workspace lacks something, or the options don't fit it.
+        ShowcasesError: the workspace lacks artifacts, or the options don't match it.
     """
     config = parse(argv, prog="python -m jobs.human_study export")
     wanted = {name: getattr(options, name) for name in asdict(StudyConfig()) if name != "seed"}
@@ -60,8 +60,8 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
     write(options.out / FOR_JUDGES, task_files(study, photos, study_config.photo_side))
     write(options.out, {"key.json": study.to_json(), "texts.jsonl": to_lines({name: texts[name] for name in models})})
     same = sum(len(set(subject.texts.values())) < len(models) for subject in subjects)
-    print(f"{len(subjects)} of {study_config.count} test examples asked for; {len(examples) - len(subjects)} left out")
-    print(f"  for {same} of them two models wrote the same text, which is rated twice all the same")
+    print(f"{len(subjects)} of {study_config.count} requested test examples; {len(examples) - len(subjects)} skipped")
+    print(f"  for {same} of them two models wrote the same text, which is still rated twice")
     for judge in range(1, study.judges + 1):
         kinds = [item.kind == "text" for item in study.of_judge(judge)]
         print(f"  judge {judge}: {sum(kinds)} texts, {len(kinds) - sum(kinds)} checks")
@@ -69,10 +69,10 @@ def export(options: argparse.Namespace, argv: Sequence[str]) -> None:
 
 
 def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[str, str]:
-    """What kind each model is, by its config.
+    """The kind of each model, by its config.
 
     Raises:
-        ConfigError: there is no model at a place.
+        ConfigError: a folder contains no model.
     """
     kinds = {}
     for name, place in places.items():
@@ -87,10 +87,10 @@ def require_models(workspace: Workspace, places: Mapping[str, Place]) -> dict[st
 
 
 def selector_of(workspace: Workspace, config: PipelineConfig) -> dict[System, Place]:
-    """The served selector, or where none is, the one that chose photos for jobs.reproduce.
+    """The served selector, else the one that jobs.reproduce used for the texts.
 
     Raises:
-        ArtifactError: there is neither.
+        ArtifactError: neither exists.
     """
     system = (config.train_selector.variants[0], config.reproduce.seeds[0])
     place = (FOLDER, f"selector-{variant_folder(*system)}")
@@ -100,14 +100,14 @@ def selector_of(workspace: Workspace, config: PipelineConfig) -> dict[System, Pl
 
 
 def examples_of(workspace: Workspace, config: PipelineConfig, study: StudyConfig, given: Texts) -> list[Example]:
-    """Drawn test examples, among those that the given texts are for, with the photos that `selector_of` chose."""
+    """Random test examples that the given texts cover, with photos of `selector_of`."""
     ranked = rank_test_users(
         workspace.root, selector_of(workspace, config), config.evaluate.k, config.evaluate.protocol, ()
     )
     chosen = next(entry.chosen for entry in ranked if entry.chosen)
     rows = workspace.read_table("gest_s2").to_pylist()
     if given:
-        known = set.intersection(*(set(said) for said in given.values()))
+        known = set.intersection(*(set(texts) for texts in given.values()))
         rows = [row for row in rows if row["review_id"] in known]
         if not rows:
             raise StudyError("--texts: no review of this workspace has a text of every model in the file")
@@ -117,12 +117,12 @@ def examples_of(workspace: Workspace, config: PipelineConfig, study: StudyConfig
 def own_texts(
     config: PipelineConfig, workspace: Workspace, examples: Sequence[Example], places: Mapping[str, Place]
 ) -> Texts:
-    """What models of the workspace write for the examples."""
+    """Texts of the workspace's models for the examples."""
     others = None
     if "showcases.baseline" in require_models(workspace, places).values():
         gest = workspace.read_table("gest_s2", ("review_id", "user_id", "business_id", "split"))
         others = ItemReviews.of(gest.filter(pc.field("split") == "train"))
-    context = StepContext(workspace, config, Tracker("", ""), {}, {})  # nothing is tracked
+    context = StepContext(workspace, config, Tracker("", ""), {}, {})  # no tracking
     context.say(f"writing texts for {len(examples)} test examples with {len(places)} models")
     images = EmbeddingTable.read(workspace, "image_embeddings")
     systems = {(name, 0): place for name, place in places.items()}

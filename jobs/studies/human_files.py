@@ -1,4 +1,4 @@
-"""Folders of models named on the command line of jobs.human_study, and the files that it writes."""
+"""Parses jobs.human_study's model folders, and writes its files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,22 +10,22 @@ DEFAULT_MODELS = "Ref2Seq=_reproduce/baseline-Ref2Seq-seed0,PC2L=generator/img_t
 
 
 def places_of(named: str) -> dict[str, Place]:
-    """Folders of `NAME=FOLDER,...` by name.
+    """Parse `NAME=FOLDER,...` to folders by name.
 
     Raises:
-        ConfigError: it is not of that form, or a name comes twice.
+        ConfigError: malformed, or a name is repeated.
     """
     found: dict[str, Place] = {}
     for part in filter(None, named.split(",")):
         name, equals, folder = part.partition("=")
         if not name or not equals or not folder.strip("/") or name in found:
-            raise ConfigError(f"--models {part}: it is NAME=FOLDER[,NAME=FOLDER…], each name once")
+            raise ConfigError(f"--models {part}: expected NAME=FOLDER[,NAME=FOLDER…] with unique names")
         found[name] = tuple(folder.strip("/").split("/"))
     return found
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Files by path below a folder."""
+    """Write files by path below a folder."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The models of the paper's studies: found where they stand, trained where they don't, as many at once as fit."""
+"""The models of the paper's studies: existing ones are reused, others trained, in parallel as resources allow."""
 
 import time
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Wanted:
         system: name and seed in its table.
         family: of the model.
         config: of its step, of which `variant` and `seed` are trained.
-        folder: of ours that it goes to, where the flow has not made it.
+        folder: output folder, if the pipeline hasn't trained it.
     """
 
     system: System
@@ -39,33 +39,33 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """Of the model, the same in every table that has it."""
+        """Name of the model, the same in every table."""
         return f"{self.family.artifact}-{self.folder}"
 
 
 @dataclass(frozen=True)
 class Study:
-    """What all tables of a run share."""
+    """Shared state of a run's tables."""
 
     workspace: Workspace
     config: PipelineConfig
     tracker: Tracker
 
     def context(self, step: Step) -> StepContext:
-        """As if `step` ran, so that models have the fingerprints that it would give them."""
+        """The context of `step`, so that models get the same fingerprints."""
         inputs = {name: self.workspace.require(name).digest for name in step.reads} | step.inputs(self.config)
         return StepContext(self.workspace, self.config, self.tracker, step.used(self.config), inputs)
 
     def job(self, model: Wanted) -> TrainingJob[Any, Any]:
-        """The training of a model of ours."""
+        """The training job of a model."""
         context = self.context(model.family.step)
         return model.family.job(context, model.config, model.variant, model.seed, (FOLDER, model.name))
 
 
 def make(study: Study, wanted: Sequence[Wanted]) -> dict[str, Place]:
-    """Where each model is, by its name: in the flow's artifact if the same one is there, else in ours.
+    """The folder of each model by name: the pipeline's if it has the same model, else the study's own.
 
-    Those that exist in neither are trained.
+    Trains models that exist in neither.
     """
     places: dict[str, Place] = {}
     missing: list[Wanted] = []
@@ -84,7 +84,7 @@ def make(study: Study, wanted: Sequence[Wanted]) -> dict[str, Place]:
 
 
 def train_all(study: Study, missing: Sequence[Wanted]) -> None:
-    """Train models, as many side by side as the cluster has room for."""
+    """Train models in parallel, as many as fit on the cluster."""
     if not missing:
         return
     at_once = trainings_at_once(study.config.cluster, ray.cluster_resources())
@@ -108,6 +108,6 @@ def train_all(study: Study, missing: Sequence[Wanted]) -> None:
 
 @ray.remote(num_cpus=0, max_retries=0)
 def train_apart(study: Study, model: Wanted) -> float:
-    """Train one model from a process of its own; what it is judged by."""
+    """Train one model in its own process; returns its objective."""
     context = study.context(model.family.step)
     return train_model(context, model.family, study.job(model))[model.family.objective]

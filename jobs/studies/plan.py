@@ -1,4 +1,4 @@
-"""Which models stand behind which table and figure of texts."""
+"""The models needed for each table and figure of texts."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ WITH_AND_WITHOUT = ("baseline", "PC²L")  # rows of Table 4 that Figure 6 compar
 
 
 def texts_plan(config: TrainGeneratorConfig, options: ReproduceConfig) -> dict[str, list[Wanted]]:
-    """The models behind each table and figure of texts, by its name; a model of two tables is named alike in both."""
+    """The models of each table and figure of texts; a model shared by two tables has the same name in both."""
     plan: dict[str, list[Wanted]] = {}
     if 2 in options.tables:
         plain = baselines.of_baseline(config)
@@ -40,7 +40,7 @@ def texts_plan(config: TrainGeneratorConfig, options: ReproduceConfig) -> dict[s
 
 
 def of_rows(rows: Sequence[StudyRow], options: ReproduceConfig) -> list[Wanted]:
-    """Every row's model for every seed."""
+    """The model of each row and seed."""
     return [
         Wanted((row.name, seed), train_generator.FAMILY, row.config, row.inputs, seed, f"{row.folder}-seed{seed}")
         for seed in options.seeds
@@ -49,7 +49,7 @@ def of_rows(rows: Sequence[StudyRow], options: ReproduceConfig) -> list[Wanted]:
 
 
 def own_models(config: TrainGeneratorConfig, options: ReproduceConfig) -> list[Wanted]:
-    """The flow's own generators; where a row of Table 4 or 5 is the same, they are that row's."""
+    """The pipeline's own generators; reuses the model of a row of Table 4 or 5 if it is the same."""
     rows = (*table_4_rows(config), *table_5_rows(config))
     seeing: tuple[Inputs, ...] = ("img", OURS)
     found = []

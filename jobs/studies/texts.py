@@ -1,4 +1,4 @@
-"""What the studies' models write for the same test examples, kept on disk, and all figures of it."""
+"""Texts of the studies' models for the same test examples, cached on disk, and their metrics."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from jobs import train_generator
 from jobs.evaluating.generate import cut_and_embed, generate, generator_input
 from jobs.evaluating.report_parts import make_gallery
-from jobs.evaluating.scorers import yardsticks
+from jobs.evaluating.scorers import make_scorers
 from jobs.runner.step import fingerprint_of
 from jobs.studies.models import FOLDER, Study, Wanted
 from showcases.baselines.ids import ItemReviews
@@ -23,19 +23,19 @@ from showcases.metrics.text import Figure
 from showcases.storage.artifacts import Place
 from showcases.storage.embeddings import EmbeddingTable
 
-AT_ONCE = 8  # models whose texts are kept together: what a cut costs at most
+AT_ONCE = 8  # models per batch; at most this much is lost by an interruption
 
 
 @dataclass(frozen=True)
 class Read:
-    """Test examples, and what was written for them.
+    """Test examples, texts and metrics.
 
     Attributes:
         examples: the same for all models.
-        texts: by the model's name (Wanted.name); the ground truth's own.
-        figures: by the same.
-        by: what they were measured with.
-        gallery: some test users with the texts of each table's models, of the first seed.
+        texts: by model name (Wanted.name), including the ground truth.
+        figures: metrics by the same names.
+        by: the scorers used.
+        gallery: some test users with texts of the first seed's models.
     """
 
     examples: Sequence[Example]
@@ -48,7 +48,7 @@ class Read:
 def read_all(
     study: Study, models: Sequence[Wanted], places: Mapping[str, Place], ranked: Sequence[Ranked], meteor: MeteorScorer
 ) -> Read:
-    """Let every model write for the test examples, where its texts are not kept, and measure all texts.
+    """Generate texts that aren't cached, and compute metrics of all texts.
 
     Args:
         ranked: of which the first selector's photos are shown.
@@ -62,8 +62,8 @@ def read_all(
     texts |= written_by(study, {model.name: model for model in models}, places, examples, images)
     context = study.context(train_generator.STEP)
     context.say(f"measuring {len(texts) - 1} models on {len(examples)} test examples")
-    keyed: dict[System, list[str]] = {(name, 0): said for name, said in texts.items()}
-    by = yardsticks(context, classifier, meteor, [row["explanation"] for row in rows])
+    keyed: dict[System, list[str]] = {(name, 0): part for name, part in texts.items()}
+    by = make_scorers(context, classifier, meteor, [row["explanation"] for row in rows])
     written = cut_and_embed(context, keyed, images.dim)
     measured = measure(examples, written, images, by)
     first = {model.system[0]: written[model.name, 0] for model in models if model.seed == models[0].seed}
@@ -72,7 +72,7 @@ def read_all(
 
 
 def ranked_first(ranked: Sequence[Ranked]) -> Ranked:
-    """The first selector's photos, which are shown."""
+    """The first selector's photos."""
     return next(entry for entry in ranked if entry.chosen)
 
 
@@ -83,13 +83,15 @@ def written_by(
     examples: Sequence[Example],
     images: EmbeddingTable,
 ) -> dict[str, list[str]]:
-    """Each model's texts, in the examples' order; what the same model wrote for them before is read."""
+    """Each model's texts in the examples' order; cached texts are reused."""
     keys = {name: _key(study, model, examples) for name, model in models.items()}
-    kept = {name: _kept(study, name, keys[name]) for name in models}
-    texts = {name: said for name, said in kept.items() if said is not None}
+    cached = {name: _read_cached(study, name, keys[name]) for name in models}
+    texts = {name: found for name, found in cached.items() if found is not None}
     waiting = [name for name in models if name not in texts]
     context = study.context(train_generator.STEP)
-    context.say(f"texts of {len(texts)} models stand, {len(waiting)} models write for {len(examples)} test examples")
+    context.say(
+        f"texts of {len(texts)} models are cached, generating those of {len(waiting)} for {len(examples)} test examples"
+    )
     if not waiting:
         return texts
     gest = study.workspace.read_table("gest_s2", ("review_id", "user_id", "business_id", "split"))
@@ -101,8 +103,8 @@ def written_by(
         written = generate(context, rows, {(name, 0): places[name] for name in names})
         for name in names:
             texts[name] = written[name, 0]
-            _keep(study, models[name], keys[name], examples, texts[name])
-        context.say(f"{min(start + AT_ONCE, len(waiting))} of {len(waiting)} models have written")
+            _cache(study, models[name], keys[name], examples, texts[name])
+        context.say(f"{min(start + AT_ONCE, len(waiting))} of {len(waiting)} models done")
     return {name: texts[name] for name in models}
 
 
@@ -115,7 +117,7 @@ def _file(name: str, key: str) -> Place:
     return (FOLDER, "texts", f"{name}-{key}.jsonl")
 
 
-def _kept(study: Study, name: str, key: str) -> list[str] | None:
+def _read_cached(study: Study, name: str, key: str) -> list[str] | None:
     try:
         lines = study.workspace.read_bytes(*_file(name, key)).decode()
     except FileNotFoundError:
@@ -123,8 +125,8 @@ def _kept(study: Study, name: str, key: str) -> list[str] | None:
     return [json.loads(line)["text"] for line in lines.removesuffix("\n").split("\n")]  # texts may hold U+2028
 
 
-def _keep(study: Study, model: Wanted, key: str, examples: Sequence[Example], texts: Sequence[str]) -> None:
-    """A line an example: review_id, model, seed, text."""
+def _cache(study: Study, model: Wanted, key: str, examples: Sequence[Example], texts: Sequence[str]) -> None:
+    """Cache texts as JSON lines of review_id, model, seed, text."""
     lines = [
         json.dumps({"review_id": example.review_id, "model": model.system[0], "seed": model.seed, "text": text})
         for example, text in zip(examples, texts, strict=True)

@@ -1,20 +1,20 @@
-"""Lets a job run under the Python that runs its cluster, though the cluster's PATH leads to another or to none.
+"""Makes a job use its cluster's Python interpreter, even if it isn't on the PATH.
 
-A job's entrypoint is a shell command, and a head that was started by its full path (`/opt/venv/bin/ray start`) has no
-virtual environment on its PATH. The process that starts the entrypoint is a Ray worker, which runs `setup` first: Ray
-imports the function that jobs/runtime_env.yaml names in every worker of the job.
+A job's entrypoint is a shell command, and a head started by its full path (`/opt/venv/bin/ray start`) has no virtual
+environment on its PATH. The entrypoint is started by a Ray worker, which runs `setup` first through the worker hook in
+jobs/runtime_env.yaml.
 """
 
 import os
 import sys
 from pathlib import Path
 
-VARIABLE = "SHOWCASES_PYTHON"  # path of the cluster's interpreter, as seen by the entrypoint
+VARIABLE = "SHOWCASES_PYTHON"  # the cluster's interpreter, for the entrypoint
 HOOK = "jobs.submission.interpreter.setup"
 
 
 def setup() -> None:
-    """Name this process' interpreter to its children, and put it first on their PATH."""
+    """Export this process' interpreter to child processes, and prepend it to their PATH."""
     if not sys.executable:
         return
     os.environ[VARIABLE] = sys.executable

@@ -1,4 +1,4 @@
-"""What `jobs.submit` sends to a cluster: the code as jobs/runtime_env.yaml names it, and how large that is."""
+"""The code package that `jobs.submit` uploads, by jobs/runtime_env.yaml, and its size."""
 
 import logging
 from collections import Counter
@@ -12,28 +12,28 @@ from ray._private.runtime_env import packaging
 from jobs.runner.cluster import ROOT
 from showcases.errors import ConfigError
 
-LIMIT = packaging.GCS_STORAGE_MAX_SIZE  # bytes of a package; Ray finds out only after it has packed and sent it
-SHOWN = 5  # of the largest folders
+LIMIT = packaging.GCS_STORAGE_MAX_SIZE  # max bytes of a package; Ray checks only after the upload
+SHOWN = 5  # number of largest folders shown
 QUIET = logging.getLogger("jobs.submission.package")
 
 
 def runtime_env(root: Path = ROOT) -> dict[str, Any]:
-    """The runtime environment of a job, with the working folder as an absolute path.
+    """The runtime environment of a job, with an absolute working directory.
 
     Raises:
-        ConfigError: there is no checkout to send.
+        ConfigError: this is not a checkout.
     """
     file = root / "jobs" / "runtime_env.yaml"
     if not (root / "pyproject.toml").is_file() or not file.is_file():
         raise ConfigError(
-            f"{root} is no checkout of Showcases, whose code a job needs; clone the repository and install it with "
+            f"{root} is not a checkout of Showcases, which jobs need; clone the repository and install it with "
             "`pip install -e`"
         )
     return {**yaml.safe_load(file.read_text()), "working_dir": str(root)}
 
 
 def sizes(environment: dict[str, Any]) -> Counter[str]:
-    """Bytes that would be sent, by folder at most two deep, as Ray itself chooses files (.gitignore counts)."""
+    """Bytes to upload by folder (two levels), with Ray's own file selection (respects .gitignore)."""
     folder = Path(environment["working_dir"])
     names = [*get_runtime_env_default_excludes(), *environment.get("excludes", [])]
     found: Counter[str] = Counter()
@@ -49,21 +49,21 @@ def sizes(environment: dict[str, Any]) -> Counter[str]:
 
 
 def check_size(environment: dict[str, Any], limit: int = LIMIT) -> str:
-    """A line that says what is sent.
+    """Describe the upload in one line.
 
     Raises:
-        ConfigError: it is more than Ray takes.
+        ConfigError: it exceeds Ray's limit.
     """
     found = sizes(environment)
     total = sum(found.values())
     largest = ", ".join(f"{name}/ {megabytes(size)}" for name, size in found.most_common(SHOWN))
     if total >= limit:
         raise ConfigError(
-            f"{environment['working_dir']}: {megabytes(total)} would be sent with the job, Ray takes less than "
-            f"{megabytes(limit)}. The largest: {largest}. Code is enough: name data and workspaces in .gitignore, or "
-            "under `excludes` in jobs/runtime_env.yaml, and put what the job reads where the cluster reaches it (S3)"
+            f"{environment['working_dir']}: {megabytes(total)} would be uploaded, Ray's limit is "
+            f"{megabytes(limit)}. Largest: {largest}. Exclude data and workspaces by .gitignore or by `excludes` in "
+            "jobs/runtime_env.yaml, and store the job's input where the cluster can read it (S3)"
         )
-    return f"sending {megabytes(total)} of code (the largest: {largest})"
+    return f"uploading {megabytes(total)} of code (largest: {largest})"
 
 
 def megabytes(size: int) -> str:

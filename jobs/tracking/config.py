@@ -1,4 +1,4 @@
-"""Where runs and models are tracked; without MLflow, so that a config can be read without it."""
+"""Tracking configuration; doesn't import MLflow."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ class TrackingConfig:
     """Where runs and models are tracked.
 
     Args:
-        uri: of the MLflow tracking server; none keeps a sqlite file beside the workspace's artifacts, in the working
-            folder where the workspace is on S3.
+        uri: of the MLflow tracking server; none uses a sqlite file in the workspace, or in the working directory if the
+            workspace is on S3.
         experiment: name of the MLflow experiment.
     """
 
@@ -24,10 +24,10 @@ class TrackingConfig:
 
 
 def tracking_uri(config: "PipelineConfig") -> str:
-    """MLflow's URI: the one given, else `tracking_db.database_uri`'s, whose folder is made.
+    """MLflow's URI: the configured one, else `tracking_db.database_uri`; creates its folder.
 
     Raises:
-        ConfigError: the workspace was moved, and its database can't be written.
+        ConfigError: the workspace was moved, and its database isn't writable.
     """
     if not config.tracking.uri:
         database_file(config.root).parent.mkdir(parents=True, exist_ok=True)

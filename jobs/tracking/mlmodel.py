@@ -1,4 +1,4 @@
-"""What MLflow needs to know to load a model folder itself: an MLmodel file, with signature and input example."""
+"""Writes an MLmodel file with signature and input example, so that MLflow can load a model folder."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from showcases import pyfunc
 
 
 def describe(folder: Path) -> None:
-    """Make a model folder one that `mlflow.pyfunc.load_model` and `mlflow models serve` take; its own files stay.
+    """Add an MLmodel file to a model folder, for `mlflow.pyfunc.load_model` and `mlflow models serve`.
 
     Args:
-        folder: written by `save_pretrained` of the selector or the generator.
+        folder: written by `save_pretrained` of the selector or generator.
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.models.utils import _save_example
@@ -36,5 +36,5 @@ def _specs(batch: dict[str, np.ndarray]) -> list[Any]:
 
 
 def _shape(part: np.ndarray) -> tuple[int, ...]:
-    """Rows, photos and reviews may be any number; the width of a vector is the model's."""
+    """MLflow shape: -1 for numbers of rows, photos and reviews; fixed vector width."""
     return (*(-1 for _ in part.shape[:-1]), part.shape[-1]) if part.dtype == np.float32 else (-1,) * part.ndim

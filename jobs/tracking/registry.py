@@ -1,6 +1,6 @@
-"""The registry: a model folder in a run becomes a version, `candidate` and perhaps `champion`.
+"""The model registry: registers a run's model folder as a version with alias `candidate`, and maybe `champion`.
 
-Apart from jobs.tracking.tracker, for it may be done long after the run, see jobs.tracking.replay.
+Separate from jobs.tracking.tracker, since it may happen long after the run, see jobs.tracking.replay.
 """
 
 import tempfile
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-FINGERPRINT = "fingerprint"  # tag of a model version: of the config and inputs that made it
+FINGERPRINT = "fingerprint"  # tag of a model version: hash of its config and inputs
 MODEL_FOLDER = "model"  # in the run's artifacts
 
 
 @dataclass(frozen=True)
 class Registration:
-    """What is registered, and how it is compared with the present champion.
+    """A model to register, and how to compare it with the champion.
 
     Attributes:
         name: of the registered model.
-        monitor: name of the validation figure that decides.
+        monitor: name of the validation metric to compare by.
         figure: its value.
-        comparable: tags that must agree for two figures to be compared. A champion measured on other data, or in
-            another embedding space, can't be compared and could not be served with this workspace: it is replaced.
-        contends: whether it becomes champion where it is better; else it is `candidate` alone.
+        comparable: tags that must be equal for figures to be comparable. A champion with other data or another
+            embedding space can't be served with this workspace, so it is replaced.
+        contends: whether it becomes champion if it is better; else only `candidate`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Registration:
         return f"metric.{self.monitor.replace('@', '_at_')}"
 
     def beats(self, champion: "ModelVersion") -> bool:
-        """Whether it is better than the champion, or can't be compared with it."""
+        """Whether it is better than the champion, or not comparable."""
         same = all(champion.tags.get(tag) == self.tags.get(tag) for tag in self.comparable)
         if not same or self.judged_by not in champion.tags:
             return True
@@ -55,7 +55,7 @@ def read_artifact(client: "MlflowClient", uri: str) -> str:
     """A text file of a run or a model version.
 
     Raises:
-        MlflowException, OSError: it can't be had.
+        MlflowException, OSError: it can't be read.
     """
     from mlflow.artifacts import download_artifacts
 
@@ -65,16 +65,16 @@ def read_artifact(client: "MlflowClient", uri: str) -> str:
 
 
 def version_of(client: "MlflowClient", name: str, fingerprint: str) -> int | None:
-    """The latest version of a registered model that has this fingerprint, if there is one."""
+    """The latest version with this fingerprint, if any."""
     found = client.search_model_versions(f"name = '{name}'")
     versions = [int(version.version) for version in found if version.tags.get(FINGERPRINT) == fingerprint]
     return max(versions, default=None)
 
 
-def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[int, bool]:
+def register(client: "MlflowClient", run_id: str, registration: Registration) -> tuple[int, bool]:
     """Register the run's model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
 
-    A version of the same run and fingerprint, of an attempt whose answer was lost, is taken for it.
+    Idempotent: reuses a version of the same run and fingerprint, in case an earlier response was lost.
 
     Returns:
         (version, whether it became champion).
@@ -82,47 +82,47 @@ def register(client: "MlflowClient", run_id: str, asked: Registration) -> tuple[
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(asked.name)
+        client.create_registered_model(registration.name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    versions = _made_before(client, run_id, asked)
+    versions = _made_before(client, run_id, registration)
     if not versions:
-        tags = {**asked.tags, asked.judged_by: repr(asked.figure)}
+        tags = {**registration.tags, registration.judged_by: repr(registration.figure)}
         source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
-        made = int(client.create_model_version(asked.name, source, run_id, tags=tags).version)
-        versions = _made_before(client, run_id, asked) or [made]
-    first, *twins = versions  # MLflow's client repeats a request by itself if the answer is lost
+        made = int(client.create_model_version(registration.name, source, run_id, tags=tags).version)
+        versions = _made_before(client, run_id, registration) or [made]
+    first, *twins = versions  # MLflow's client retries if a response is lost
     version = str(first)
     for twin in twins:
-        client.delete_model_version(asked.name, str(twin))
-    client.set_registered_model_alias(asked.name, "candidate", version)
-    wins = asked.contends and _wins(client, asked, version)
+        client.delete_model_version(registration.name, str(twin))
+    client.set_registered_model_alias(registration.name, "candidate", version)
+    wins = registration.contends and _wins(client, registration, version)
     if wins:
-        client.set_registered_model_alias(asked.name, "champion", version)
+        client.set_registered_model_alias(registration.name, "champion", version)
     return int(version), wins
 
 
-def _wins(client: "MlflowClient", asked: Registration, version: str) -> bool:
-    champion = client.get_registered_model(asked.name).aliases.get("champion")
+def _wins(client: "MlflowClient", registration: Registration, version: str) -> bool:
+    champion = client.get_registered_model(registration.name).aliases.get("champion")
     if champion is None or str(champion) == version:
         return True
-    return asked.beats(client.get_model_version(asked.name, str(champion)))
+    return registration.beats(client.get_model_version(registration.name, str(champion)))
 
 
-def _made_before(client: "MlflowClient", run_id: str, asked: Registration) -> list[int]:
-    """Versions of this run and fingerprint, the first one first; more than one where an answer was lost."""
-    fingerprint = asked.tags.get(FINGERPRINT)
-    found = client.search_model_versions(f"name = '{asked.name}'") if fingerprint else []
+def _made_before(client: "MlflowClient", run_id: str, registration: Registration) -> list[int]:
+    """Versions of this run and fingerprint, in order; several if a response was lost."""
+    fingerprint = registration.tags.get(FINGERPRINT)
+    found = client.search_model_versions(f"name = '{registration.name}'") if fingerprint else []
     same = [each for each in found if each.run_id == run_id and each.tags.get(FINGERPRINT) == fingerprint]
     return sorted(int(each.version) for each in same)
 
 
 def log_to_version(client: "MlflowClient", name: str, fingerprint: str, files: str, to: str) -> int | None:
-    """Files of a folder into the run that a registered version came from; its tag `to` says where they lie.
+    """Upload a folder to the run of a registered version, and set the version's tag `to` to its URI.
 
     Returns:
-        The version; none where no version has this fingerprint.
+        The version; None if no version has this fingerprint.
     """
     version = version_of(client, name, fingerprint)
     if version is None:

@@ -1,7 +1,7 @@
-"""Carries out what a run noted for MLflow, in order; what MLflow can't take now is left for another time.
+"""Replays a run's logged operations to MLflow in order; operations that fail stay for later.
 
-All of it may be done twice, when an answer was lost: a metric that has the same step, time and value is one metric to
-MLflow, a run is found again by its tag, a model version by its fingerprint.
+All operations are idempotent, in case a response was lost: MLflow deduplicates metrics with the same step, time and
+value, runs are found by their tag, model versions by their fingerprint.
 """
 
 import json
@@ -17,12 +17,12 @@ from showcases.storage.s3 import MAX_ATTEMPTS, parse_root
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-Op = dict[str, Any]  # `do`, and what it takes; plain JSON
-Files = Callable[[Op], AbstractContextManager[Path]]  # the folder of files that belongs to an op
-PENDING = "pending-"  # how an id begins that a run has until MLflow has made it
-RUN_TAG = "showcases.run"  # on every run: the id it had while it was pending
+Op = dict[str, Any]  # `do`: the operation; its arguments; plain JSON
+Files = Callable[[Op], AbstractContextManager[Path]]  # folder with an op's files
+PENDING = "pending-"  # prefix of a run's id until MLflow has created it
+RUN_TAG = "showcases.run"  # tag of every run: its pending id
 PARENT_TAG = "mlflow.parentRunId"
-BATCH = 100  # params or tags that MLflow takes in one request
+BATCH = 100  # MLflow's limit of params or tags per request
 SMALL = ("metric", "param", "tag")
 DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 REFUSED = (
@@ -38,11 +38,11 @@ REFUSED = (
 
 
 class NotMadeError(Exception):
-    """MLflow has no such run yet: its creation is noted elsewhere and was not sent so far."""
+    """MLflow has no such run yet; its creation is in another spool."""
 
 
 def client_of(uri: str) -> "MlflowClient":
-    """A client that gives up within a minute, where MLflow's own patience is many."""
+    """A client that gives up within a minute; MLflow's default is many."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -53,7 +53,7 @@ def client_of(uri: str) -> "MlflowClient":
 
 
 def point_at_endpoint(root: str) -> None:
-    """MLflow reaches S3 by boto3, which knows nothing of what the root says: tell it; the rest is the AWS chain's."""
+    """Pass the root's endpoint and credentials to boto3, which MLflow uses for S3; else AWS defaults apply."""
     if not root.startswith("s3://"):
         return
     store = parse_root(root)
@@ -63,18 +63,18 @@ def point_at_endpoint(root: str) -> None:
         os.environ["AWS_DEFAULT_REGION"] = store.region
     if store.access_key and store.secret_key:
         os.environ |= {"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key}
-        os.environ.pop("AWS_SESSION_TOKEN", None)  # of another credential
+        os.environ.pop("AWS_SESSION_TOKEN", None)  # belongs to other credentials
     os.environ.setdefault("AWS_RETRY_MODE", "standard")
     os.environ.setdefault("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether MLflow would say the same another time."""
+    """Whether MLflow rejects the request permanently."""
     return getattr(error, "error_code", None) in REFUSED
 
 
 def is_misconfigured(error: BaseException) -> bool:
-    """Whether it is the URI, a missing driver or the credentials that are wrong: said at once, before any work."""
+    """Whether the URI, a driver or the credentials are wrong; reported at the start."""
     return is_refused(error) or isinstance(error, ImportError) or getattr(error, "error_code", None) in DENIED
 
 
@@ -84,7 +84,7 @@ class Replay:
     Args:
         uri: of MLflow.
         run: its id, or the pending one.
-        say: for what was refused.
+        say: logs rejected operations.
     """
 
     def __init__(self, uri: str, run: str, say: Callable[[str], None]) -> None:
@@ -97,14 +97,14 @@ class Replay:
 
     @property
     def known_run(self) -> str:
-        """The run's id, the pending one as long as no other is known."""
+        """The run's id; the pending one until MLflow has created it."""
         return self._known.get(self.run, self.run)
 
     def send(self, ops: list[Op], files: Files) -> None:
-        """Carry out ops, and take each out of the list when it is done.
+        """Send ops and remove each from the list when it is done.
 
         Raises:
-            Exception: MLflow is away; the ops that are left can be sent later.
+            Exception: MLflow is unavailable; the remaining ops can be sent later.
         """
         while ops:
             count = 0
@@ -119,21 +119,21 @@ class Replay:
                 del ops[0]
 
     def apply(self, op: Op, folder: Path | None = None) -> Any:
-        """One op; what MLflow refuses is said and left out.
+        """Send one op; rejected ones are logged and dropped.
 
         Raises:
-            Exception: MLflow is away.
+            Exception: MLflow is unavailable.
         """
         try:
             return getattr(self, f"_{op['do']}")({name: value for name, value in op.items() if name != "do"}, folder)
         except Exception as error:
-            if not is_refused(error) or op["do"] == "create":  # nothing can follow where there is no run
+            if not is_refused(error) or op["do"] == "create":  # nothing works without the run
                 raise
-            self.say(f"MLflow refuses {op['do']}: {error}")
+            self.say(f"MLflow rejects {op['do']}: {error}")
             return None
 
     def create(self, op: Op) -> str:
-        """Make the run unless MLflow has it, and return its id."""
+        """Create the run unless it exists, and return its id."""
         found = self._tagged(self.run)
         if found:
             self._known[self.run] = found[0]
@@ -150,7 +150,7 @@ class Replay:
         """MLflow's id of a run.
 
         Raises:
-            NotMadeError: it has none yet.
+            NotMadeError: the run doesn't exist yet.
         """
         if not run.startswith(PENDING):
             return run
@@ -162,7 +162,7 @@ class Replay:
         return self._known[run]
 
     def _tagged(self, pending: str) -> list[str]:
-        """Ids of the runs that were made for a pending one, the first first: more than one where an answer was lost."""
+        """Ids of the runs created for a pending id, in order; several if a response was lost."""
         experiments = [each.experiment_id for each in self.client.search_experiments()]
         wanted = f"tags.`{RUN_TAG}` = '{pending}'"
         found = self.client.search_runs(experiments, wanted, order_by=["run_id"]) if experiments else []
@@ -175,7 +175,7 @@ class Replay:
         if found is None:
             try:
                 return str(self.client.create_experiment(name, artifact_location=location))
-            except MlflowException:  # another was quicker, or MLflow is away: then this raises, too
+            except MlflowException:  # created concurrently, or MLflow is unavailable: then this raises too
                 found = self.client.get_experiment_by_name(name)
                 if found is None:
                     raise
@@ -193,7 +193,7 @@ class Replay:
             if not is_refused(error):
                 raise
             if len(ops) == 1:
-                self.say(f"MLflow refuses {ops[0]['do']} {ops[0]['key']}: {error}")
+                self.say(f"MLflow rejects {ops[0]['do']} {ops[0]['key']}: {error}")
             else:
                 for op in ops:
                     self._batch([op])
@@ -222,8 +222,8 @@ class Replay:
         return True
 
     def _register(self, op: Op, _: Path | None) -> tuple[int, bool]:
-        asked = registry.Registration(**(op | {"comparable": tuple(op["comparable"])}))
-        return registry.register(self.client, self.real(self.run), asked)
+        registration = registry.Registration(**(op | {"comparable": tuple(op["comparable"])}))
+        return registry.register(self.client, self.real(self.run), registration)
 
     def _to_version(self, op: Op, folder: Path | None) -> int | None:
         return registry.log_to_version(self.client, op["name"], op["fingerprint"], str(folder), op["to"])

@@ -1,4 +1,4 @@
-"""How runs end that nobody ends: SIGTERM closes those of this process, the next run those of a process that is gone."""
+"""Closes interrupted runs: on SIGTERM those of this process, at the next run those of dead processes."""
 
 import contextlib
 import json
@@ -19,44 +19,44 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PROCESS_TAG = "showcases.process"  # which process works on a run: `this_process`
-WORKSPACE_TAG = "workspace"  # where its workspace is
-HEARTBEAT = "system/cpu_utilization_percentage"  # logged every 10 s while a run lasts, see run_facts.machine_watched
-LOST_SECONDS = 300.0  # without a heartbeat, after which a process on another machine counts as gone
-GRACE_SECONDS = 2.0  # for MLflow after SIGTERM: `ray job stop` kills 3 s after it
-TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell has it
-START_TOLERANCE = 2.0  # seconds by which two readings of a process's start may differ: clocks are adjusted
+PROCESS_TAG = "showcases.process"  # the process of a run, see `this_process`
+WORKSPACE_TAG = "workspace"  # location of its workspace
+HEARTBEAT = "system/cpu_utilization_percentage"  # logged every 10 s during a run, see run_facts.machine_watched
+LOST_SECONDS = 300.0  # without a heartbeat, until a process on another machine counts as dead
+GRACE_SECONDS = 2.0  # for MLflow after SIGTERM; `ray job stop` kills after 3 s
+TERMINATED = 128 + signal.SIGTERM  # exit code, as in shells
+START_TOLERANCE = 2.0  # seconds between two readings of a process's start time, as clocks are adjusted
 
-_open: list[Spool] = []  # of the runs that this process has begun, the outer ones first
-_lock = threading.RLock()  # a signal may come while its own thread holds it
+_open: list[Spool] = []  # of this process's open runs, outer ones first
+_lock = threading.RLock()  # reentrant: a signal may interrupt the thread that holds it
 
 
 def opened(spool: Spool) -> None:
-    """Note that this process works on a run."""
+    """Register an open run of this process."""
     with _lock:
         _open.append(spool)
 
 
 def forget(spool: Spool) -> None:
-    """A run that MLflow will never make has no end."""
+    """Unregister a run that MLflow will never create."""
     with _lock:
         _open.remove(spool)
 
 
 def is_terminated() -> bool:
-    """Whether SIGTERM has come, and the open runs are being closed."""
-    return _stop is not None and _stop.is_asked.is_set()
+    """Whether SIGTERM was received and open runs are being closed."""
+    return _stop is not None and _stop.is_requested.is_set()
 
 
 def end(spool: Spool, status: str, seconds: float) -> bool:
-    """End a run, once: what was ended by SIGTERM stays as it is.
+    """End a run once; does nothing if SIGTERM ended it already.
 
     Args:
         status: FINISHED, FAILED or KILLED.
         seconds: to wait for MLflow.
 
     Returns:
-        Whether MLflow has all of it.
+        Whether everything was sent to MLflow.
     """
     with _lock:
         if spool not in _open:
@@ -67,18 +67,18 @@ def end(spool: Spool, status: str, seconds: float) -> bool:
 
 
 class _Stop:
-    """Closes all open runs on request, in a thread: the main one may be blocked for long.
+    """Closes all open runs on SIGTERM in a thread, as the main thread may be blocked.
 
-    The thread is there before the signal, as a signal handler may not start one.
+    The thread is started beforehand, since a signal handler can't start one.
     """
 
     def __init__(self) -> None:
-        self.is_asked, self.is_over = threading.Event(), False
+        self.is_requested, self.is_over = threading.Event(), False
         self.thread = threading.Thread(target=self._work, name="closes runs on SIGTERM", daemon=True)
         self.thread.start()
 
     def _work(self) -> None:
-        self.is_asked.wait()
+        self.is_requested.wait()
         if self.is_over:
             return
         with _lock:
@@ -94,10 +94,10 @@ class _Stop:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if not self.is_asked.is_set():
-            os.write(2, b"SIGTERM: ending; what is finished is kept, and the same command resumes the rest\n")
-            self.is_asked.set()
-        raise KeyboardInterrupt("SIGTERM")  # which Ray lets through, unlike other exceptions of a signal handler
+        if not self.is_requested.is_set():
+            os.write(2, b"SIGTERM: stopping; run the same command again to resume\n")
+            self.is_requested.set()
+        raise KeyboardInterrupt("SIGTERM")  # Ray suppresses other exceptions from signal handlers
 
 
 _stop: _Stop | None = None
@@ -105,14 +105,14 @@ _stop: _Stop | None = None
 
 @contextlib.contextmanager
 def closed_on_sigterm() -> Iterator[None]:
-    """Inside the block, SIGTERM closes the open runs as KILLED and ends the process with 143.
+    """Inside the block, SIGTERM closes open runs as KILLED and exits with 143.
 
-    Only in the main thread, where Python handles signals; a block inside another adds nothing. Begins after Ray was
-    started, which sets a handler of its own.
+    Works only in the main thread; nested blocks have no effect. Enter it after Ray was started, since Ray sets its own
+    handler.
 
     Raises:
         SystemExit: with 143, after SIGTERM.
-        KeyboardInterrupt: Ray Train has taken Ctrl-C for a reason to exit with 0.
+        KeyboardInterrupt: instead of Ray Train's exit with 0 at Ctrl-C.
     """
     global _stop
     if _stop is not None or threading.current_thread() is not threading.main_thread():
@@ -123,23 +123,23 @@ def closed_on_sigterm() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if stop.is_asked.is_set():
+        if stop.is_requested.is_set():
             raise SystemExit(TERMINATED) from error
         if isinstance(error, SystemExit) and not error.code:
             raise KeyboardInterrupt from error
         raise
     finally:
-        stop.is_over = not stop.is_asked.is_set()
-        stop.is_asked.set()
+        stop.is_over = not stop.is_requested.is_set()
+        stop.is_requested.set()
         stop.thread.join(2 * GRACE_SECONDS)
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
         _stop = None
-    if not stop.is_over:  # somebody took the interrupt for the end of their own work
+    if not stop.is_over:  # the interrupt was swallowed inside the block
         raise SystemExit(TERMINATED)
 
 
 def this_process() -> str:
-    """This process as JSON, to be told apart from all others: host, machine, pid, start in seconds since 1970."""
+    """Unique identity of this process as JSON: host, machine, pid, start in seconds since 1970."""
     import psutil
 
     started = psutil.Process().create_time()
@@ -148,7 +148,7 @@ def this_process() -> str:
 
 @cache
 def _machine() -> str:
-    """Boot and namespace of process ids: pids of two containers, or of two boots, can't be compared."""
+    """Boot id and pid namespace: pids are only comparable within both."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -156,7 +156,7 @@ def _machine() -> str:
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process (`this_process`) has ended; None if it can't be known, as it ran on another machine."""
+    """Whether a process (`this_process`) has ended; None if it ran on another machine."""
     import psutil
 
     other = json.loads(process)
@@ -173,16 +173,16 @@ def is_gone(process: str) -> bool | None:
 def close_lost(
     client: "MlflowClient", experiment: str, workspace: str, run_id: str, superseded: str | None = None
 ) -> list[str]:
-    """Close as KILLED the runs of a workspace whose process is gone.
+    """Close a workspace's runs of dead processes as KILLED.
 
-    A process on this machine is looked up; one on another is gone if none of its runs has logged a heartbeat for
-    LOST_SECONDS by this machine's clock. If that is wrong, as MLflow was out of reach for it, it sets the right
-    status itself when the run ends.
+    Processes on this machine are looked up; others count as dead if none of their runs has logged a heartbeat for
+    LOST_SECONDS by this machine's clock. A process that was only disconnected from MLflow corrects the status itself
+    when its run ends.
 
     Args:
-        workspace: its place, as in the tag.
-        run_id: of a run that this process resumes, which stays open.
-        superseded: name of runs that must be over, as this process holds the claim of what they write.
+        workspace: its location, as in the tag.
+        run_id: a run that this process resumes, which stays open.
+        superseded: name of runs that must be over, as this process holds the claim on their artifacts.
 
     Returns:
         Names of the runs that were closed.
@@ -208,7 +208,7 @@ def close_lost(
 
 
 def _silence(client: "MlflowClient", runs: "list[Run]") -> float:
-    """Seconds since any of these runs gave a sign of life."""
+    """Seconds since the last heartbeat or start of any of these runs."""
     signs = [run.info.start_time for run in runs]
     for run in runs:
         signs += [metric.timestamp for metric in client.get_metric_history(run.info.run_id, HEARTBEAT)]

@@ -1,4 +1,4 @@
-"""What is noted of every run: who made it, with which code and libraries, from which data, on how busy a machine."""
+"""Facts logged with every run: user, code, libraries, input data and system metrics."""
 
 import contextlib
 import getpass
@@ -17,13 +17,13 @@ import showcases
 from showcases.storage.artifacts import ARTIFACTS, Workspace
 
 LIBRARIES = ("torch", "ray", "transformers", "open_clip_torch", "numpy", "pyarrow", "mlflow")
-SAMPLE_SECONDS = 10.0  # between two looks at the machine
-LONGEST_DIGEST = 36  # characters that MLflow keeps of a dataset's digest
+SAMPLE_SECONDS = 10.0  # between samples of system metrics
+LONGEST_DIGEST = 36  # MLflow's limit for a dataset's digest
 
 
 @cache
 def environment() -> dict[str, str]:
-    """Tags of the code and what it runs on; those that MLflow's pages show carry MLflow's names."""
+    """Tags for code and environment; named as MLflow's UI expects."""
     tags = {"mlflow.source.name": _command(), "mlflow.source.type": "LOCAL", "python": platform.python_version()}
     with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
         tags["mlflow.user"] = getpass.getuser()
@@ -34,13 +34,13 @@ def environment() -> dict[str, str]:
 
 
 def _command() -> str:
-    """The command as it was typed, as far as Python knows."""
+    """The command line, as far as Python knows it."""
     module = getattr(sys.modules.get("__main__"), "__spec__", None)
     return f"python -m {module.name}" if module is not None else Path(sys.argv[0]).name
 
 
 def git_state(folder: Path) -> dict[str, str]:
-    """Commit and whether files differ from it; nothing where the code is in no git repository."""
+    """Commit, and whether the working tree differs; empty outside of a git repository."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
@@ -54,32 +54,32 @@ def git_state(folder: Path) -> dict[str, str]:
 
 
 def datasets(workspace: Workspace, inputs: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What a step reads, as MLflow's dataset inputs: by name, the manifest's hash and where it lies.
+    """A step's inputs as MLflow datasets: name, manifest hash and location.
 
     Args:
-        inputs: digest by name; of an artifact's manifest, or of what else is read.
+        inputs: digest by name, of an artifact's manifest or a file.
     """
     found = []
     for name, digest in inputs.items():
         manifest = workspace.manifest(name) if name in ARTIFACTS else None
         source = {"uri": name, "manifest_sha256": digest}  # relative to the workspace, which may move
         profile = json.dumps({"rows": manifest.rows, "failures": manifest.failures}) if manifest else None
-        kept: dict[str, Any] = {
+        dataset: dict[str, Any] = {
             "name": name,
             "digest": digest[:LONGEST_DIGEST],
             "type": "showcases_artifact",
             "context": "input",
         }
-        found.append(kept | {"source": source, "profile": profile})
+        found.append(dataset | {"source": source, "profile": profile})
     return found
 
 
 @contextlib.contextmanager
 def machine_watched(log: Callable[[dict[str, float], int], None]) -> Iterator[None]:
-    """Inside the block, use of processors, memory, disk, network and GPU is logged every ten seconds.
+    """Inside the block, log CPU, memory, disk, network and GPU usage every ten seconds.
 
     Args:
-        log: (metrics, step) -> None, called by a thread.
+        log: (metrics, step) -> None, called from a thread.
     """
     ended = threading.Event()
     thread = threading.Thread(target=_watch, args=(log, ended), name="machine", daemon=True)
@@ -95,7 +95,7 @@ def _watch(log: Callable[[dict[str, float], int], None], ended: threading.Event)
     step = 0
     monitors: list[Any] = []
     while not ended.wait(SAMPLE_SECONDS):
-        monitors = monitors or _monitors()  # here: MLflow is imported only for runs that are long enough
+        monitors = monitors or _monitors()  # imports MLflow only for runs that last long enough
         for monitor in monitors:
             monitor.collect_metrics()
             log({f"system/{name}": value for name, value in monitor.aggregate_metrics().items()}, step)
@@ -104,13 +104,13 @@ def _watch(log: Callable[[dict[str, float], int], None], ended: threading.Event)
 
 
 def _monitors() -> list[Any]:
-    """MLflow's own, so that its pages show them among the system metrics."""
+    """MLflow's own monitors, so that its UI shows them as system metrics."""
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
     found = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-    with contextlib.suppress(Exception):  # there is no GPU, or no library that tells of it
+    with contextlib.suppress(Exception):  # no GPU, or no library to query it
         found.append(GPUMonitor())
     return found

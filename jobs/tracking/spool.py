@@ -1,7 +1,7 @@
-"""What a run tells MLflow: noted at once, sent by a thread, kept in the workspace while MLflow is away.
+"""Asynchronous MLflow logging: operations are queued, sent by a thread, and saved while MLflow is unavailable.
 
-Training waits for no answer of MLflow's. What could not be sent when the process ends is sent by the next step of the
-workspace, or by `python -m jobs.resend`.
+Training never waits for MLflow. What couldn't be sent when the process ends is sent by the workspace's next step, or by
+`python -m jobs.resend`.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ from showcases.tracking_db import is_own
 
 SPOOLS = "_tracking"  # folder in the workspace
 OPS = "ops.json"
-MAX_OPS = 100_000  # noted and not sent; metrics beyond it are dropped, and counted
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts while MLflow is away
-KEEP_EVERY = 0.5  # seconds between looks at what waits: what was there at the last is kept in the workspace
-KEEP_SHARE = 20  # and at least so many times what it took to keep it
-LIVE: set[str] = set()  # names of the spools of this process
+MAX_OPS = 100_000  # queue limit; further metrics are dropped and counted
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts while MLflow is unavailable
+SAVE_SECONDS = 0.5  # seconds after which unsent ops are saved to the workspace
+SAVE_SHARE = 20  # minimum pause between saves, in multiples of a save's duration
+LIVE: set[str] = set()  # spools of this process
 
 
 class Spool:
-    """The ops of one run in one process.
+    """The operations of one run in one process.
 
     Args:
         uri: of MLflow.
         run: its id, or the pending one.
-        root: of the workspace that keeps what can't be sent; without one it is kept in memory alone.
+        root: workspace in which unsent ops are saved; without one they stay in memory.
     """
 
     def __init__(self, uri: str, run: str, root: str = "") -> None:
@@ -45,37 +45,37 @@ class Spool:
         self.name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
         self.replay = Replay(uri, run, self.say)
         self.failure: Exception | None = None  # of the last attempt
-        self._ops: list[Op] = []  # not sent yet, in order; only the sending thread takes some out
+        self._ops: list[Op] = []  # unsent, in order; only the sender thread removes some
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._ending = self._over = self._closed = self._kept = False
+        self._ending = self._over = self._closed = self._saved = False
         self._dropped = self._files = self._noted = self._sent = 0  # counts
-        self._settled = (0, 0)  # what was noted and sent when the workspace last had all that waits
-        self._keeping = threading.Lock()  # one writes the file at a time
+        self._settled = (0, 0)  # (noted, sent) at the last complete save
+        self._saving = threading.Lock()  # serializes writes
 
     @property
     def place(self) -> str:
-        """Where the workspace keeps it."""
+        """Location of the saved spool."""
         return self.workspace.path(SPOOLS, self.name) if self.workspace else "memory"
 
     def put(self, *ops: Op) -> None:
-        """Note ops, to be sent; never waits for MLflow."""
+        """Queue ops; never waits for MLflow."""
         with self._changed:
             room = len(self._ops) + len(ops) <= MAX_OPS
-            taken = [op for op in ops if room or op["do"] != "metric"]
-            if len(taken) < len(ops) and not self._dropped:
-                self.say(f"{MAX_OPS:,} entries wait for MLflow: further metrics are dropped")
-            self._dropped += len(ops) - len(taken)
-            self._ops.extend(taken)
-            self._noted += len(taken)
+            accepted = [op for op in ops if room or op["do"] != "metric"]
+            if len(accepted) < len(ops) and not self._dropped:
+                self.say(f"{MAX_OPS:,} entries are queued for MLflow; dropping further metrics")
+            self._dropped += len(ops) - len(accepted)
+            self._ops.extend(accepted)
+            self._noted += len(accepted)
             self._start()
             self._changed.notify_all()
 
     def now_or_later(self, op: Op, folder: Path | None = None) -> Any:
-        """Carry out an op after all that was noted before, or keep it and its files for later.
+        """Send an op after all queued ones, or save it and its files for later.
 
         Returns:
-            What came of it; None where it was kept, or refused.
+            Its result; None if it was saved for later, or rejected.
         """
         if self.drain(LONGEST_PAUSE):
             try:
@@ -84,7 +84,7 @@ class Spool:
                 self._failed(error)
         if folder is not None:
             if self.workspace is None:
-                self.say(f"{op['do']} is lost: there is no workspace to keep its files in")
+                self.say(f"{op['do']} is lost: no workspace to save its files in")
                 return None
             self._files += 1
             self.workspace.upload(folder, SPOOLS, self.name, str(self._files))
@@ -93,20 +93,20 @@ class Spool:
         return None
 
     def drain(self, seconds: float) -> bool:
-        """Wait until all is sent; not after a failed attempt.
+        """Wait until everything is sent, or an attempt failed.
 
         Returns:
-            Whether all is sent.
+            Whether everything was sent.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._ops or self.failure is not None, seconds)
             return not self._ops
 
     def close(self, seconds: float) -> bool:
-        """Try once more and end; what is left stays in the workspace.
+        """Try once more and stop; unsent ops are saved in the workspace.
 
         Returns:
-            Whether all is sent.
+            Whether everything was sent.
         """
         with self._changed:
             self._ending = True
@@ -118,11 +118,11 @@ class Spool:
             self._closed = True
             left = bool(self._ops)
         if left:
-            self._keep()
+            self._save()
         return not left
 
     def discard(self) -> None:
-        """End without having sent anything."""
+        """Stop and drop all queued ops."""
         with self._changed:
             self._ops.clear()
         self.close(LONGEST_PAUSE)
@@ -134,8 +134,8 @@ class Spool:
             self._thread.start()
 
     def _work(self) -> None:
-        keeper = threading.Thread(target=self._keep_what_waits, name=f"keeping-{self.name}", daemon=True)
-        keeper.start()
+        saver = threading.Thread(target=self._save_pending, name=f"saving-{self.name}", daemon=True)
+        saver.start()
         pause = FIRST_PAUSE
         while True:
             with self._changed:
@@ -153,7 +153,7 @@ class Spool:
         with self._changed:
             self._over = True
             self._changed.notify_all()
-        keeper.join()
+        saver.join()
         self._end()
 
     def _attempt(self) -> None:
@@ -168,7 +168,7 @@ class Spool:
             self._changed.notify_all()
 
     def _send_some(self) -> None:
-        """What there is now; more may be noted meanwhile."""
+        """Send the ops queued so far; more may arrive meanwhile."""
         with self._changed:
             taken = list(self._ops)
         count = len(taken)
@@ -182,22 +182,24 @@ class Spool:
     def _failed(self, error: Exception) -> None:
         with self._changed:
             if self.failure is None:
-                self.say(f"MLflow at {self.uri} can't be reached ({brief(error)}): kept in {self.place}, sent later")
+                self.say(
+                    f"MLflow at {self.uri} can't be reached ({brief(error)}): saving to {self.place}, to send later"
+                )
             self.failure = error
             self._changed.notify_all()
 
     def _end(self) -> None:
-        if not self._ops and self.workspace is not None and (self._kept or self._files):
-            with contextlib.suppress(Exception):  # it would be sent again, which changes nothing
+        if not self._ops and self.workspace is not None and (self._saved or self._files):
+            with contextlib.suppress(Exception):  # resending is idempotent
                 self.workspace.remove(SPOOLS, self.name)
         with self._changed:
             LIVE.discard(self.name)
             self._thread = None
             self._changed.notify_all()
 
-    def _keep_what_waits(self) -> None:
-        """So that a killed process loses little: what MLflow has not taken in half a second, the workspace has."""
-        pause = KEEP_EVERY
+    def _save_pending(self) -> None:
+        """Save ops to the workspace if MLflow doesn't accept them in time, in case the process is killed."""
+        pause = SAVE_SECONDS
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._over or (self._noted, self._sent) != self._settled)
@@ -206,28 +208,30 @@ class Spool:
                 if self._over:
                     return
                 now, is_sent, waits = (self._noted, self._sent), not self._ops, self._sent < noted
-            if is_sent and not self._kept:
+            if is_sent and not self._saved:
                 self._settled = now
-            elif waits or self._kept:
+            elif waits or self._saved:
                 began = time.monotonic()
-                is_kept = self._keep()
-                self._settled = now if is_kept else self._settled
-                pause = max(KEEP_EVERY, KEEP_SHARE * (time.monotonic() - began)) if is_kept else LONGEST_PAUSE
+                is_saved = self._save()
+                self._settled = now if is_saved else self._settled
+                pause = max(SAVE_SECONDS, SAVE_SHARE * (time.monotonic() - began)) if is_saved else LONGEST_PAUSE
 
-    def _keep(self) -> bool:
+    def _save(self) -> bool:
         if self.workspace is None:
             return True
-        with self._keeping:
+        with self._saving:
             with self._changed:
                 ops, is_open = list(self._ops), not self._closed
-            uri = "" if is_own(self.workspace.root, self.uri) else self.uri  # its own moves with it
-            told = {"uri": uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
+            uri = (
+                "" if is_own(self.workspace.root, self.uri) else self.uri
+            )  # the workspace's own database moves with it
+            record = {"uri": uri, "run": self.run, "open": is_open, "host": socket.gethostname(), "pid": os.getpid()}
             try:
-                self.workspace.write_bytes(json.dumps(told | {"ops": ops}).encode(), SPOOLS, self.name, OPS)
-            except Exception as error:  # the store's failure is no reason to stop sending
-                self.say(f"{self.place} can't be written ({brief(error)}): kept in memory alone")
+                self.workspace.write_bytes(json.dumps(record | {"ops": ops}).encode(), SPOOLS, self.name, OPS)
+            except Exception as error:  # keep sending even if saving fails
+                self.say(f"{self.place} can't be written ({brief(error)}): keeping in memory only")
                 return False
-            self._kept = bool(ops) or self._kept
+            self._saved = bool(ops) or self._saved
             return True
 
     @staticmethod
@@ -237,7 +241,7 @@ class Spool:
 
 @contextlib.contextmanager
 def files_of(workspace: Workspace | None, name: str, op: Op) -> Iterator[Path]:
-    """The folder of files that a spool keeps for an op."""
+    """Folder with the files of an op."""
     with tempfile.TemporaryDirectory() as folder:
         if "folder" in op and workspace is not None:
             workspace.download(SPOOLS, Path(folder), name, op["folder"])
@@ -245,5 +249,5 @@ def files_of(workspace: Workspace | None, name: str, op: Op) -> Iterator[Path]:
 
 
 def brief(error: Exception) -> str:
-    """The first line of what it says."""
+    """The first line of an error's message."""
     return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

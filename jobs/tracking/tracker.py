@@ -1,6 +1,6 @@
-"""MLflow: one parent run for a pipeline, a child run a step; models in the registry.
+"""MLflow tracking: a parent run per pipeline, a child run per step, and registered models.
 
-MLflow takes a second to import: it is imported on first use, so that workers that log nothing don't wait for it.
+MLflow takes a second to import, so it is imported on first use.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.tracking import registry, run_ends
 from jobs.tracking.config import tracking_uri
-from jobs.tracking.leftovers import send_left
+from jobs.tracking.pending import send_pending
 from jobs.tracking.registry import FINGERPRINT as FINGERPRINT
 from jobs.tracking.registry import Registration as Registration
 from jobs.tracking.replay import PENDING, Op, client_of, is_misconfigured, point_at_endpoint
@@ -32,23 +32,26 @@ if TYPE_CHECKING:
     from jobs.runner.config import PipelineConfig
 
 REMOTE = ("http://", "https://")
-LONGEST_VALUE = 5000  # characters of a tag or a param
-START_SECONDS, OWN_START_SECONDS = 30.0, 300.0  # wait for a server, or for its own database, which is made at first
-END_SECONDS = 60.0  # for the last of a run to be sent
+LONGEST_VALUE = 5000  # max characters of a tag or param
+START_SECONDS, OWN_START_SECONDS = (
+    30.0,
+    300.0,
+)  # timeouts: a server; the workspace's own database, which may have to be created
+END_SECONDS = 60.0  # to send the rest of a run
 
 
 def key_of(name: str) -> str:
-    """A name that MLflow takes: f1@3 becomes f1_at_3."""
+    """A name valid in MLflow: f1@3 becomes f1_at_3."""
     return name.replace("@", "_at_")
 
 
 class Tracker:
-    """Logs to one MLflow run, by explicit URI and run id, so that it also works on a worker.
+    """Logs to one MLflow run by explicit URI and run id, so it also works on workers.
 
-    Nothing here waits for metrics to arrive, or fails because MLflow does: see jobs.tracking.spool.
+    Never waits for metrics to be sent, and never fails if MLflow does: see jobs.tracking.spool.
 
     Args:
-        root: of the workspace, which keeps what MLflow can't take now.
+        root: workspace in which unsent operations are saved.
     """
 
     def __init__(self, uri: str, run_id: str, root: str = "") -> None:
@@ -56,12 +59,12 @@ class Tracker:
         self.spool = Spool(uri, run_id, root)
 
     def __reduce__(self) -> tuple[type["Tracker"], tuple[str, str, str]]:
-        """In another process, a tracker of the same run with a spool of its own."""
+        """Unpickles to a tracker of the same run with its own spool."""
         return Tracker, (self.uri, self.run_id, self.root)
 
     @property
     def run_id(self) -> str:
-        """As MLflow knows it; another one, which stands for it, while MLflow could not make the run."""
+        """MLflow's run id; a pending id until MLflow has created the run."""
         return self.spool.replay.known_run
 
     @property
@@ -85,14 +88,14 @@ class Tracker:
         self.spool.put(*({"do": "tag", "key": name, "value": value[:LONGEST_VALUE]} for name, value in tags.items()))
 
     def log_inputs(self, datasets: list[dict[str, Any]]) -> None:
-        """What the run reads, see `run_facts.datasets`."""
+        """Log the run's inputs, see `run_facts.datasets`."""
         self.spool.put({"do": "inputs", "datasets": datasets})
 
     def log_folder(self, folder: Path, name: str) -> None:
         self.spool.now_or_later({"do": "files", "to": name}, folder)
 
     def log_files(self, files: Mapping[str, bytes], name: str) -> None:
-        """Files by their paths in a folder of the run."""
+        """Log files by path in a folder of the run."""
         with local_files(files) as folder:
             self.log_folder(folder, name)
 
@@ -107,7 +110,7 @@ class Tracker:
 
 @contextlib.contextmanager
 def pipeline_run(config: "PipelineConfig", is_claimed: bool = False) -> Iterator[str]:
-    """The parent run of a pipeline; yields its id. Arguments as those of `step_run`."""
+    """The parent run of a pipeline; yields its id. Arguments as for `step_run`."""
     root = place(config.root)
     with _run(config, f"pipeline {root.rpartition('/')[2]}", None, is_claimed=is_claimed) as tracker:
         tracker.log_params({"root": root, "seed": config.seed})
@@ -121,8 +124,8 @@ def step_run(
     """A step's run, below `parent` if there is one.
 
     Args:
-        is_claimed: this process holds the claim of all that such a run writes, so that no other of its name can be
-            under way in the workspace: those left RUNNING become KILLED.
+        is_claimed: whether this process holds the claim on the run's artifacts. Then no other run of this name can be
+            active in the workspace, and those still RUNNING become KILLED.
     """
     with _run(config, name, parent, is_claimed=is_claimed) as tracker:
         tracker.log_params(params)
@@ -131,7 +134,7 @@ def step_run(
 
 @contextlib.contextmanager
 def continued_run(name: str, config: "PipelineConfig", run: str) -> Iterator[Tracker]:
-    """A run that an earlier process began."""
+    """Resume a run of an earlier process."""
     with _run(config, name, None, run) as tracker:
         yield tracker
 
@@ -153,12 +156,12 @@ def _run(
         except BaseException as error:
             if not run_ends.is_terminated():
                 tracker.set_tags({"error": str(error)})
-            status = "FAILED" if isinstance(error, Exception) else "KILLED"  # SystemExit: Ray Train's at Ctrl-C
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"  # SystemExit: Ray Train at Ctrl-C
             raise
         finally:
             if not run_ends.end(tracker.spool, status, END_SECONDS):
                 print(
-                    f"  tracking: what MLflow lacks of {name} waits in {tracker.spool.place}; the next step sends it, "
+                    f"  tracking: unsent data of {name} is saved in {tracker.spool.place}; the next step sends it, "
                     f"or `python -m jobs.resend --root {shlex.quote(place(config.root))}`",
                     flush=True,
                 )
@@ -167,17 +170,17 @@ def _run(
 def begin(
     config: "PipelineConfig", name: str, parent: str | None, run: str | None = None, tags: dict[str, str] | None = None
 ) -> Tracker:
-    """A run that MLflow will make, as soon as it can; this process works on it, and must end it (`run_ends.end`).
+    """Start a run, created in MLflow asynchronously; this process must end it (`run_ends.end`).
 
     Args:
-        run: a pending id (`replay.PENDING`) that is the same each time the run is begun; then it is made once.
-        tags: besides those that every run has.
+        run: a stable pending id (`replay.PENDING`), so that restarting creates the run only once.
+        tags: in addition to those of every run.
     """
     tracker = Tracker(tracking_uri(config), run or f"{PENDING}{uuid.uuid4().hex}", config.root)
     begun: Op = {"do": "create", "name": name, "parent": parent, "start": int(time.time() * 1000)}
     own = environment() | {"seed": str(config.seed), run_ends.WORKSPACE_TAG: place(config.root)} | (tags or {})
     own[run_ends.PROCESS_TAG] = run_ends.this_process()
-    location = None if tracker.uri.startswith(REMOTE) else files_uri(config.root)  # a server decides for itself
+    location = None if tracker.uri.startswith(REMOTE) else files_uri(config.root)  # a server decides itself
     where = {"experiment": config.tracking.experiment, "location": location}
     tracker.spool.put(begun | where | {"tags": own})
     run_ends.opened(tracker.spool)
@@ -185,13 +188,13 @@ def begin(
 
 
 def resume(tracker: Tracker) -> None:
-    """A run that was made before is under way again, by this process."""
+    """Mark an existing run as running in this process."""
     tracker.spool.put({"do": "continue"})
     tracker.set_tags({run_ends.PROCESS_TAG: run_ends.this_process()})
 
 
 def _new(config: "PipelineConfig", uri: str, name: str, parent: str | None, run: str | None) -> Tracker:
-    """A run that MLflow will make, or one that goes on."""
+    """Start a new run, or resume one."""
     if run is None or run.startswith(PENDING):
         tracker = begin(config, name, parent, run)
     else:
@@ -203,13 +206,13 @@ def _new(config: "PipelineConfig", uri: str, name: str, parent: str | None, run:
 
 
 def _settle(tracker: Tracker, config: "PipelineConfig", uri: str, superseded: str | None) -> None:
-    """Wait until MLflow has made the run, if it can; then send and close what earlier processes left.
+    """Wait for MLflow to create the run; then send pending spools and close runs of dead processes.
 
     Raises:
-        ConfigError: MLflow will never make it: the URI or the credentials are wrong.
+        ConfigError: the URI or the credentials are wrong.
     """
     if tracker.spool.drain(START_SECONDS if uri.startswith(REMOTE) else OWN_START_SECONDS):
-        send_left(Workspace(config.root))
+        send_pending(Workspace(config.root))
         _close_lost(tracker, config, superseded)
     failure = tracker.spool.failure
     if failure is not None and is_misconfigured(failure):
@@ -223,11 +226,11 @@ def _close_lost(tracker: Tracker, config: "PipelineConfig", superseded: str | No
         lost = run_ends.close_lost(
             tracker.client, config.tracking.experiment, place(config.root), tracker.run_id, superseded
         )
-    except Exception as error:  # MLflow may fail in any way; the next run tries again
-        Spool.say(f"runs of processes that are gone could not be closed: {brief(error)}")
+    except Exception as error:  # any failure of MLflow; the next run retries
+        Spool.say(f"can't close runs of dead processes: {brief(error)}")
         return
     if lost:
-        Spool.say(f"closed as KILLED, as their process is gone: {', '.join(lost)}")
+        Spool.say(f"closed as KILLED, since their process is dead: {', '.join(lost)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -241,22 +244,22 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def registered_version(tracker: Tracker, name: str, fingerprint: str) -> int | None:
-    """The latest version of a registered model that has this fingerprint, if there is one and MLflow says so."""
+    """The latest version with this fingerprint; None if there is none or MLflow is unavailable."""
     from mlflow.exceptions import MlflowException
 
     try:
         return registry.version_of(tracker.client, name, fingerprint)
-    except MlflowException:  # it is away: asked again when it takes what is registered
+    except MlflowException:  # unavailable: `registry.register` checks again
         return None
 
 
 def log_to_version(
     tracker: Tracker, name: str, fingerprint: str, files: Mapping[str, bytes], folder: str
 ) -> int | None:
-    """Files into the run that a registered version came from; the version's tag `folder` says where they lie.
+    """Log files to the run of a registered version; the version's tag `folder` is set to their URI.
 
     Returns:
-        The version; none where there is none, or MLflow is away and gets them later.
+        The version; None if there is none, or MLflow is unavailable and gets them later.
     """
     with local_files(files) as local:
         op = {"do": "to_version", "name": name, "fingerprint": fingerprint, "to": folder}
@@ -275,12 +278,12 @@ def local_files(files: Mapping[str, bytes]) -> Iterator[Path]:
         yield Path(folder)
 
 
-def register(tracker: Tracker, folder: Path, asked: Registration) -> tuple[int, bool] | None:
+def register(tracker: Tracker, folder: Path, registration: Registration) -> tuple[int, bool] | None:
     """Register a model folder as a new version: alias `candidate`, and `champion` if it contends and wins.
 
     Returns:
-        (version, whether it became champion); none where MLflow is away and gets it later.
+        (version, whether it became champion); None if MLflow is unavailable and gets it later.
     """
     tracker.log_folder(folder, registry.MODEL_FOLDER)
-    made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(asked)})
+    made: tuple[int, bool] | None = tracker.spool.now_or_later({"do": "register", **asdict(registration)})
     return made

@@ -1,8 +1,8 @@
-"""Training examples, prepared by Ray Data before training, and streamed to the workers by it while they train.
+"""Training examples, prepared with Ray Data before training and streamed to the workers during training.
 
-A copy of the training split lies in _examples/ under the workspace root, in shards, in an order that was drawn once. An
-epoch reads the shards in an order of its own and shuffles the rows of neighbouring ones; both follow from seed and
-epoch, so a run that was cut off sees what it would have seen, on any number of workers.
+The training split is stored shuffled in shards in _examples/ under the workspace root. Each epoch reads the shards in a
+new order and shuffles rows of neighbouring shards; both depend only on seed and epoch, so a resumed run sees the same
+examples, on any number of workers.
 """
 
 import logging
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FOLDER = "_examples"
 FACTS = "examples.json"  # written last
 SHARD = 1024  # rows
-BUFFER = 16 * SHARD  # rows that are shuffled together
-CHUNK = 512  # explanations whose entities are sought at once
+BUFFER = 16 * SHARD  # rows in the shuffle buffer
+CHUNK = 512  # explanations per entity extraction task
 
 
 def prepare_selector(context: StepContext, seed: int) -> Prepared:
@@ -42,34 +42,34 @@ def prepare_selector(context: StepContext, seed: int) -> Prepared:
 
 
 def prepare_generator(context: StepContext, seed: int, hard: bool, spacy_model: str | None) -> Prepared:
-    """The training split of GEST-s2; with `hard` the explanations' entities are replaced, once and here (Eq. 8)."""
+    """The training split of GEST-s2; with `hard`, hard negatives with replaced entities are added (Eq. 8)."""
     return _prepare(context, "gest_s2", seed, hard, spacy_model if hard else None)
 
 
 def _prepare(context: StepContext, artifact: str, seed: int, hard: bool, spacy_model: str | None) -> Prepared:
-    """What stands is taken as it is, if it was made from the same rows and embeddings."""
+    """Prepare examples, or reuse existing ones from the same rows and embeddings."""
     workspace = context.workspace
     inputs = {name: workspace.require(name).digest for name in (artifact, "image_embeddings")}
     folder = f"{artifact}-{fingerprint_of({'seed': seed, 'hard': hard, 'spacy_model': spacy_model}, inputs)}"
     if (facts := workspace.find_json(FOLDER, folder, FACTS)) is not None:
         return Prepared(**facts["prepared"])
-    _forget_others(workspace, artifact, inputs)
+    _remove_stale(workspace, artifact, inputs)
     rows, left_out = ray.get(_learnable.remote(workspace, artifact))
     blocks = replaced(rows, seed, spacy_model) if hard and len(rows) else [ray.put(rows)]
     prepared: Prepared = ray.get(_write.remote(workspace, folder, blocks, left_out, seed))
     if not prepared.rows:
         raise ConfigError(
-            f"{artifact} has no train row that can be learned from (left out: {left_out}); the corpus is too small, or "
-            "the classifier's threshold too high (build_gest.threshold)"
+            f"{artifact} has no usable train row (left out: {left_out}); the corpus is too small, or the "
+            "classifier's threshold too high (build_gest.threshold)"
         )
     workspace.write_json({"prepared": asdict(prepared), "inputs": inputs}, FOLDER, folder, FACTS)
-    told = f", {prepared.hard_negatives} with other entities beside them" if hard else ""
-    context.say(f"{prepared.rows} training examples prepared{told}")
+    suffix = f", {prepared.hard_negatives} with hard negatives" if hard else ""
+    context.say(f"{prepared.rows} training examples prepared{suffix}")
     return prepared
 
 
-def _forget_others(workspace: Workspace, artifact: str, inputs: dict[str, str]) -> None:
-    """Remove examples that were made from rows or embeddings that stand no more."""
+def _remove_stale(workspace: Workspace, artifact: str, inputs: dict[str, str]) -> None:
+    """Delete examples of outdated rows or embeddings."""
     for name in workspace.folders_in(FOLDER):
         facts = workspace.find_json(FOLDER, name, FACTS) if name.startswith(f"{artifact}-") else None
         if facts is not None and facts["inputs"] != inputs:
@@ -78,7 +78,7 @@ def _forget_others(workspace: Workspace, artifact: str, inputs: dict[str, str]) 
 
 @ray.remote(num_cpus=1)
 def _learnable(workspace: Workspace, artifact: str) -> tuple[pa.Table, dict[str, int]]:
-    """The training split's rows that can be learned from, and how many were left out."""
+    """Usable rows of the training split, and counts of skipped ones."""
     rows = workspace.read_table(artifact).filter(pc.field("split") == "train")
     embedded = EmbeddingShards(workspace, "image_embeddings").all_ids()
     if artifact == "gest_s2":
@@ -90,7 +90,7 @@ def _learnable(workspace: Workspace, artifact: str) -> tuple[pa.Table, dict[str,
 
 
 def replaced(rows: pa.Table, seed: int, spacy_model: str | None) -> list[Any]:
-    """References to tables of the rows with their hard negatives beside them: entities found, counted, replaced."""
+    """References to tables of rows with hard negatives: finds entities, pools them, replaces them."""
     phrases = None if spacy_model else ray.get(_mine.remote(ray.put(rows["explanation"])))
     chunks = [rows.slice(start, CHUNK) for start in range(0, len(rows), CHUNK)]
     find = partial(_find, spacy_model=spacy_model, phrases=phrases)
@@ -108,14 +108,14 @@ def _mine(texts: pa.ChunkedArray) -> tuple[str, ...]:
 
 
 def _find(rows: pa.Table, spacy_model: str | None, phrases: tuple[str, ...] | None) -> pa.Table:
-    """The rows with where their explanations' entities are."""
+    """Add the spans of the explanations' entities."""
     spans = list(_finder(spacy_model, phrases).find(rows["explanation"].to_pylist()))
     return rows.append_column("spans", pa.array(spans, pa.list_(pa.list_(pa.int32()))))
 
 
 @lru_cache(maxsize=1)
 def _finder(spacy_model: str | None, phrases: tuple[str, ...] | None) -> "Finder":
-    """Loaded once a process."""
+    """Cached per process."""
     from showcases.generator.lexicon import Lexicon, make_finder
 
     return make_finder(spacy_model, ()) if phrases is None else Lexicon(phrases)
@@ -141,9 +141,9 @@ def _replace(rows: pa.Table, pool: "EntityPool", seed: int) -> pa.Table:
 
 @ray.remote(num_cpus=1)
 def _write(workspace: Workspace, folder: str, blocks: list[Any], left_out: dict[str, int], seed: int) -> Prepared:
-    """All rows in shards, ordered by hashes of their names: a shuffle that does not depend on how they came.
+    """Write all rows in shards, ordered by hashed ids: a shuffle independent of the input order.
 
-    Rows of a business stay together, so that `LoopConfig.run` finds them.
+    Rows of a business stay together, as `LoopConfig.run` requires.
     """
     from showcases.generator.examples import HARD
 
@@ -163,13 +163,13 @@ def _shard(number: int) -> str:
 
 
 def stream(workspace: Workspace, prepared: Prepared, seed: int, run: int = 1, buffer: int = BUFFER) -> "Stream":
-    """The prepared examples, for one rank: each rank reads all of them and takes its share of each batch.
+    """The prepared examples for one rank: each rank reads all of them and takes its share of each batch.
 
-    The reading tasks ask for no CPU: all of a small cluster's may be held by the workers that wait for them.
+    Reading tasks request no CPU, since the waiting workers may hold all of a small cluster's.
 
     Args:
         run: see LoopConfig.
-        buffer: rows that are held and shuffled together. Where all fit, they are read once.
+        buffer: rows in the shuffle buffer. If all fit, they are read only once.
     """
     from showcases.training import Stream
     from showcases.training.batches import shuffled
@@ -190,7 +190,7 @@ def stream(workspace: Workspace, prepared: Prepared, seed: int, run: int = 1, bu
 
 
 def _read_all(workspace: Workspace, paths: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """The shards' rows, in order, some shards ahead of the reader."""
+    """The shards' rows in order, with prefetching."""
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     options = ray.data.DataContext.get_current()
     options.execution_options.preserve_order, options.enable_progress_bars = True, False

@@ -1,7 +1,7 @@
-"""The process group of a training: each worker listens at the address by which the cluster knows its node.
+"""Process group for training: each worker listens at its node's address in the cluster.
 
-Gloo by itself asks what the machine's own name stands for, which is often the loopback (127.0.1.1 on Debian): workers
-on two nodes then never meet.
+Gloo's default is the address of the host name, often loopback (127.0.1.1 on Debian), so that workers on different nodes
+would never connect.
 """
 
 import contextlib
@@ -14,23 +14,23 @@ import ray
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
 
-SWITCH = "GLOO_SOCKET_IFNAME"  # torch's: the interface whose address is taken
+SWITCH = "GLOO_SOCKET_IFNAME"  # torch's setting for the network interface
 SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface
 
 
 def interface_of(address: str) -> str | None:
-    """The name of the interface that has this IPv4 address, e.g. eth0."""
+    """The network interface with this IPv4 address, e.g. eth0."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
             with contextlib.suppress(OSError):  # an interface without an address
-                told = fcntl.ioctl(probe.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()))
-                if socket.inet_ntoa(told[20:24]) == address:
+                address_bytes = fcntl.ioctl(probe.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(address_bytes[20:24]) == address:
                     return name
     return None
 
 
 def choose_interface() -> None:
-    """Make gloo take the node's address in the cluster, unless the user has named an interface."""
+    """Make gloo use the node's address in the cluster, unless the user has set an interface."""
     found = interface_of(ray.util.get_node_ip_address())
     if found is not None:
         os.environ.setdefault(SWITCH, found)
@@ -43,7 +43,7 @@ class _Backend(_TorchBackend):
 
 
 class ProcessGroup(TorchConfig):
-    """Ray Train's, with the interface chosen first."""
+    """Ray Train's TorchConfig that chooses the interface first."""
 
     @property
     def backend_cls(self) -> type[_Backend]:

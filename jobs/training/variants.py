@@ -1,6 +1,6 @@
-"""Training a family of models, one for each variant and seed; the first is the one that is served, and registered.
+"""Trains a family of models, one per variant and seed; the first is registered and served.
 
-Each model has a fingerprint of its own, so a longer list of variants or seeds trains only what is new.
+Each model has its own fingerprint, so extending the list of variants or seeds trains only the new ones.
 """
 
 import json
@@ -25,17 +25,17 @@ Variant = TypeVar("Variant")
 
 @dataclass(frozen=True)
 class Family(Generic[Config, Variant]):
-    """What the models of one step have in common. The validation loss decides which weights and models are better.
+    """The common part of a step's models. The validation loss decides which weights and models are better.
 
     Args:
-        step: whose inputs they are trained on.
-        artifact: its name, and that of the models (`showcases-<artifact>`).
-        train: trains one of them, on every rank.
-        prepare: completes a job by what is made before training.
-        dataset: artifact that holds the validation split.
-        monitor: name of the validation loss; of the best weights it is reported as best_<monitor>.
-        unit: of the loss, for a person.
-        chance_causes: what to look for if a model is no better than chance.
+        step: the step that trains them.
+        artifact: its name; models are registered as `showcases-<artifact>`.
+        train: trains a model, called on every rank.
+        prepare: adds to a job what must exist before training.
+        dataset: artifact with the validation split.
+        monitor: name of the validation loss; best_<monitor> is that of the best weights.
+        unit: of the loss.
+        chance_causes: possible causes if a model is no better than chance.
     """
 
     step: Step
@@ -49,17 +49,17 @@ class Family(Generic[Config, Variant]):
 
     @property
     def objective(self) -> str:
-        """The metric of the weights that a training ends with."""
+        """Name of the final weights' validation loss."""
         return f"best_{self.monitor}"
 
     def describe(self, loss: float) -> str:
-        """The loss, for a person."""
+        """The loss as text."""
         return f"{loss:.3f} {self.unit} on the validation split"
 
     def job(
         self, context: StepContext, config: Config, variant: Variant, seed: int, place: Place
     ) -> TrainingJob[Config, Variant]:
-        """The training of one model. Its fingerprint does not depend on which others are trained beside it."""
+        """The job of one model. Its fingerprint is independent of the other variants and seeds."""
         own = asdict(config) | {"variants": [variant], "seeds": [seed]}  # type: ignore[call-overload] # a dataclass
         used = {"seed": context.config.seed, self.artifact: own}
         return TrainingJob(
@@ -74,7 +74,7 @@ class Family(Generic[Config, Variant]):
 
 
 def train_variants(context: StepContext, family: Family[Any, Any], config: Any) -> dict[str, dict[str, float]]:
-    """Train each variant and seed of a step's config that is not trained yet; register the first.
+    """Train each variant and seed that isn't trained yet; register the first.
 
     Returns:
         The last metrics of each model, by its folder.
@@ -85,7 +85,7 @@ def train_variants(context: StepContext, family: Family[Any, Any], config: Any) 
             folder = variant_folder(variant, seed)
             job = family.job(context, config, variant, seed, (family.artifact, folder))
             metrics = train_model(context, family, job)
-            best = metrics[family.objective]  # of the weights that are kept; the others are of the last epoch
+            best = metrics[family.objective]  # of the saved weights; other metrics are of the last epoch
             context.say(f"{variant}, seed {seed}: {family.describe(best)}")
             if not figures:
                 register(context, family, job, best)
@@ -95,14 +95,14 @@ def train_variants(context: StepContext, family: Family[Any, Any], config: Any) 
 
 
 def train_model(context: StepContext, family: Family[Any, Any], job: TrainingJob[Any, Any]) -> dict[str, float]:
-    """Train one model, unless it exists already; its last metrics."""
+    """Train one model unless it exists; returns its last metrics."""
     if not context.config.force:
         _reuse(context.workspace, job)
     return train(context, job, family.train, partial(family.prepare, context))
 
 
 def _reuse(workspace: Workspace, job: TrainingJob[Any, Any]) -> None:
-    """Copy the model from the artifact that is being replaced into the new build, if it is the same one."""
+    """Copy an identical model from the current artifact into the new build."""
     earlier, (artifact, *parts) = Workspace(workspace.root), job.place
     if earlier.folder(artifact) == workspace.folder(artifact):
         return
@@ -115,11 +115,11 @@ def _reuse(workspace: Workspace, job: TrainingJob[Any, Any]) -> None:
 def register(
     context: StepContext, family: Family[Any, Any], job: TrainingJob[Any, Any], best: float, contends: bool = True
 ) -> None:
-    """Register a job's model, once; it becomes champion if it contends and wins."""
+    """Register a job's model unless it is registered; it becomes champion if it contends and wins."""
     name, workspace = f"showcases-{family.artifact}", context.workspace
     version = tracking.registered_version(context.tracker, name, job.fingerprint)
     if version is not None:
-        context.say(f"{name} version {version} is this model")
+        context.say(f"already registered as {name} version {version}")
         return
 
     def send(model: Path) -> tuple[int, bool] | None:
@@ -131,12 +131,14 @@ def register(
             tracking.FINGERPRINT: job.fingerprint,
         }
         comparable = ("validation_data", "embedding_space")
-        asked = tracking.Registration(name, family.monitor, best, False, tags, comparable, contends)
-        return tracking.register(context.tracker, model, asked)
+        registration = tracking.Registration(name, family.monitor, best, False, tags, comparable, contends)
+        return tracking.register(context.tracker, model, registration)
 
     made = workspace.load(send, *job.place)
     if made is None:
-        context.say(f"{name} is not registered yet: MLflow is away, a copy of the model waits in the workspace")
+        context.say(
+            f"{name} is not registered yet: MLflow is unavailable, a copy of the model is saved in the workspace"
+        )
         return
     version, wins = made
     context.say(f"registered {name} version {version}" + (", the new champion" if wins else ""))

@@ -1,4 +1,4 @@
-"""What each Ray Train worker runs: open the examples, resume from the last readable checkpoint, train, report."""
+"""Code of each Ray Train worker: open the examples, resume from the last readable checkpoint, train, report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from showcases.storage.artifacts import Workspace
 from showcases.training import Report, Session, TrainingJob
 
 RUNS = "_runs"  # unfinished training, under the workspace root
-CHECKPOINTS_KEPT = 2  # of a run: should the last one be unreadable, the one before it is resumed from
-CHECKPOINT_PREFIX = "checkpoint_"  # of Ray Train's folders in a run, whose names sort by time
-BAD_BATCH = "bad_batch"  # folder of a run, a file a rank
-WORKER_END_SECONDS = 20.0  # for the last metrics to reach MLflow; what does not is sent later
+MAX_CHECKPOINTS = 2  # per run; the second one is the fallback if the last is unreadable
+CHECKPOINT_PREFIX = "checkpoint_"  # Ray Train's folders, whose names sort by time
+BAD_BATCH = "bad_batch"  # folder in a run, one file per rank
+WORKER_END_SECONDS = 20.0  # to send the last metrics to MLflow; the rest is sent later
 
 Train = Callable[[TrainingJob[Any, Any], Session], object]  # called on every rank, with the process group set up
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a Ray Train worker is given.
+    """The input of a Ray Train worker.
 
     Attributes:
         job: what is trained.
@@ -34,7 +34,7 @@ class Assignment:
         run: folder of its checkpoints under RUNS.
         tracking: MLflow's URI and the id of the run that metrics go to.
         prefix: of the metrics' names there.
-        start: checkpoint to begin with where the run has none of its own.
+        start: checkpoint to begin with where the run has none of its assignment.
     """
 
     job: TrainingJob[Any, Any]
@@ -49,61 +49,63 @@ class Assignment:
         return self.job.workspace
 
 
-def run_on_rank(own: Assignment) -> None:
+def run_on_rank(assignment: Assignment) -> None:
     """Restore, train, report."""
-    tracker = Tracker(*own.tracking, own.workspace.root)
+    tracker = Tracker(*assignment.tracking, assignment.workspace.root)
     rank = ray.train.get_context().get_world_rank()
 
     def report(metrics: dict[str, float], checkpoint: Path | None) -> None:
         if rank == 0:
-            print(_progress(own.prefix.rstrip("/"), metrics), flush=True)
-            if float(metrics.get("epoch", 0)).is_integer():  # MLflow's steps are whole
-                tracker.log_metrics({own.prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0)))
+            print(_progress(assignment.prefix.rstrip("/"), metrics), flush=True)
+            if float(metrics.get("epoch", 0)).is_integer():  # MLflow's steps are integers
+                tracker.log_metrics(
+                    {assignment.prefix + k: v for k, v in metrics.items()}, step=int(metrics.get("epoch", 0))
+                )
         saved = Checkpoint.from_directory(str(checkpoint)) if checkpoint is not None else None
         ray.train.report(metrics, checkpoint=saved)
-        # Only the first rank uploads. The others wait here, where a slow store is not taken for a lost node, and not
-        # in a collective of torch, which has a timeout.
+        # Only rank 0 uploads. The others wait here without a timeout, and not in a torch collective, where a slow
+        # upload would look like a lost node.
         ray.train.collective.barrier()
 
-    from showcases.training.loop import LossError  # here: Ray Train's controller imports this module and needs no torch
+    from showcases.training.loop import LossError  # local import: Ray Train's controller doesn't need torch
 
     try:
-        train_from_last_checkpoint(own, report)
+        train_from_last_checkpoint(assignment, report)
     except LossError as error:
-        keep_bad_batch(own, rank, error)
+        save_bad_batch(assignment, rank, error)
     finally:
         tracker.spool.close(WORKER_END_SECONDS)
 
 
-def train_from_last_checkpoint(own: Assignment, report: Report) -> None:
-    """Train from the last checkpoint; from the one before it, if that can't be read.
+def train_from_last_checkpoint(assignment: Assignment, report: Report) -> None:
+    """Train from the last checkpoint, or from the previous one if that is unreadable.
 
     Raises:
-        CheckpointError: there are checkpoints, and none can be read.
+        CheckpointError: no checkpoint is readable.
     """
-    candidates = checkpoints_to_try(own)
+    candidates = checkpoints_to_try(assignment)
     if not candidates:
-        own.train(own.job, session(own.job, report, None))
+        assignment.train(assignment.job, session(assignment.job, report, None))
         return
     failures: list[str] = []
     for candidate in candidates:
         with candidate.as_directory() as folder:
-            ray.train.collective.barrier()  # a rank that downloads slowly is not lost, either
+            ray.train.collective.barrier()  # no timeout for slow downloads
             try:
-                own.train(own.job, session(own.job, report, Path(folder)))
+                assignment.train(assignment.job, session(assignment.job, report, Path(folder)))
                 return
             except CheckpointError as error:  # on all ranks: see showcases.training.checkpoints
                 failures.append(str(error).replace(Path(folder).name, Path(candidate.path).name))
         if ray.train.get_context().get_world_rank() == 0 and candidate is not candidates[-1]:
             print(f"WARNING: {failures[-1]}; resuming from the one before it", flush=True)
     raise CheckpointError(
-        f"{'; '.join(failures)}. No other is left in {own.workspace.path(RUNS, own.run)}: train with the release that "
-        "wrote it, or start over with --force true"
+        f"{'; '.join(failures)}. No other is left in {assignment.workspace.path(RUNS, assignment.run)}: train with the "
+        "release that wrote it, or start over with --force true"
     )
 
 
 def session(job: TrainingJob[Any, Any], report: Report, resume_from: Path | None) -> Session:
-    """This worker's device, and the job's examples opened."""
+    """This worker's session: device, checkpoint and example stream."""
     from ray.train.torch import get_device
 
     prepared = job.examples
@@ -112,26 +114,29 @@ def session(job: TrainingJob[Any, Any], report: Report, resume_from: Path | None
 
 
 def checkpoint_names(workspace: Workspace, run: str) -> list[str]:
-    """Folders of a run's checkpoints, the newest first."""
+    """Folders of a run's checkpoints, newest first."""
     names = workspace.folders_in(RUNS, run)
     return [name for name in reversed(names) if name.startswith(CHECKPOINT_PREFIX)]
 
 
-def checkpoints_to_try(own: Assignment) -> list[Checkpoint]:
-    """The run's last checkpoint, the one before it, and what the run started from; the same on every rank."""
+def checkpoints_to_try(assignment: Assignment) -> list[Checkpoint]:
+    """The run's last checkpoints, newest first, then its initial one; identical on every rank."""
     last = ray.train.get_checkpoint()
-    names = checkpoint_names(own.workspace, own.run)
-    if last is not None:  # a newer folder is of an upload that was cut off
+    names = checkpoint_names(assignment.workspace, assignment.run)
+    if last is not None:  # a newer folder is an incomplete upload
         names = [name for name in names if name <= Path(last.path).name]
-    names = ray.train.collective.broadcast_from_rank_zero(names[:CHECKPOINTS_KEPT])
-    found = [Checkpoint(own.workspace.path(RUNS, own.run, name), own.workspace.filesystem) for name in names]
-    return found if own.start is None else [*found, own.start]
+    names = ray.train.collective.broadcast_from_rank_zero(names[:MAX_CHECKPOINTS])
+    found = [
+        Checkpoint(assignment.workspace.path(RUNS, assignment.run, name), assignment.workspace.filesystem)
+        for name in names
+    ]
+    return found if assignment.start is None else [*found, assignment.start]
 
 
-def keep_bad_batch(own: Assignment, rank: int, error: Any) -> None:
-    """A rank's part of the batch that has no finite loss. It ends the run: started again it would come to the same."""
+def save_bad_batch(assignment: Assignment, rank: int, error: Any) -> None:
+    """Save a rank's part of the batch with a NaN or infinite loss. The run ends, since a retry would fail again."""
     found = {"loss": str(error.loss), "epoch": error.epoch, "step": error.step, "examples": error.examples}
-    own.workspace.write_json(found, RUNS, own.run, BAD_BATCH, f"rank{rank}.json")
+    assignment.workspace.write_json(found, RUNS, assignment.run, BAD_BATCH, f"rank{rank}.json")
 
 
 def _progress(name: str, metrics: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The layer that knows keys: 401 without one, 403 without the scope, 429 without anything left of it."""
+"""Authentication middleware: 401 without a valid key, 403 without the scope, 429 over the rate or quota."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from serve_apps.http.asgi import App, Headers, Message, Receive, RefusedError, S
 from serve_apps.http.routes import Rule, rule_for
 
 REALM = 'Bearer realm="showcases"'
-LOCAL = "local"  # the tenant of everybody while the service is open
+LOCAL = "local"  # everyone's tenant if keys are disabled
 
 
 class Authenticate:
-    """ASGI. Sets `request.state.tenant` and `.key_id` (None while the service is open or the route public)."""
+    """ASGI. Sets `request.state.tenant` and `.key_id` (None if keys are disabled or the route is public)."""
 
     def __init__(self, app: App, ring: KeyRing | None, limiter: KeyLimiter | None) -> None:
         self.app, self.ring, self.limiter = app, ring, limiter
@@ -36,15 +36,17 @@ class Authenticate:
 
     async def _key(self, ring: KeyRing, given: str | None) -> Key:
         if given is None:
-            raise RefusedError(401, "a key is needed: send `Authorization: Bearer sc_...`", {"www-authenticate": REALM})
+            raise RefusedError(
+                401, "an API key is required: send `Authorization: Bearer sc_...`", {"www-authenticate": REALM}
+            )
         kind, _, token = given.partition(" ")
         key_id = tokens.key_id_of(token.strip()) if kind.lower() == "bearer" else None
         if key_id is None:
-            raise _invalid("that isn't a whole key; it looks like `Authorization: Bearer sc_ID_SECRET`")
+            raise _invalid("the key is malformed; expected `Authorization: Bearer sc_ID_SECRET`")
         key, now = await ring.find(key_id), utc_now()
         if not matches(key, token.strip(), now) or key is None:
             raise _invalid("this key isn't known")
-        if refusal := key.refusal(now):  # told to nobody but who has the secret
+        if refusal := key.refusal(now):  # disclosed only to the secret's owner
             raise _invalid(refusal)
         return key
 
@@ -53,21 +55,21 @@ def _require(key: Key, rule: Rule, scope: Scope) -> None:
     if rule.scope not in key.scopes:
         has = ", ".join(sorted(key.scopes))
         detail = f"{scope['method']} of this path needs a key with the scope {rule.scope}; this one has {has}"
-        told = f'{REALM}, error="insufficient_scope", scope="{rule.scope}"'
-        raise RefusedError(403, detail, {"www-authenticate": told})
+        challenge = f'{REALM}, error="insufficient_scope", scope="{rule.scope}"'
+        raise RefusedError(403, detail, {"www-authenticate": challenge})
 
 
 def _invalid(why: str) -> RefusedError:
-    told = f'{REALM}, error="invalid_token", error_description="{why}"'
-    return RefusedError(401, why, {"www-authenticate": told}, code="key_invalid")
+    challenge = f'{REALM}, error="invalid_token", error_description="{why}"'
+    return RefusedError(401, why, {"www-authenticate": challenge}, code="key_invalid")
 
 
 def _with_headers(send: Send, headers: Headers) -> Send:
     extra: list[tuple[bytes, Any]] = [(name.encode(), value.encode()) for name, value in headers.items()]
 
-    async def told(message: Message) -> None:
+    async def with_extra(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await send(message)
 
-    return told
+    return with_extra

@@ -1,4 +1,4 @@
-"""The layer that reads bodies: no more, no longer and no deeper than the limits say, before anything parses them."""
+"""Middleware that reads request bodies and enforces limits on size, time and nesting before they are parsed."""
 
 import asyncio
 import contextlib
@@ -21,61 +21,61 @@ from serve_apps.http.asgi import (
 from serve_apps.http.json_body import require_json
 from serve_apps.http.routes import TYPES, rule_for
 
-RETRY_S = 5  # an upload's usual time
-# A string, to its end or to the body's; or a sign. Possessive: it never goes back over a string, so it stays linear.
+RETRY_S = 5  # typical duration of an upload
+# A string (possibly unterminated) or a punctuation sign. Possessive quantifiers prevent backtracking: linear time.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
 
 
 class ClientLeftError(Exception):
-    """The connection was closed before the body was whole; there is nobody to answer."""
+    """The client disconnected before the body was complete."""
 
 
-class Held:
-    """What one upload holds of the room for all."""
+class Reservation:
+    """One upload's share of the upload memory."""
 
-    def __init__(self, room: "Room") -> None:
-        self.room, self.bytes = room, 0
+    def __init__(self, memory: "UploadMemory") -> None:
+        self.memory, self.bytes = memory, 0
 
     def cover(self, total: int) -> None:
-        """Hold so many bytes in all, if it holds fewer.
+        """Grow the reservation to `total` bytes if it is smaller.
 
         Raises:
-            RefusedError: 503, there is no room for them now.
+            RefusedError: 503 if the memory is exhausted.
         """
         more = max(0, total - self.bytes)
-        if self.room.taken + more > self.room.size:
+        if self.memory.used + more > self.memory.size:
             headers = {"retry-after": str(RETRY_S), "connection": "close"}
-            said = f"uploads under way fill the memory kept for them; try again in {RETRY_S} s"
-            raise RefusedError(503, said, headers)
+            detail = f"concurrent uploads exhaust their memory limit; try again in {RETRY_S} s"
+            raise RefusedError(503, detail, headers)
         self.bytes += more
-        self.room.taken += more
+        self.memory.used += more
 
 
-class Room:
-    """The bytes of all uploads under way in one gateway process, bounded: each is held whole.
+class UploadMemory:
+    """Bounds the memory of all concurrent uploads in one gateway process; each is buffered whole.
 
-    What a request announces is held before a byte is read: else many would begin, and most be refused half way.
+    A request's Content-Length is reserved before reading, so uploads are refused at the start and not half way.
     """
 
     def __init__(self, size: int) -> None:
-        self.size, self.taken = size, 0
+        self.size, self.used = size, 0
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[Held]:
-        """Room that is given back when the block ends."""
-        held = Held(self)
+    def reserve(self) -> Iterator[Reservation]:
+        """A reservation that is released at the end of the block."""
+        reservation = Reservation(self)
         try:
-            yield held
+            yield reservation
         finally:
-            self.taken -= held.bytes
+            self.used -= reservation.bytes
 
 
 class Body:
-    """ASGI. The handler's `receive` gives the whole body as one message, then what the server says (a disconnect)."""
+    """ASGI. The handler's `receive` returns the whole body as one message, then the server's (a disconnect)."""
 
     def __init__(self, app: App, limits: Limits) -> None:
         self.app, self.limits = app, limits
-        self.room = Room(limits.uploads_bytes)
+        self.memory = UploadMemory(limits.uploads_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,24 +84,24 @@ class Body:
         uploads = rule_for(dict(scope)).body == "photos"
         length, at_most = self._require_length(scope, uploads)
         seconds = self.limits.upload_s if uploads else self.limits.body_s
-        with self.room.held() if uploads else contextlib.nullcontext() as held:
-            if held is not None:
-                held.cover(length)
+        with self.memory.reserve() if uploads else contextlib.nullcontext() as reservation:
+            if reservation is not None:
+                reservation.cover(length)
             try:
                 async with asyncio.timeout(seconds):
-                    whole = [await _read(receive, at_most, held) if _may_have_body(scope, length) else b""]
+                    whole = [await _read(receive, at_most, reservation) if _may_have_body(scope, length) else b""]
             except TimeoutError:
                 raise too_late(seconds) from None
             except ClientLeftError:
                 return
-            _require_kind(scope, bool(whole[0]))  # where neither header had told that there is one
+            _require_kind(scope, bool(whole[0]))  # a body that neither header announced
             if rule_for(dict(scope)).body == "json":
                 require_plain_json(whole[0], self.limits)
                 require_json(whole[0])
             await self.app(scope, _replayed(whole, receive), send)
 
     def _require_length(self, scope: Scope, uploads: bool) -> tuple[int, int]:
-        """The bytes that the body is said to have, 0 where nothing is said; and that it may have."""
+        """The declared length of the body (0 if undeclared), and its limit; in bytes."""
         length = declared(scope)
         _require_kind(scope, bool(length) or header(scope, "transfer-encoding") is not None)
         at_most = self.limits.upload_bytes if uploads else self.limits.json_bytes
@@ -111,16 +111,16 @@ class Body:
 
 
 def _may_have_body(scope: Scope, length: int) -> bool:
-    """Whether to wait for one: to hear from Serve's proxy that there is none takes a call there and back."""
-    asks = scope["method"] in ("GET", "HEAD")
-    return not asks or length > 0 or header(scope, "transfer-encoding") is not None
+    """Whether to read a body. Skips GETs, since asking Serve's proxy costs a round trip."""
+    is_get = scope["method"] in ("GET", "HEAD")
+    return not is_get or length > 0 or header(scope, "transfer-encoding") is not None
 
 
 def require_plain_json(body: bytes, limits: Limits) -> None:
-    """Refuse a JSON body that nests too deep, holds too much, or has too long a string; else leave it to the parser.
+    """Refuse a JSON body that exceeds the limits on depth, values or string length, without parsing it.
 
     Raises:
-        RefusedError: 422. It looks at no more than what the limits allow.
+        RefusedError: 422.
     """
     depth = items = 0
     for found in _TOKEN.finditer(body):
@@ -139,17 +139,17 @@ def require_plain_json(body: bytes, limits: Limits) -> None:
 
 def _require_kind(scope: Scope, has_body: bool) -> None:
     read_as = rule_for(dict(scope)).body
-    if not has_body or read_as is None:  # then no route takes it: 404 or 405, whatever it brings
+    if not has_body or read_as is None:  # no route reads it: 404 or 405
         return
     kind = (header(scope, "content-type") or "").partition(";")[0].strip().lower()
     wanted = TYPES[read_as]
     if kind != wanted:
         raise RefusedError(415, f"the body is {kind or 'of no declared type'}; send {wanted}", CLOSE)
     if (header(scope, "content-encoding") or "identity").lower() != "identity":
-        raise RefusedError(415, "packed bodies are not read; send it without Content-Encoding", CLOSE)
+        raise RefusedError(415, "compressed bodies are not supported; send it without Content-Encoding", CLOSE)
 
 
-async def _read(receive: Receive, at_most: int, held: Held | None) -> bytes:
+async def _read(receive: Receive, at_most: int, reservation: Reservation | None) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
@@ -158,22 +158,22 @@ async def _read(receive: Receive, at_most: int, held: Held | None) -> bytes:
         piece = message.get("body", b"")
         if len(body) + len(piece) > at_most:
             raise _too_large(at_most)
-        if held is not None:
-            held.cover(len(body) + len(piece))
+        if reservation is not None:
+            reservation.cover(len(body) + len(piece))
         body += piece
         if not message.get("more_body", False):
             return bytes(body)
 
 
 def _replayed(whole: list[bytes], receive: Receive) -> Receive:
-    """Gives the body away: it lives no longer than the handler needs it."""
+    """Returns the body once and drops its own reference, so that it can be freed early."""
 
-    async def heard() -> Message:
+    async def next_message() -> Message:
         if not whole:
             return await receive()
         return {"type": "http.request", "body": whole.pop(), "more_body": False}
 
-    return heard
+    return next_message
 
 
 def _too_complex(why: str) -> RefusedError:
@@ -181,4 +181,4 @@ def _too_complex(why: str) -> RefusedError:
 
 
 def _too_large(at_most: int) -> RefusedError:
-    return RefusedError(413, f"the body has more than {at_most} bytes, the most that is read", CLOSE)
+    return RefusedError(413, f"the body exceeds the limit of {at_most} bytes", CLOSE)

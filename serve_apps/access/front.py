@@ -1,4 +1,4 @@
-"""The outermost layer: an id for every request, an answer for every refusal and failure, no stack trace outside."""
+"""Middleware that assigns request ids and turns every error into a problem response without a stack trace."""
 
 import logging
 from http import HTTPStatus
@@ -22,7 +22,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class Front:
-    """ASGI. WebSockets, of which the service has none, are refused: no other layer looks at them."""
+    """ASGI. Refuses WebSockets, which no other middleware checks."""
 
     def __init__(self, app: App, limits: Limits) -> None:
         self.app, self.limits = app, limits
@@ -58,14 +58,14 @@ class Front:
             except Exception:
                 logger.exception("request %s failed", request_id)
                 if started:
-                    return  # the server sees that the answer has no end, and cuts the connection
-                detail = "something failed here; the service's log has more under this request id"
+                    return  # the server closes the connection of an incomplete response
+                detail = "internal error; see the service's log for this request id"
                 await answer_problem(scope, send, RefusedError(500, detail))
 
     def _require_small_head(self, scope: Scope) -> None:
         target = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
         if target > self.limits.target_bytes:
-            raise RefusedError(414, f"path and query have {target} bytes; at most {self.limits.target_bytes} are read")
+            raise RefusedError(414, f"path and query have {target} bytes; the limit is {self.limits.target_bytes}")
         head = head_bytes(scope)
         if head > self.limits.head_bytes:
-            raise RefusedError(431, f"the headers have {head} bytes; at most {self.limits.head_bytes} are read")
+            raise RefusedError(431, f"the headers have {head} bytes; the limit is {self.limits.head_bytes}")

@@ -1,4 +1,4 @@
-"""A gateway's view of the keys: read at the start, looked at again every `refresh_s`, old for `stale_s` at most."""
+"""A gateway's cache of the keys: refreshed every `refresh_s`, used for at most `stale_s` if unreadable."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ logger = logging.getLogger("ray.serve")
 
 
 class KeyRing:
-    """All keys in memory. Nothing runs in the background: a request that finds them old has them read first."""
+    """All keys in memory. No background task: the first request after `refresh_s` refreshes them."""
 
     def __init__(
         self, store: KeyStore, refresh_s: float, stale_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.store, self.refresh_s, self.stale_s, self.clock = store, refresh_s, stale_s, clock
         self._keys: dict[str, Key] = {}
-        self._seen: dict[str, tuple[Fingerprint, bool]] = {}  # and whether it was read again after it settled
+        self._seen: dict[str, tuple[Fingerprint, bool]] = {}  # and whether it was re-read after its last change
         self._tried = self._read = clock()
         self._lock = asyncio.Lock()
         self._refresh(strict=True)
@@ -30,26 +30,26 @@ class KeyRing:
         return len(self._keys)
 
     async def find(self, key_id: str) -> Key | None:
-        """The key, as its file was at most refresh_s ago.
+        """The key; at most refresh_s old.
 
         Raises:
-            RefusedError: 503, the files could not be read for stale_s.
+            RefusedError: 503 if the files were unreadable for stale_s.
         """
         if self.clock() - self._tried >= self.refresh_s:
             async with self._lock:
-                if self.clock() - self._tried >= self.refresh_s:  # unless who held the lock has just done it
-                    await self._again()
+                if self.clock() - self._tried >= self.refresh_s:  # unless another task just did
+                    await self._try_refresh()
         if self.clock() - self._read > self.stale_s:
-            detail = "keys can't be checked at present; try again in 30 s"
+            detail = "keys can't be checked; try again in 30 s"
             raise RefusedError(503, detail, {"retry-after": "30"}, code="not_ready")
         return self._keys.get(key_id)
 
-    async def _again(self) -> None:
+    async def _try_refresh(self) -> None:
         try:
             await asyncio.to_thread(self._refresh)
             self._read = self.clock()
         except (OSError, ShowcasesError) as error:
-            logger.error("keys can't be read, those known count for %.0f s more: %s", self._left(), error)
+            logger.error("can't read keys, using the cached ones for %.0f s more: %s", self._left(), error)
         finally:
             self._tried = self.clock()
 
@@ -57,9 +57,9 @@ class KeyRing:
         return max(0.0, self._read + self.stale_s - self.clock())
 
     def _refresh(self, strict: bool = False) -> None:
-        """Read what has changed. A file that isn't a key's refuses that key alone, but keeps a gateway from starting.
+        """Read changed files. An invalid file disables its key; at startup (strict) it is an error.
 
-        S3 tells times in seconds: two changes within one look the same. So a changed file is read once more later.
+        S3's timestamps have a resolution of 1 s and can hide a second change, so a changed file is read again later.
         """
         found = self.store.ids()
         for key_id in self._keys.keys() - found.keys():

@@ -1,4 +1,4 @@
-"""A key as it is kept: hashes of its secrets, whose it is, what it may do, and how much of it."""
+"""The stored form of a key: hashes of its secrets, tenant, scopes, rate and quota."""
 
 import hmac
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,11 @@ from serve_apps.terms import Scope
 
 Tenant = Annotated[str, StringConstraints(pattern=r"\A[a-z0-9][a-z0-9-]{0,62}\z")]
 Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
-NO_DIGEST = "0" * 64  # compared with where there is no key, so that an unknown id takes as long as a wrong secret
+NO_DIGEST = "0" * 64  # compared if there is no key: equal timing for an unknown id and a wrong secret
 
 
 class Secret(BaseModel):
-    """One of a key's secrets; the older one has an end once the key was rotated."""
+    """One of a key's secrets; after a rotation the older one expires."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +25,7 @@ class Secret(BaseModel):
 
 
 class Key(BaseModel):
-    """Scopes are what they say: none includes another."""
+    """A key's record. No scope includes another."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,8 +33,8 @@ class Key(BaseModel):
     tenant: Tenant
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
     rate: PositiveFloat  # requests/s
-    burst: PositiveInt  # requests at once
-    quota: PositiveInt | None  # requests a UTC day; none: no end
+    burst: PositiveInt  # requests
+    quota: PositiveInt | None  # requests per UTC day; none: unlimited
     created: AwareDatetime
     expires: AwareDatetime | None
     revoked: AwareDatetime | None = None
@@ -42,7 +42,7 @@ class Key(BaseModel):
     secrets: Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it doesn't work now, whatever the secret; None where it does."""
+        """Why the key is invalid now; None if it is valid."""
         if self.revoked is not None and self.revoked <= now:
             return "this key was revoked"
         if self.expires is not None and self.expires <= now:
@@ -50,26 +50,26 @@ class Key(BaseModel):
         return None
 
     def overlaps(self, now: datetime) -> bool:
-        """Whether an older secret still works."""
+        """Whether an older secret is still valid."""
         return any(secret.expires is not None and now < secret.expires for secret in self.secrets)
 
     def rotated(self, token: str, overlap: timedelta, now: datetime) -> Self:
-        """With a new secret; of the others the newest works on for `overlap`, at most as long as it had."""
-        last = self.secrets[-1]  # the order tells, two may be of one second
+        """A copy with a new secret; the newest old one stays valid for `overlap`, or until its own expiry."""
+        last = self.secrets[-1]  # by order: timestamps have a resolution of 1 s
         end = min(filter(None, (now + overlap, last.expires)))
-        kept = (last.model_copy(update={"expires": end}),) if overlap else ()
-        return self.model_copy(update={"secrets": (*kept, Secret(digest=tokens.digest(token), created=now))})
+        previous = (last.model_copy(update={"expires": end}),) if overlap else ()
+        return self.model_copy(update={"secrets": (*previous, Secret(digest=tokens.digest(token), created=now))})
 
 
 def matches(key: Key | None, token: str, now: datetime) -> bool:
-    """Whether the token is one of the key's; takes the same time wherever it differs, and where there is no key."""
+    """Whether the token is one of the key's; constant time, also if there is no key."""
     given = tokens.digest(token)
     live = [one.digest for one in key.secrets if one.expires is None or now < one.expires] if key else []
     candidates = [*live, NO_DIGEST, NO_DIGEST][:2]
-    same = [hmac.compare_digest(given, candidate) for candidate in candidates]  # all of them, never only up to a hit
+    same = [hmac.compare_digest(given, candidate) for candidate in candidates]  # no short circuit
     return any(same)
 
 
 def utc_now() -> datetime:
-    """Now, as it is written into files: whole seconds."""
+    """Now in whole seconds, as stored in files."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""A key's rate and daily quota, counted by the `limits` library: in this process, or in Redis for all gateways."""
+"""Rate limit and daily quota per key, with the `limits` library: in memory, or in Redis shared by all gateways."""
 
 import logging
 import math
@@ -17,18 +17,18 @@ from serve_apps.http.asgi import Headers, RefusedError
 from showcases.errors import ConfigError
 
 logger = logging.getLogger("ray.serve")
-NAMESPACE = "showcases"  # of the counters' names in Redis
-TIMEOUT_S = 1.0  # of one command to Redis
-RETRY_S = 5.0  # after Redis failed, until it is tried again
+NAMESPACE = "showcases"  # prefix of the counters in Redis
+TIMEOUT_S = 1.0  # per Redis command
+RETRY_S = 5.0  # pause after a Redis failure
 
 
 @dataclass(frozen=True)
 class Window:
-    """The X-RateLimit-* headers' content.
+    """Values of the X-RateLimit-* headers.
 
     Attributes:
         resource: "rate" or "day" (the quota).
-        reset: seconds since the epoch; the rate's oldest request leaves its window then, the quota starts anew.
+        reset: seconds since the epoch when the oldest request leaves the window, or the quota resets.
     """
 
     resource: str
@@ -37,7 +37,7 @@ class Window:
     reset: float
 
     def headers(self) -> Headers:
-        """Named as GitHub's."""
+        """Header names as GitHub uses them."""
         return {
             "x-ratelimit-limit": str(self.limit),
             "x-ratelimit-remaining": str(self.remaining),
@@ -48,12 +48,12 @@ class Window:
 
 
 class KeyLimiter:
-    """Counts each key's requests. Counts in memory while Redis fails, so that an outage refuses nobody."""
+    """Counts requests per key. Falls back to memory if Redis fails, so an outage blocks nobody."""
 
     def __init__(self, redis_url: str | None = None, now: Callable[[], datetime] = utc_now) -> None:
         """
         Raises:
-            ConfigError: a Redis URL without the package `redis`.
+            ConfigError: the package `redis` is missing.
         """
         self.now = now
         self._own = MovingWindowRateLimiter(storage_from_string("async+memory://"))
@@ -71,7 +71,7 @@ class KeyLimiter:
                 return await self._take(self._shared, key)
             except StorageError as error:
                 self._retry_at = time.monotonic() + RETRY_S
-                logger.error("Redis failed; counting requests in this gateway alone for %g s: %s", RETRY_S, error)
+                logger.error("Redis failed; counting requests in this gateway only for %g s: %s", RETRY_S, error)
         return await self._take(self._own, key)
 
     async def _take(self, windows: MovingWindowRateLimiter, key: Key) -> Window:
@@ -87,7 +87,7 @@ class KeyLimiter:
         return window
 
     async def _take_quota(self, windows: MovingWindowRateLimiter, key_id: str, quota: int) -> Window:
-        """The counter's name has the date, so that it starts at midnight UTC, not at the first request."""
+        """The counter's name contains the date, so it resets at midnight UTC."""
         item, now = RateLimitItemPerDay(quota, namespace=NAMESPACE), self.now()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
         counter = item.key_for(key_id, now.date().isoformat())
@@ -99,10 +99,10 @@ class KeyLimiter:
 
 
 def rate_of(key: Key) -> RateLimitItemPerSecond:
-    """The key's rate as requests in a moving window of whole seconds.
+    """The key's rate as requests per moving window of whole seconds.
 
-    The window is the time in which `rate` allows `burst` requests, rounded up: at least `burst` requests at once, never
-    more than `rate` in the long run (but for a rate that no whole window can express, then one request a window).
+    The window is burst / rate, rounded up: it allows a burst of at least `burst` requests and a long-run rate of at
+    most `rate` (or one request per window, if a whole window can't express the rate).
     """
     seconds = max(1, math.ceil(key.burst / key.rate))
     return RateLimitItemPerSecond(max(key.burst, math.floor(key.rate * seconds)), seconds, namespace=NAMESPACE)
@@ -113,7 +113,7 @@ def _in_redis(url: str) -> MovingWindowRateLimiter:
     try:
         storage = storage_from_string(f"async+{url}", implementation="redispy", wrap_exceptions=True, **options)
     except ConfigurationError as error:
-        raise ConfigError(f"access.redis_url: {error}; `pip install 'showcases[redis]'` brings the client") from error
+        raise ConfigError(f"access.redis_url: {error}; `pip install 'showcases[redis]'` installs the client") from error
     return MovingWindowRateLimiter(storage)
 
 
@@ -121,4 +121,4 @@ def _too_many(window: Window, wait_s: float, what: str) -> RefusedError:
     seconds = max(1, math.ceil(wait_s))
     headers = {"retry-after": str(seconds), **window.headers()}
     code = "rate_exceeded" if window.resource == "rate" else "quota_exceeded"
-    return RefusedError(429, f"{what} of this key is used up; try again in {seconds} s", headers, code=code)
+    return RefusedError(429, f"{what} of this key is exhausted; try again in {seconds} s", headers, code=code)

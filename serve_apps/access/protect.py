@@ -1,4 +1,4 @@
-"""What whoever starts the service should know about its keys."""
+"""Startup warnings about API keys."""
 
 import ipaddress
 import logging
@@ -8,19 +8,19 @@ from serve_apps.access.config import AccessConfig
 logger = logging.getLogger("ray.serve")
 
 
-def log_announcement(config: AccessConfig, keys: int | None = None) -> None:
-    for line in announcement(config, keys):
+def log_startup_warnings(config: AccessConfig, keys: int | None = None) -> None:
+    for line in startup_warnings(config, keys):
         logger.warning(line)
 
 
-def announcement(config: AccessConfig, keys: int | None = None) -> list[str]:
-    """What whoever starts the service should know: that it is open to others, or that nobody has a key."""
+def startup_warnings(config: AccessConfig, keys: int | None = None) -> list[str]:
+    """Warnings at startup: the service is reachable without a key, or no key exists."""
     if config.keys is None:
         if _loopback(config.host):
             return []
         return [
-            f"no keys are configured: everybody who reaches {config.host} may ask anything. Make keys with "
-            "`python -m serve_apps.keys create`, and name their place (access.keys, or --keys)"
+            f"no keys are configured: everyone who can reach {config.host} has full access. Create keys with "
+            "`python -m serve_apps.keys create` and configure their location (access.keys, or --keys)"
         ]
     if keys == 0:
         return [f"{config.keys} has no keys yet, so every request is refused: `python -m serve_apps.keys create`"]

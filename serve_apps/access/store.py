@@ -1,4 +1,4 @@
-"""Keys as files `<root>/access/keys/<id>.json`, in a folder or on s3://; one file a key avoids write conflicts."""
+"""Keys as files `<root>/access/keys/<id>.json`, local or on s3://; one file per key avoids write conflicts."""
 
 import contextlib
 import fcntl
@@ -15,21 +15,21 @@ from showcases.errors import ConfigError
 from showcases.storage.artifacts import Workspace
 
 FOLDER = "access"
-Fingerprint = tuple[int, int]  # a file's time of change in ns and its bytes
+Fingerprint = tuple[int, int]  # mtime in ns and size in bytes
 
 
 class KeyStoreError(ConfigError):
-    """A key's file is missing or isn't one."""
+    """A key's file is missing or invalid."""
 
 
 @dataclass(frozen=True)
 class KeyStore:
-    """Reads and writes the files. Errors name the file and what to do, never a hash."""
+    """Reads and writes key files. Errors name the file, never a hash."""
 
     workspace: Workspace
 
     def ids(self) -> dict[str, Fingerprint]:
-        """Every key that has a file."""
+        """Fingerprint of every key file, by id."""
         selector = fs.FileSelector(self.workspace.path(FOLDER, "keys"), allow_not_found=True)
         files = {info.base_name: info for info in self.workspace.filesystem.get_file_info(selector)}
         named = {name.removesuffix(".json"): info for name, info in files.items() if name.endswith(".json")}
@@ -39,50 +39,52 @@ class KeyStore:
         """One key.
 
         Raises:
-            KeyStoreError: there is none, or its file was tampered with.
-            ObjectStoreError: S3 refused.
+            KeyStoreError: the file is missing or invalid.
+            ObjectStoreError: S3 failed.
         """
         if not tokens.ID.fullmatch(key_id):
-            raise KeyStoreError(f"{key_id!r}: not a key's id; `list` shows them")
+            raise KeyStoreError(f"{key_id!r}: not a key id; `list` shows them")
         try:
             data = self.workspace.read_bytes(FOLDER, "keys", f"{key_id}.json")
         except FileNotFoundError as error:
-            raise KeyStoreError(f"{self.place(key_id)}: no such key; `list` shows those there are") from error
+            raise KeyStoreError(f"{self.place(key_id)}: no such key; `list` shows all keys") from error
         try:
             key = Key.model_validate_json(data)
         except ValidationError as error:
             found = error.errors(include_input=False, include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in found["loc"])
             raise KeyStoreError(
-                f"{self.place(key_id)}: not a key's file ({where + ': ' if where else ''}{found['msg']}); it refuses "
-                "this key until it is restored, or removed and a new key created"
-            ) from None  # the cause would show the file's content
+                f"{self.place(key_id)}: not a key file ({where + ': ' if where else ''}{found['msg']}); this "
+                "key is disabled until the file is restored, or removed and a new key created"
+            ) from None  # the cause would leak the file's content
         if key.id != key_id:
-            raise KeyStoreError(f"{self.place(key_id)}: holds the key {key.id}; a key's file has its id as name")
+            raise KeyStoreError(f"{self.place(key_id)}: contains the key {key.id}; the file name must be the key's id")
         return key
 
     def write(self, key: Key) -> None:
-        """Write a key's file whole or not at all, and see that it stays.
+        """Write a key file atomically and verify it.
 
         Raises:
-            KeyStoreError: somebody else wrote the same key at the same time (S3 has no lock).
+            KeyStoreError: another process wrote the same key concurrently (S3 has no lock).
         """
         if self.workspace.is_local:
             Path(self.workspace.path(FOLDER, "keys")).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.workspace.write_bytes(key.model_dump_json(indent=1).encode(), FOLDER, "keys", f"{key.id}.json")
         if self.read(key.id) != key:
-            raise KeyStoreError(f"{self.place(key.id)}: somebody else changed it at the same time; look, and try again")
+            raise KeyStoreError(
+                f"{self.place(key.id)}: changed concurrently by another process; check it and try again"
+            )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer at a time in a local folder; on S3 `write` notices the other."""
+        """A lock for local folders; on S3, `write` detects conflicts."""
         if not self.workspace.is_local:
             yield
             return
         path = Path(self.workspace.path(FOLDER, "lock"))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # the system lets go of it if the process dies
+            fcntl.flock(file, fcntl.LOCK_EX)  # released by the OS if the process dies
             yield
 
     def place(self, key_id: str) -> str:

@@ -1,7 +1,7 @@
-"""The form of a key: `sc_<id>_<secret><checksum>`, as GitHub's tokens: a scanner knows one when it sees it.
+"""The format of a key: `sc_<id>_<secret><checksum>`, like GitHub's tokens, so that secret scanners recognize it.
 
-The id (12 of 0-9a-z) is public: it stands in logs and names the key's file. The secret is 32 characters of base 62,
-190 bits. Six more are the CRC-32 of what comes before: a mistyped key is told from an unknown one without a look-up.
+The id (12 of 0-9a-z) is public: it appears in logs and names the key's file. The secret is 32 base-62 characters,
+190 bits. The last six are a CRC-32 of the rest, which detects mistyped keys without a lookup.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ def new_id() -> str:
 
 
 def new_token(key_id: str) -> str:
-    """A whole key with a new secret, the only time that it exists here."""
+    """A complete key with a new secret; only its hash is stored."""
     body = f"sc_{key_id}_" + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_CHARACTERS))
     return body + checksum(body)
 
 
 def checksum(body: str) -> str:
-    """Six characters of base 62 for what comes before them."""
+    """CRC-32 of the body as six base-62 characters."""
     number, digits = zlib.crc32(body.encode()), []
     for _ in range(CHECK_CHARACTERS):
         number, digit = divmod(number, len(ALPHABET))
@@ -39,7 +39,7 @@ def checksum(body: str) -> str:
 
 
 def key_id_of(token: str) -> str | None:
-    """The id in a well-formed key; None where it isn't one, e.g. mistyped."""
+    """The id of a well-formed key; None if it is malformed or mistyped."""
     found = _TOKEN.fullmatch(token)
     if found is None:
         return None
@@ -48,9 +48,9 @@ def key_id_of(token: str) -> str | None:
 
 
 def digest(token: str) -> str:
-    """What is kept of a key: SHA-256, in hex.
+    """The stored hash of a key: SHA-256, in hex.
 
-    A slow hash (scrypt, Argon2) makes up for passwords that can be guessed. 190 random bits can't be: at 10^12 guesses
-    a second, half of them take 10^37 years. A slow hash would cost every request its time, and give a flooder a lever.
+    Slow hashes (scrypt, Argon2) protect guessable passwords. 190 random bits aren't guessable: half of them take 10^37
+    years at 10^12 guesses per second. A slow hash would only delay every request and make flooding easier.
     """
     return hashlib.sha256(b"showcases key 1\0" + token.encode()).hexdigest()

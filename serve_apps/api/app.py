@@ -1,4 +1,4 @@
-"""The HTTP interface as a plain FastAPI application: it knows what is asked and answered, not where models run."""
+"""The HTTP API as a plain FastAPI application; independent of where the models run."""
 
 import mimetypes
 from pathlib import Path
@@ -27,7 +27,7 @@ RETRY = {"Retry-After": "5"}
 
 
 class Backend(showcases.Backend, content.Backend, Protocol):
-    """What the interface needs behind it."""
+    """What the API needs from its backend."""
 
     feedback: feedback.FeedbackStore
     idempotency: IdempotencyStore
@@ -38,15 +38,18 @@ class Backend(showcases.Backend, content.Backend, Protocol):
 def create_api(
     backend: Backend, access: AccessConfig | None = None, operations: OperationsConfig | None = None
 ) -> FastAPI:
-    """The application: showcases, what there is to choose from, health, and the page; open without `access`."""
+    """The application: showcases, catalog listings, health checks and the web page.
+
+    Without `access`, no API key is required.
+    """
     access = access or AccessConfig()
     api = FastAPI(
         title="Showcases",
         version="1",
-        description="Photos of a business that a person will care about, and sentences that describe them their way.",
-        docs_url=None,  # FastAPI's page loads Swagger UI from another site; web/docs.html from this service
+        description="Photos of a business chosen for a person, and sentences about them in that person's style.",
+        docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; web/docs.html loads it from this service
         redoc_url=None,
-        redirect_slashes=False,  # an id that ends in a slash is not found, rather than another id
+        redirect_slashes=False,  # an id with a trailing slash is 404, not another id
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(require_declared_query)],
         responses=openapi.refusals(*openapi.EVERYWHERE),
@@ -68,7 +71,7 @@ def create_api(
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The handler's name: generated clients name their methods so; a test holds that no two routes share one."""
+    """The handler's name, which generated clients use as the method name; a test checks that it is unique."""
     return route.name
 
 
@@ -83,10 +86,10 @@ def _photos(api: FastAPI, backend: Backend) -> None:
         tags=["catalog"],
     )
     def get_photo(photo_id: PhotoId, request: Request) -> Response:
-        """A photo. A published one never changes under its id; one that you sent may, and is your tenant's alone."""
+        """A photo as JPEG. Published photos never change; photos you uploaded may, and only your tenant sees them."""
         photo = catalog.photo(photo_id, request.state.tenant)
-        kept = "private, no-cache" if photo.own else "public, max-age=86400, immutable"
-        headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
+        cache_control = "private, no-cache" if photo.own else "public, max-age=86400, immutable"
+        headers = {"Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
         return Response(photo.bytes, media_type="image/jpeg", headers=headers)
 
 
@@ -104,7 +107,7 @@ def _health(api: FastAPI, backend: Backend) -> None:
         except Exception as error:
             return problem.problem(request, 503, f"the catalog can't be reached: {error}", RETRY, "not_ready")
         if not await backend.models_ready():
-            return problem.problem(request, 503, "the models do not answer yet", RETRY, "not_ready")
+            return problem.problem(request, 503, "the models are still loading", RETRY, "not_ready")
         champions = backend.champions
         bundle, candidate = champions.champion, champions.candidate
         return Ready(

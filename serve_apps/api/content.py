@@ -1,4 +1,4 @@
-"""The routes that take new content: a user's reviews, a business' photos; usable as soon as they are answered."""
+"""The upload routes: a user's reviews and a business' photos; visible as soon as the response arrives."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from serve_apps.access.config import AccessConfig, QueueLimits
 from serve_apps.api.openapi import refusals
 from serve_apps.api.requests import BusinessId, ReviewsBody, UserId
 from serve_apps.api.responses import PhotosKept, ReviewsKept
-from serve_apps.api.upload import photos_of, taken
+from serve_apps.api.upload import decode_photo, photos_of
 from serve_apps.http import idempotency
 from serve_apps.http.asgi import OverloadedError
 from serve_apps.observability import metrics
@@ -25,8 +25,8 @@ KEYED = {"parameters": [idempotency.PARAMETER]}
 FORM = {
     **KEYED,
     "requestBody": {
-        "description": "Files of JPEG, PNG or WEBP; each field's name is its photo's id. In a field `photos` it is the "
-        "file's name. No file at all takes back what was sent before.",
+        "description": "JPEG, PNG or WEBP files. The field name is the photo id; in a field named `photos`, the file "
+        "name is. An empty form deletes the photos uploaded before.",
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}},
@@ -48,17 +48,17 @@ class Backend(Protocol):
 
 
 class Queue:
-    """PUTs of one gateway process."""
+    """Bounds the concurrent and waiting PUTs of one gateway process."""
 
     def __init__(self, limits: QueueLimits) -> None:
         self._turns, self._left = asyncio.Semaphore(limits.running), limits.running + limits.waiting
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Waits for its turn, which lasts as long as the block.
+        """Wait for a slot and hold it for the duration of the block.
 
         Raises:
-            OverloadedError: as many as may wait do.
+            OverloadedError: the queue is full.
         """
         if not self._left:
             metrics.REFUSALS.record(stage="arrivals", reason="full")
@@ -74,7 +74,9 @@ class Queue:
 def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
     """Add the routes."""
     queue = Queue(access.arrivals)
-    decoding = ThreadPoolExecutor(access.arrivals.running, "decode")  # one photo each, however many are given up
+    decoding = ThreadPoolExecutor(
+        access.arrivals.running, "decode"
+    )  # bounds concurrent decodes, even of cancelled requests
 
     @api.put(
         "/v1/users/{user_id}/reviews",
@@ -83,19 +85,24 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         openapi_extra=KEYED,
         tags=["content"],
     )
-    async def put_user_reviews(user_id: UserId, sent: ReviewsBody, request: Request) -> ReviewsKept:
-        """Replace what you sent as a user's reviews: published ones stay, unless one of yours has the same id.
+    async def put_user_reviews(user_id: UserId, body: ReviewsBody, request: Request) -> ReviewsKept:
+        """Replace the reviews you uploaded for a user.
 
-        They count from the next request on, for your tenant alone. The same request again changes nothing.
+        Published reviews stay unless an uploaded one has the same id. Uploads take effect with the next request and
+        are visible to your tenant only. Repeating the request changes nothing.
         """
-        rows = [review.model_dump() for review in sent.reviews]
+        rows = [review.model_dump() for review in body.reviews]
         async with queue.turn():
             vectors = await backend.embed_reviews([row["text"] for row in rows])
             rows = [{**row, "feature": vector} for row, vector in zip(rows, vectors, strict=True)]
             await run_in_threadpool(backend.catalog.put_reviews, user_id, rows, request.state.tenant)
-        without = [row["review_id"] for row in rows if row["feature"] is None]
-        told = {"request_id": request.state.request_id, "kept": len(rows), "with_feature": len(rows) - len(without)}
-        return ReviewsKept(**told, user_id=user_id, without_feature=without)
+        without_feature = [row["review_id"] for row in rows if row["feature"] is None]
+        common = {
+            "request_id": request.state.request_id,
+            "kept": len(rows),
+            "with_feature": len(rows) - len(without_feature),
+        }
+        return ReviewsKept(**common, user_id=user_id, without_feature=without_feature)
 
     @api.put(
         "/v1/businesses/{business_id}/photos",
@@ -105,11 +112,11 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         tags=["content"],
     )
     async def put_business_photos(business_id: BusinessId, request: Request) -> PhotosKept:
-        """Replace what you sent as a business' photos; published ones stay.
+        """Replace the photos you uploaded for a business; published ones stay.
 
-        The id of a published photo, or of one that you sent for another business, is refused with 409. They can be
-        shown from the next request on, to your tenant alone. One photo that can't be taken refuses all, and nothing
-        changes. Of a file nothing is kept but the picture: no place, no camera.
+        Returns 409 if an id belongs to a published photo or to one you uploaded for another business. Uploads can be
+        selected from the next request on, by your tenant only. If any photo is invalid, the whole upload is refused
+        and nothing changes. Metadata such as location and camera is removed.
         """
         limits, form = access.limits, request.headers.get("content-type", "")
         files = await run_in_threadpool(photos_of, await _body(request), form, limits)
@@ -117,16 +124,16 @@ def install(api: FastAPI, backend: Backend, access: AccessConfig) -> None:
         rows: list[dict[str, Any]] = []
         async with queue.turn():
             for name in list(files):
-                photo = await loop.run_in_executor(decoding, taken, name, files.pop(name), limits)
+                photo = await loop.run_in_executor(decoding, decode_photo, name, files.pop(name), limits)
                 rows.append({"photo_id": name, "bytes": photo.data, "width": photo.width, "height": photo.height})
             vectors = await backend.embed_photos([row["bytes"] for row in rows])
             rows = [{**row, "vector": vector} for row, vector in zip(rows, vectors, strict=True)]
             await run_in_threadpool(backend.catalog.put_photos, business_id, rows, request.state.tenant)
         names = [row["photo_id"] for row in rows]
-        told: dict[str, Any] = {"request_id": request.state.request_id, "kept": len(names)}
-        return PhotosKept(**told, business_id=business_id, photo_ids=names)
+        common: dict[str, Any] = {"request_id": request.state.request_id, "kept": len(names)}
+        return PhotosKept(**common, business_id=business_id, photo_ids=names)
 
 
 async def _body(request: Request) -> bytes:
-    """As `request.body()`, but the request keeps no copy."""
+    """Like `request.body()`, but without caching the bytes on the request."""
     return b"".join([piece async for piece in request.stream() if piece])

@@ -1,4 +1,4 @@
-"""The routes that show the catalog: a user or business by id, and listings in pages."""
+"""The catalog routes: a user or business by id, and paginated listings."""
 
 import hashlib
 from bisect import bisect_right
@@ -17,8 +17,8 @@ from showcases.catalog import Catalog, Page
 
 MOST = 200  # rows of a page
 ID_PART = 64  # characters of an id in a cursor: path and cursor together must fit into `Limits.target_bytes`
-Limit = Annotated[WholeNumber, Query(ge=1, le=MOST, description="Rows of a page, at most.")]
-Search = Annotated[str, Query(max_length=100, description="Part of an id, or of what they wrote; any case.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=MOST, description="Maximum rows per page.")]
+Search = Annotated[str, Query(max_length=100, description="Substring of an id or of a text; case-insensitive.")]
 _T = TypeVar("_T")
 
 
@@ -28,39 +28,39 @@ def install(api: FastAPI, catalog: Catalog) -> None:
 
     @api.get("/v1/businesses", response_model=BusinessPage, tags=["catalog"])
     def list_businesses(limit: Limit = 50, query: Search = "", cursor: Cursor = "") -> BusinessPage:
-        """Published businesses that have photos, those with most first."""
+        """Published businesses that have photos, ordered by number of photos, descending."""
         return BusinessPage(**_page("/v1/businesses", catalog.businesses, Business, limit, query, cursor))
 
     @api.get("/v1/businesses/{business_id}", response_model=Business, responses=unknown, tags=["catalog"])
     def get_business(business_id: BusinessId, request: Request) -> Business:
-        """A business that has photos; what you sent is counted with what is published."""
+        """A business that has photos; the counts include your uploads."""
         return Business(**vars(catalog.business(business_id, request.state.tenant)))
 
     @api.get("/v1/businesses/{business_id}/photos", response_model=BusinessPhotos, responses=unknown, tags=["catalog"])
     def list_business_photos(
         business_id: BusinessId, request: Request, limit: Limit = MOST, cursor: Cursor = ""
     ) -> BusinessPhotos:
-        """Photos of a business, the candidates that a showcase is selected from, ordered by id."""
-        ids = sorted(catalog.photos_of_business(business_id, request.state.tenant).ids, key=_place)
+        """Photos of a business, the candidates for a showcase, ordered by id."""
+        ids = sorted(catalog.photos_of_business(business_id, request.state.tenant).ids, key=_sort_key)
         shown, following = _slice(request.url.path, ids, limit, cursor)
         return BusinessPhotos(business_id=business_id, photo_ids=ids[shown], total=len(ids), next_cursor=following)
 
     @api.get("/v1/users", response_model=UserPage, tags=["catalog"])
     def list_users(limit: Limit = 50, query: Search = "", cursor: Cursor = "") -> UserPage:
-        """Published users, those with most photos first."""
+        """Published users, ordered by number of photos, descending."""
         return UserPage(**_page("/v1/users", catalog.users, User, limit, query, cursor))
 
     @api.get("/v1/users/{user_id}", response_model=User, responses=unknown, tags=["catalog"])
     def get_user(user_id: UserId, request: Request) -> User:
-        """A user; what you sent is counted with what is published."""
+        """A user; the counts include your uploads."""
         return User(**vars(catalog.user(user_id, request.state.tenant)))
 
     @api.get("/v1/users/{user_id}/reviews", response_model=ReviewPage, responses=unknown, tags=["catalog"])
     def list_user_reviews(user_id: UserId, request: Request, limit: Limit = MOST, cursor: Cursor = "") -> ReviewPage:
-        """What a user wrote, ordered by the reviews' ids."""
+        """A user's reviews, ordered by id."""
         found = catalog.reviews_of_user(user_id, request.state.tenant)
         rows = zip(found.ids, found.business_ids, found.ratings, found.texts, strict=True)
-        columns = sorted(rows, key=lambda row: _place(row[0]))
+        columns = sorted(rows, key=lambda row: _sort_key(row[0]))
         shown, following = _slice(request.url.path, [row[0] for row in columns], limit, cursor)
         items = [Review(review_id=a, business_id=b, rating=c, text=d) for a, b, c, d in columns[shown]]
         return ReviewPage(items=items, total=len(columns), next_cursor=following)
@@ -77,13 +77,13 @@ def _page(
 
 
 def _slice(listing: str, ids: list[str], limit: int, cursor: str) -> tuple[slice, str | None]:
-    """Which of the ids, sorted by `_place`, a page shows, and the cursor of the next one."""
+    """The slice of the ids (sorted by `_sort_key`) on this page, and the cursor of the next page."""
     after = cursors.decode(listing, cursor, str, str)
-    start = bisect_right(ids, after, key=_place) if after else 0
+    start = bisect_right(ids, after, key=_sort_key) if after else 0
     stop = start + limit
-    return slice(start, stop), cursors.encode(listing, _place(ids[stop - 1]) if stop < len(ids) else None)
+    return slice(start, stop), cursors.encode(listing, _sort_key(ids[stop - 1]) if stop < len(ids) else None)
 
 
-def _place(name: str) -> tuple[str, str]:
-    """What ids are ordered by: their beginnings, then a digest."""
+def _sort_key(name: str) -> tuple[str, str]:
+    """Sort key of an id: its prefix, then a digest."""
     return name[:ID_PART], hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The OpenAPI document beyond what FastAPI makes of the routes: refusals as problems, key and scopes, events."""
+"""What FastAPI doesn't generate of the OpenAPI document: error responses, API keys and scopes, events."""
 
 import re
 from collections.abc import Callable
@@ -20,11 +20,23 @@ from serve_apps.http.schema import FieldError, Problem
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
-EVERYWHERE = (400, 408, 412, 413, 414, 415, 422, 431, 500, 503, 504)  # from layers that every request passes
+EVERYWHERE = (
+    400,
+    408,
+    412,
+    413,
+    414,
+    415,
+    422,
+    431,
+    500,
+    503,
+    504,
+)  # statuses that any route can return, from the middleware
 KEYED = (401, 403, 429)
 KEY = HTTPBearer(
     scheme_name="key", description="`sc_ID_SECRET`; its scopes: read, write, admin.", auto_error=False
-)  # for the document alone: `serve_apps.access.authenticate` checks keys before a body is read
+)  # documentation only: `serve_apps.access.authenticate` checks the keys
 INTEGER = {"type": "integer", "minimum": 0}
 RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}, "example": 2}}
 CHALLENGE = {
@@ -35,16 +47,16 @@ CHALLENGE = {
     }
 }
 RATE = {
-    "X-RateLimit-Limit": {"description": "Requests that the window holds.", "schema": INTEGER, "example": 20},
-    "X-RateLimit-Remaining": {"description": "Requests that are left in it.", "schema": INTEGER, "example": 0},
-    "X-RateLimit-Used": {"description": "Requests that were counted.", "schema": INTEGER, "example": 20},
+    "X-RateLimit-Limit": {"description": "Requests allowed per window.", "schema": INTEGER, "example": 20},
+    "X-RateLimit-Remaining": {"description": "Requests left in the window.", "schema": INTEGER, "example": 0},
+    "X-RateLimit-Used": {"description": "Requests used in the window.", "schema": INTEGER, "example": 20},
     "X-RateLimit-Reset": {
-        "description": "When the window moves on, in UTC epoch seconds.",
+        "description": "When the window resets, in UTC epoch seconds.",
         "schema": INTEGER,
         "example": 1772366400,
     },
     "X-RateLimit-Resource": {
-        "description": "Which window: the key's rate, or its quota of the day.",
+        "description": "Which limit: the key's rate or its daily quota.",
         "schema": {"type": "string", "enum": ["rate", "day"]},
         "example": "rate",
     },
@@ -75,16 +87,15 @@ EVENTS = {"photos": "PhotosEvent", "text": "TextEvent", "showcase": "Showcase", 
 SHOWCASE: dict[int | str, Document] = {
     200: {
         "description": """The showcase. If `Accept` prefers text/event-stream, the same as server-sent events, each with
-one line of JSON in ASCII, and an id: 1, 2, and so on. While there is no event, comments (`: ping`) are sent. A stream
-has one text (`n` above 1 is refused) and can't be resumed: `Last-Event-ID` is ignored, another request starts with
-event 1.
+one line of ASCII JSON and an id: 1, 2, and so on. Comments (`: ping`) keep an idle connection alive. A stream has one
+text (`n` above 1 is refused) and can't be resumed: `Last-Event-ID` is ignored, and a new request starts at event 1.
 
-1. `photos`: the photos, before anything is written.
-2. `text`, any number of times: the next piece of the text as it is written; sentences that the answer leaves out may
-   be among them.
-3. `showcase`, last: the whole answer.
+1. `photos`: the photos, before any text is generated.
+2. `text`, any number of times: the next piece of the text as it is generated; may include sentences that are dropped
+   from the final response.
+3. `showcase`, last: the complete response.
 
-Or, at any place, `problem`, last: why the stream ends early, with the `status` that can't be sent any more.""",
+Or, at any point, `problem`, last: why the stream ended early, with the `status` it would have had.""",
         "content": {
             MEDIA_TYPE: {
                 "schema": {"type": "string"},
@@ -97,12 +108,12 @@ Or, at any place, `problem`, last: why the stream ends early, with the `status` 
 
 
 def refusals(*statuses: int) -> dict[int | str, Document]:
-    """A route's `responses` for these statuses; `install` adds the components that they refer to."""
+    """A route's `responses` entry for these statuses; `install` adds the components they reference."""
     return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
 
 
 class KeyedRoute(APIRoute):
-    """A route whose documentation names the key and the scope that `serve_apps.http.routes` asks for."""
+    """A route documented with the API key and the scope that `serve_apps.http.routes` requires."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         method, *_ = options["methods"]
@@ -114,7 +125,7 @@ class KeyedRoute(APIRoute):
 
 
 def install(api: FastAPI) -> None:
-    """Complete the document of `api.openapi()`; call it before the first request."""
+    """Extend the document that `api.openapi()` returns; call this before the first request."""
     made = api.openapi
 
     def completed() -> Document:

@@ -1,4 +1,4 @@
-"""The forms of requests; OpenAPI is made of them and of `serve_apps.api.responses`."""
+"""Request models; OpenAPI is generated from these and `serve_apps.api.responses`."""
 
 from typing import Annotated, Any, Self
 
@@ -16,7 +16,7 @@ MAX_THETA = 10.0  # as in evaluate.thetas: q ** (2 theta) must be a float32
 
 
 def _printable(name: str) -> str:
-    """As `showcases.catalog.filters.checked_id`, so that the refusal names the field."""
+    """Like `showcases.catalog.filters.checked_id`, but the error names the field."""
     if not name.isprintable():
         raise PydanticCustomError("id_invalid", f"an id has 1 to {MAX_ID_LENGTH} characters, all of them printable")
     return name
@@ -33,172 +33,170 @@ PhotoId = Annotated[Identifier, Field(examples=[PHOTO])]
 
 
 def wrong(code: str, field: str, message: str) -> PydanticCustomError:
-    """A rule about several fields is broken; `field` is the one that the refusal points at."""
+    """An error about several fields; `field` is the one that the response points at."""
     return PydanticCustomError(code, "{message}", {"message": message, "about": field})
 
 
-class Asked(BaseModel):
-    """Unknown fields are refused: a misspelt one would be ignored otherwise. Types are those of JSON: no "3" for 3."""
+class StrictBody(BaseModel):
+    """Base of request bodies: unknown fields are errors (typos would be ignored), and "3" is not accepted for 3."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class PersonAsked(Asked):
-    """A user of the catalog, or somebody new by past reviews, keywords, or both."""
+class PersonFields(StrictBody):
+    """A catalog user, or a new person described by past reviews, keywords, or both."""
 
-    user_id: UserId | None = Field(None, description="A user of the catalog.")
+    user_id: UserId | None = Field(None, description="A catalog user.")
     past_reviews: list[PastReview] | None = Field(
-        None, min_length=1, max_length=50, description="What somebody new wrote about other places, one text a review."
+        None, min_length=1, max_length=50, description="A new person's reviews of other places, one text each."
     )
     keywords: list[Keyword] | None = Field(
         None,
         min_length=1,
         max_length=20,
-        description="What somebody new likes, e.g. ramen; alone or with past_reviews, each counts as one of them.",
+        description="A new person's interests, e.g. ramen; each counts as one past review.",
     )
 
     @model_validator(mode="after")
-    def one_person(self) -> Self:
-        somebody_new = self.past_reviews is not None or self.keywords is not None
-        if (self.user_id is not None) == somebody_new:
-            given = "both" if somebody_new else "neither"
-            said = f"give either user_id, or past_reviews or keywords of somebody new; {given} came"
-            raise wrong("person_ambiguous", "user_id", said)
+    def exactly_one_person(self) -> Self:
+        is_new = self.past_reviews is not None or self.keywords is not None
+        if (self.user_id is not None) == is_new:
+            given = "both" if is_new else "neither"
+            message = f"give either user_id, or past_reviews or keywords of a new person; got {given}"
+            raise wrong("person_ambiguous", "user_id", message)
         return self
 
     @field_validator("past_reviews", "keywords")
     @classmethod
     def with_words(cls, texts: list[str] | None) -> list[str] | None:
         if texts is not None and not any(character.isalnum() for text in texts for character in text):
-            raise PydanticCustomError("no_words", "there is not a word in them")
+            raise PydanticCustomError("no_words", "none of them contains a word")
         return texts
 
 
-class PoolAsked(Asked):
-    """Photos to choose from: all of a business, or candidates by id."""
+class PoolFields(StrictBody):
+    """The photos to choose from: all photos of a business, or candidates by id."""
 
     business_id: BusinessId | None = Field(None, description="All its photos are candidates.")
     candidates: list[PhotoId] | None = Field(
-        None, min_length=1, max_length=MAX_POOL, description="Ids of photos to choose from, in place of a business."
+        None, min_length=1, max_length=MAX_POOL, description="Ids of the photos to choose from, instead of a business."
     )
-    k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer come back where there are fewer.")
+    k: int = Field(3, ge=1, le=MAX_PHOTOS, description="Photos to show; fewer are returned if there aren't enough.")
     theta: float | None = Field(
         None,
         ge=0,
         le=MAX_THETA,
-        description="The quality/diversity dial: 0 looks at diversity alone, more at relevance; else the model's.",
+        description="Quality/diversity trade-off: 0 is diversity only, higher favours relevance. Default: the model's.",
     )
 
     @model_validator(mode="after")
-    def one_pool(self) -> Self:
+    def exactly_one_pool(self) -> Self:
         if (self.business_id is None) == (self.candidates is None):
             given = "both" if self.business_id is not None else "neither"
-            raise wrong("pool_ambiguous", "business_id", f"give either business_id or candidates; {given} came")
+            raise wrong("pool_ambiguous", "business_id", f"give either business_id or candidates; got {given}")
         return self
 
 
-class TextAsked(Asked):
-    """How the text is to be."""
+class TextFields(StrictBody):
+    """Options for the generated text."""
 
-    n: int = Field(1, ge=1, le=MAX_CANDIDATES, description="Candidate texts; all but the first are drawn at random.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Of those draws: another one gives other candidates.")
+    n: int = Field(1, ge=1, le=MAX_CANDIDATES, description="Number of drafts; all but the first are sampled.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Random seed of the sampled drafts.")
     include: list[Keyword] = Field(
         default_factory=list,
         max_length=5,
-        description="Words the text should have: candidates with most come first.",
+        description="Words the text should contain; drafts with most of them rank first.",
     )
     exclude: list[Keyword] = Field(
-        default_factory=list, max_length=20, description="Words that no sentence of the text has."
+        default_factory=list, max_length=20, description="Words that no sentence may contain."
     )
     tone: Tone = Field(
         "own",
-        description="Which candidate is preferred among those with the same words: own takes what the models think "
-        "best; plain the one with fewest exclamation marks and capitals, enthusiastic with most; brief the shortest, "
-        "detailed the longest. It wants n above 1.",
+        description="How to rank drafts that contain equally many `include` words: own by the models' score; plain "
+        "by fewest exclamation marks and capitals, enthusiastic by most; brief by shortest, detailed by longest. Any "
+        "value but own needs n above 1.",
     )
     supported_only: bool = Field(
-        False, description="Leave out sentences that no photo supports; the best one stays where none is supported."
+        False, description="Drop sentences that no photo supports; if none is supported, the best one stays."
     )
 
     @model_validator(mode="after")
     def no_contradiction(self) -> Self:
         both = {word.lower() for word in self.include} & {word.lower() for word in self.exclude}
         if both:
-            raise wrong("words_contradict", "exclude", f"include has these words too: {', '.join(sorted(both))}")
+            raise wrong("words_contradict", "exclude", f"these words are also in include: {', '.join(sorted(both))}")
         if self.tone != "own" and self.n == 1:
-            raise wrong(
-                "tone_needs_candidates", "n", f"tone {self.tone} chooses among candidates: give n of at least 2"
-            )
+            raise wrong("tone_needs_candidates", "n", f"tone {self.tone} ranks drafts: set n to at least 2")
         return self
 
 
-class SelectionRequest(PersonAsked, PoolAsked):
-    """Whom to select photos for, and from which."""
+class SelectionRequest(PersonFields, PoolFields):
+    """A person, and the photos to select from."""
 
 
-class ExplanationRequest(PersonAsked, TextAsked):
-    """Whom to write for, about which photos."""
+class ExplanationRequest(PersonFields, TextFields):
+    """A person, and the photos to write about."""
 
-    photo_ids: list[PhotoId] = Field(min_length=1, max_length=MAX_PHOTOS, description="In the order to be shown.")
-
-
-class ShowcaseRequest(PersonAsked, PoolAsked, TextAsked):
-    """Whom the showcase is for, and of which business."""
+    photo_ids: list[PhotoId] = Field(min_length=1, max_length=MAX_PHOTOS, description="In display order.")
 
 
-class ReviewPut(Asked):
-    """A review, as its user wrote it."""
+class ShowcaseRequest(PersonFields, PoolFields, TextFields):
+    """A person, the photos to select from, and options for the text."""
+
+
+class ReviewPut(StrictBody):
+    """A review by the user."""
 
     review_id: Identifier
     business_id: BusinessId
     text: Annotated[str, StringConstraints(max_length=8000)] = Field(
-        description="May be empty; then it has no feature."
+        description="May be empty; then no feature is computed."
     )
     rating: float | None = Field(None, ge=1, le=5)
 
 
-class ReviewsPut(Asked):
-    """All reviews that one caller keeps for a user."""
+class ReviewsPut(StrictBody):
+    """All reviews that a tenant uploads for a user."""
 
-    reviews: list[ReviewPut] = Field(max_length=300, description="None takes back what was sent before.")
+    reviews: list[ReviewPut] = Field(max_length=300, description="An empty list deletes the reviews uploaded before.")
 
     @model_validator(mode="after")
-    def each_once(self) -> Self:
+    def unique_ids(self) -> Self:
         ids = [review.review_id for review in self.reviews]
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            raise wrong("repeated", "reviews", f"review {twice[0]!r} comes twice")
+            raise wrong("repeated", "reviews", f"review {twice[0]!r} occurs twice")
         return self
 
 
-class ModelAsked(Asked):
-    """A model as an answer named it."""
+class ModelAsked(StrictBody):
+    """A model version, as named in a response."""
 
     name: Identifier
     version: Identifier
     alias: Identifier | None = None
 
 
-class FeedbackRequest(Asked):
-    """What somebody thinks of a showcase: a rating, the text as it should have been, or both."""
+class FeedbackRequest(StrictBody):
+    """Feedback on a showcase: a rating, a corrected text, or both."""
 
-    request_id: Identifier = Field(description="Of the showcase.")
+    request_id: Identifier = Field(description="Request id of the showcase.")
     user_id: UserId | None = None
     business_id: BusinessId | None = None
-    photo_ids: list[PhotoId] = Field(max_length=MAX_PHOTOS, description="Those that were shown.")
-    text: Annotated[str, StringConstraints(max_length=4000)] = Field(description="As it was shown.")
+    photo_ids: list[PhotoId] = Field(max_length=MAX_PHOTOS, description="The photos shown.")
+    text: Annotated[str, StringConstraints(max_length=4000)] = Field(description="The text shown.")
     rating: int | None = Field(None, ge=1, le=5)
     edited_text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)] | None = None
-    models: dict[str, ModelAsked] | None = Field(None, max_length=4, description="As the showcase named them.")
+    models: dict[str, ModelAsked] | None = Field(None, max_length=4, description="`models` of the showcase.")
 
     @model_validator(mode="after")
-    def something_said(self) -> Self:
+    def not_empty(self) -> Self:
         if self.rating is None and self.edited_text is None:
             raise wrong("feedback_empty", "rating", "give a rating, an edited_text, or both")
         return self
 
 
 def _body(**examples: dict[str, Any]) -> Any:
-    """A JSON body with named examples."""
+    """A JSON body with named examples for OpenAPI."""
     return Body(openapi_examples={name: {"value": value} for name, value in examples.items()})
 
 

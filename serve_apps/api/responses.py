@@ -1,4 +1,4 @@
-"""The forms of answers; OpenAPI is made of them and of `serve_apps.api.requests`."""
+"""Response models; OpenAPI is generated from these and `serve_apps.api.requests`."""
 
 from typing import Annotated
 
@@ -27,14 +27,14 @@ class ShownPhoto(BaseModel):
 
 
 class Sentence(BaseModel):
-    """A sentence of the showcase, with the photos that it describes."""
+    """A sentence of the showcase, with the photos it describes."""
 
     text: Words
-    photos: list[PhotoId] = Field(description="Ids of the photos that it describes by the pair classifier, best first.")
+    photos: list[PhotoId] = Field(description="Ids of the photos it describes, by the pair classifier; best first.")
     score: float = Field(
         examples=[0.94], ge=0, le=1, description="The pair classifier's highest probability over the photos."
     )
-    supported: bool = Field(description="Whether that reaches the classifier's threshold: a photo shows what it says.")
+    supported: bool = Field(description="Whether score reaches the threshold, i.e. a photo shows it.")
 
 
 class ModelVersion(BaseModel):
@@ -42,38 +42,38 @@ class ModelVersion(BaseModel):
 
     name: str
     version: str
-    alias: str = Field(description="By which it was chosen.")
+    alias: str = Field(description="Alias through which it was loaded.")
 
 
 class Timings(BaseModel):
-    """Where the time went, in milliseconds."""
+    """Durations in milliseconds."""
 
-    selection: float = Field(description="Choosing photos, with the hop to the selector and back.")
-    explanation: float = Field(description="Writing, with the hop to the generator and back.")
+    selection: float = Field(description="Photo selection, including the call to the selector.")
+    explanation: float = Field(description="Text generation, including the call to the generator.")
 
 
 class Person(BaseModel):
-    """What was read of the person."""
+    """How much of the person's input was used."""
 
-    keywords: int = Field(description="Keywords that were read; those without a letter or digit are not.")
-    past_reviews: int = Field(description="Past reviews that were read, those of this business left aside.")
-    past_photos: int = Field(description="Past photos that were looked at, likewise.")
+    keywords: int = Field(description="Keywords used; those without a letter or digit are ignored.")
+    past_reviews: int = Field(description="Past reviews used; those of this business are excluded.")
+    past_photos: int = Field(description="Past photos used; those of this business are excluded.")
 
 
 class Text(BaseModel):
     """One text, sentence by sentence."""
 
     sentences: list[Sentence]
-    unsupported: int = Field(description="Sentences left out as `supported_only` asked; 0 where it did not.")
-    missing: list[str] = Field(description="Words that `include` asked for and the text has not.")
+    unsupported: int = Field(description="Sentences dropped by `supported_only`; 0 without it.")
+    missing: list[str] = Field(description="Words of `include` that the text doesn't contain.")
 
 
 class Answer(BaseModel):
-    """What every answer of a model carries."""
+    """Fields of every response that used a model."""
 
     request_id: RequestId
     models: dict[str, ModelVersion] = Field(
-        examples=[MODELS], description="By role: selector, generator; bundle, where one is registered."
+        examples=[MODELS], description="By role: selector, generator, and bundle if one is registered."
     )
     timings: Timings
 
@@ -81,34 +81,34 @@ class Answer(BaseModel):
 class Shown(BaseModel):
     """The photos, in the order chosen."""
 
-    business_id: BusinessId | None = Field(description="Null where candidates were given by id.")
-    theta: float = Field(description="The quality/diversity dial as it stood: the request's, or the model's own.")
+    business_id: BusinessId | None = Field(description="Null if candidates were given by id.")
+    theta: float = Field(description="The quality/diversity trade-off used: the request's or the model's.")
     photos: list[ShownPhoto]
 
 
-# Fields are answered from the last base to the first: photos, then text, then what was read of the person.
+# Pydantic orders fields from the last base to the first: photos, then text, then the person's input.
 class SelectionAnswer(Person, Shown, Answer):
-    """Photos that this person will care about."""
+    """Photos selected for this person."""
 
 
 class ExplanationAnswer(Person, Text, Answer):
-    """Sentences about the photos given, in the person's vein."""
+    """Sentences about the given photos, in the person's writing style."""
 
-    alternatives: list[Text] = Field(description="The other candidates, best first.")
+    alternatives: list[Text] = Field(description="The other drafts, best first.")
 
 
 class Degraded(BaseModel):
-    """What the answer had to go without, because a model had more work than it can hold."""
+    """The stage that was skipped because its model was overloaded."""
 
     stage: str
-    retry_after: int = Field(description="Seconds after which the whole answer may be had.")
+    retry_after: int = Field(description="Seconds after which to retry for a complete response.")
 
 
 class Showcase(Person, Text, Shown, Answer):
-    """Photos that this person will care about, and sentences that describe them in their vein."""
+    """Photos selected for this person, and sentences about them in the person's writing style."""
 
-    degraded: Degraded | None = Field(None, description="Set where there are photos without text.")
-    alternatives: list[Text] = Field(description="The other candidates, best first.")
+    degraded: Degraded | None = Field(None, description="Set if the response has photos but no text.")
+    alternatives: list[Text] = Field(description="The other drafts, best first.")
 
 
 class PhotosEvent(BaseModel):
@@ -124,9 +124,9 @@ class TextEvent(BaseModel):
 
 
 class Paged(BaseModel):
-    """What every page of a listing says."""
+    """Fields of every page of a listing."""
 
-    total: int = Field(ge=0, description="Rows of the whole listing, of the query where there is one.")
+    total: int = Field(ge=0, description="Rows in all pages, after filtering by query.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
 
 
@@ -138,33 +138,33 @@ class BusinessPhotos(Paged):
 
 
 class FeedbackAnswer(BaseModel):
-    """What was kept."""
+    """Id of the stored feedback."""
 
     feedback_id: str
     request_id: RequestId
 
 
 class ReviewsKept(BaseModel):
-    """What is kept of a user's reviews that came."""
+    """Result of uploading a user's reviews."""
 
     request_id: RequestId
     user_id: UserId
     kept: int
-    with_feature: int = Field(description="Reviews that the models can read.")
-    without_feature: list[str] = Field(description="Ids of the others: their text has no letter or digit.")
+    with_feature: int = Field(description="Reviews that the models can use.")
+    without_feature: list[str] = Field(description="Ids of reviews whose text has no letter or digit.")
 
 
 class PhotosKept(BaseModel):
-    """What is kept of a business' photos that came."""
+    """Result of uploading a business' photos."""
 
     request_id: RequestId
     business_id: BusinessId
     kept: int
-    photo_ids: list[PhotoId] = Field(description="In the order sent.")
+    photo_ids: list[PhotoId] = Field(description="In upload order.")
 
 
 class Business(BaseModel):
-    """A business to choose."""
+    """A business in a listing."""
 
     business_id: BusinessId
     photos: int
@@ -175,7 +175,7 @@ class Business(BaseModel):
 
 
 class User(BaseModel):
-    """A user to choose."""
+    """A user in a listing."""
 
     user_id: UserId
     photos: int
@@ -185,7 +185,7 @@ class User(BaseModel):
 
 
 class Review(BaseModel):
-    """A review as written."""
+    """A review in a listing."""
 
     review_id: str
     business_id: BusinessId
@@ -212,21 +212,21 @@ class ReviewPage(Paged):
 
 
 class StreamedProblem(Problem):
-    """Why a streamed answer ends before its time; its status and headers were sent before."""
+    """Why a stream ended early; its HTTP status and headers had been sent already."""
 
-    retry_after: int | None = Field(None, description="Seconds after which another try may do; Retry-After elsewhere.")
+    retry_after: int | None = Field(None, description="Seconds after which to retry, as Retry-After.")
 
 
 class Ready(BaseModel):
-    """What the service answers with."""
+    """Models and catalog that the service uses."""
 
     status: str = "ready"
     models: dict[str, ModelVersion] = Field(examples=[MODELS])
     embedding_space: str
     catalog: dict[str, int] = Field(description="Published rows by table.")
-    catalog_version: str = Field(description="That the gateway reads; jobs.publish makes a new one.")
-    candidate: dict[str, ModelVersion] | None = Field(None, description="The bundle that answers some users.")
-    candidate_share: float = Field(0, description="Of users that the candidate answers.")
+    catalog_version: str = Field(description="Version the gateway reads; jobs.publish creates a new one.")
+    candidate: dict[str, ModelVersion] | None = Field(None, description="The bundle that serves a share of users.")
+    candidate_share: float = Field(0, description="Share of users served by the candidate, 0 to 1.")
     rolled_back: dict[str, str] = Field(
-        default_factory=dict, description="Bundles that are candidates no more: why, by version."
+        default_factory=dict, description="Bundles that were rolled back: reason by version."
     )

@@ -1,4 +1,4 @@
-"""The routes that ask the models: photos, texts, both; in one answer or as they come."""
+"""The routes that call the models: photos, texts, or both; as one response or streamed."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from serve_apps.access.config import Limits
 from serve_apps.api.openapi import SHOWCASE, refusals
 from serve_apps.api.requests import (
     ExplanationBody,
-    PersonAsked,
-    PoolAsked,
+    PersonFields,
+    PoolFields,
     SelectionBody,
     ShowcaseBody,
     ShowcaseRequest,
-    TextAsked,
+    TextFields,
 )
 from serve_apps.api.responses import (
     Degraded,
@@ -35,8 +35,8 @@ from serve_apps.api.responses import (
     Text,
     Timings,
 )
-from serve_apps.deployments.generator import Candidate, How
-from serve_apps.deployments.lookup import Selection, Wish
+from serve_apps.deployments.generator import Draft, TextOptions
+from serve_apps.deployments.lookup import Selection, SelectionQuery
 from serve_apps.http import accept, events
 from serve_apps.http.asgi import OverloadedError, RefusedError, problem_of
 from serve_apps.http.pointers import in_body
@@ -46,11 +46,11 @@ from serve_apps.rollout.models import Bundle
 from showcases.catalog import Catalog, CatalogError
 
 logger = logging.getLogger("ray.serve")
-NO_TEXT = Candidate([], 0, [])
+NO_TEXT = Draft([], 0, [])
 Result = TypeVar("Result")
-LAST_WORDS_S = 0.2  # before the deadline, which cuts the connection: time to say so
+LAST_WORDS_S = 0.2  # seconds before the deadline cuts the connection, to send a final problem event
 JSON, STREAM = "application/json", events.MEDIA_TYPE
-ONE_TEXT = "a stream has one text: give n of 1, or ask for application/json"
+ONE_TEXT = "a stream has one text: set n to 1, or request application/json"
 
 
 class Backend(Protocol):
@@ -59,13 +59,13 @@ class Backend(Protocol):
     catalog: Catalog
     champions: Champions
 
-    async def select(self, wish: Wish, bundle: Bundle) -> Selection: ...
+    async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection: ...
 
-    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]: ...
+    async def write(self, selection: Selection, options: TextOptions, bundle: Bundle) -> list[Draft]: ...
 
-    def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]: ...
+    def stream(self, selection: Selection, options: TextOptions, bundle: Bundle) -> AsyncIterator[str]: ...
 
-    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate: ...
+    async def finish(self, text: str, selection: Selection, options: TextOptions, bundle: Bundle) -> Draft: ...
 
 
 def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
@@ -74,70 +74,75 @@ def install(api: FastAPI, backend: Backend, limits: Limits) -> None:
     negotiated = {**refusals(404, 406), **SHOWCASE}
 
     @api.post("/v1/selections", response_model=SelectionAnswer, responses=unknown, tags=["showcases"])
-    async def make_selection(asked: SelectionBody, request: Request) -> SelectionAnswer:
+    async def make_selection(body: SelectionBody, request: Request) -> SelectionAnswer:
         """Select photos for a person: all of a business, or candidates given by id.
 
-        What a user wrote and posted about the businesses of the candidates is left aside: it is what we recommend.
+        The user's own reviews and photos of the candidates' businesses are ignored, since those are recommended.
         """
-        ask = _Ask(backend, request, asked)
-        selection = await ask.with_fallback(lambda: ask.select(asked, asked))
-        return SelectionAnswer(**ask.facts(selection), **chosen(asked, selection))
+        inference = _Inference(backend, request, body)
+        selection = await inference.with_fallback(lambda: inference.select(body, body))
+        return SelectionAnswer(**inference.facts(selection), **chosen(body, selection))
 
     @api.post("/v1/explanations", response_model=ExplanationAnswer, responses=unknown, tags=["showcases"])
-    async def make_explanation(asked: ExplanationBody, request: Request) -> ExplanationAnswer:
-        """Write about photos that are given by id, in the person's vein."""
-        ask = _Ask(backend, request, asked)
+    async def make_explanation(body: ExplanationBody, request: Request) -> ExplanationAnswer:
+        """Write about given photos in the person's writing style."""
+        inference = _Inference(backend, request, body)
 
         async def explanation() -> ExplanationAnswer:
-            given = {"photo_ids": asked.photo_ids, "as_given": True, "k": len(asked.photo_ids)}
-            selection = await ask.select(asked, None, **given)
-            return ExplanationAnswer(**ask.facts(selection), **texts(await ask.write(selection, how_of(asked))))
+            given = {"photo_ids": body.photo_ids, "as_given": True, "k": len(body.photo_ids)}
+            selection = await inference.select(body, None, **given)
+            return ExplanationAnswer(
+                **inference.facts(selection), **texts(await inference.write(selection, text_options(body)))
+            )
 
-        return await ask.with_fallback(explanation)
+        return await inference.with_fallback(explanation)
 
     @api.post("/v1/showcases", response_model=Showcase, responses=negotiated, tags=["showcases"])
-    async def make_showcase(asked: ShowcaseBody, request: Request, answer: Response) -> Showcase | StreamingResponse:
+    async def make_showcase(body: ShowcaseBody, request: Request, answer: Response) -> Showcase | StreamingResponse:
         """Select photos of a business for a person and write about them.
 
-        The person is a user of the catalog, or somebody new with a few past reviews, keywords, or both. What a user
-        wrote and posted about this very business is left aside. A streamed text is the likeliest word by word, where
-        the others are searched with beams; it has one candidate, so that n above 1 is refused.
+        The person is a catalog user, or a new person with a few past reviews, keywords, or both. The user's own
+        reviews and photos of this business are ignored. A streamed text is decoded greedily, others with beam search;
+        a stream has one draft, so n above 1 is refused.
         """
         media_type = accept.choose(request.headers.getlist("accept"), (JSON, STREAM))
-        ask = _Ask(backend, request, asked)
+        inference = _Inference(backend, request, body)
         if media_type == STREAM:
-            _require_streamable(asked)
-            selection = await ask.with_fallback(lambda: ask.select(asked, asked))  # or a refusal, before any event
-            stream = events.encoded(_events(ask, asked, selection), limits.heartbeat_s)
+            _require_streamable(body)
+            # Before the stream starts, so that errors still get their own status.
+            selection = await inference.with_fallback(lambda: inference.select(body, body))
+            stream = events.encoded(_events(inference, body, selection), limits.heartbeat_s)
             return StreamingResponse(stream, media_type=STREAM, headers={**events.HEADERS, **accept.VARY})
         answer.headers.update(accept.VARY)
-        return await ask.with_fallback(lambda: _showcase(ask, asked))
+        return await inference.with_fallback(lambda: _showcase(inference, body))
 
 
-def _require_streamable(asked: ShowcaseRequest) -> None:
+def _require_streamable(body: ShowcaseRequest) -> None:
     """
     Raises:
-        RefusedError: 422, a stream can't give what is asked for.
+        RefusedError: 422, more than one draft is requested.
     """
-    if asked.n > 1:
+    if body.n > 1:
         error = in_body(("n",), "stream_single_text", ONE_TEXT)
         raise RefusedError(422, f"n: {ONE_TEXT}", accept.VARY, errors=[error])
 
 
-class _Ask:
-    """One request on its way through the models, with the time that each took."""
+class _Inference:
+    """One request's calls to the models, with the duration of each."""
 
-    def __init__(self, backend: Backend, request: Request, person: PersonAsked) -> None:
+    def __init__(self, backend: Backend, request: Request, person: PersonFields) -> None:
         self.backend, self.request_id = backend, request.state.request_id
-        self.bundle = backend.champions.answering(person.user_id or self.request_id)  # to the end, whatever is promoted
+        self.bundle = backend.champions.answering(
+            person.user_id or self.request_id
+        )  # fixed, even if another is promoted meanwhile
         self.took = {"selection": 0.0, "explanation": 0.0}
         self.scope = request.scope
         self.state = request.state
-        self.state.ask = self  # for the request's log line
+        self.state.inference = self  # for the request's log line
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """A model works on this inside the block; its queue counts with its time. Told as a metric and as a span."""
+        """Time the block, including queueing for the model, as a metric and a trace span."""
         started = time.perf_counter()
         try:
             with traces.span(stage):
@@ -147,7 +152,7 @@ class _Ask:
             metrics.STAGE_SECONDS.record(time.perf_counter() - started, stage=stage)
 
     async def with_fallback(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Work with the models; where the candidate fails, the champion does it."""
+        """Run `work`; if the candidate fails, run it again with the champion."""
         try:
             return await work()
         except (RefusedError, CatalogError):
@@ -156,36 +161,36 @@ class _Ask:
             champion = self.backend.champions.champion
             if self.bundle == champion:
                 raise
-            logger.exception("request %s: %s failed, %s answers", self.request_id, self.bundle, champion)
+            logger.exception("request %s: %s failed, falling back to %s", self.request_id, self.bundle, champion)
             self.bundle = champion
             return await work()
 
-    async def select(self, person: PersonAsked, pool: PoolAsked | None, **more: Any) -> Selection:
-        """The photos; `more` are fields of the Wish that stand in for a pool.
+    async def select(self, person: PersonFields, pool: PoolFields | None, **more: Any) -> Selection:
+        """Select photos; without a pool, `more` has the fields of SelectionQuery that replace it.
 
         Raises:
             CatalogError: no such user, business or photo, or an id that can't be one.
         """
-        wish = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
-        wish["tenant"] = self.state.tenant
+        query = {"user_id": person.user_id, "past_reviews": person.past_reviews, "keywords": person.keywords, **more}
+        query["tenant"] = self.state.tenant
         if pool is not None:
-            wish |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
+            query |= {"business_id": pool.business_id, "photo_ids": pool.candidates, "k": pool.k, "theta": pool.theta}
         with self.timed("selection"):
-            return await self.backend.select(Wish(**wish), self.bundle)
+            return await self.backend.select(SelectionQuery(**query), self.bundle)
 
-    async def write(self, selection: Selection, how: How) -> list[Candidate]:
+    async def write(self, selection: Selection, options: TextOptions) -> list[Draft]:
         with self.timed("explanation"):
-            return await self.backend.write(selection, how, self.bundle)
+            return await self.backend.write(selection, options, self.bundle)
 
     def problem(self, refused: RefusedError) -> events.Event:
-        """The event that ends a stream before its time."""
+        """The event that ends a stream early."""
         wait = refused.headers.get("retry-after")
         problem = problem_of(self.scope, refused).model_dump()
         streamed = StreamedProblem(**problem, retry_after=None if wait is None else int(wait))
         return "problem", streamed.model_dump(exclude_none=True)
 
     def facts(self, selection: Selection) -> dict[str, Any]:
-        """What every answer says."""
+        """Fields of every response."""
         return {
             "request_id": self.request_id,
             "models": versions(self.bundle),
@@ -197,74 +202,74 @@ class _Ask:
 
     def showcase(
         self,
-        asked: ShowcaseRequest,
+        body: ShowcaseRequest,
         selection: Selection,
-        candidates: list[Candidate],
+        drafts: list[Draft],
         without: Degraded | None = None,
     ) -> Showcase:
-        facts = {**self.facts(selection), **texts(candidates), **chosen(asked, selection)}
+        facts = {**self.facts(selection), **texts(drafts), **chosen(body, selection)}
         return Showcase(**facts, degraded=without)
 
 
-async def _showcase(ask: _Ask, asked: ShowcaseRequest) -> Showcase:
-    selection = await ask.select(asked, asked)
+async def _showcase(inference: _Inference, body: ShowcaseRequest) -> Showcase:
+    selection = await inference.select(body, body)
     try:
-        candidates = await ask.write(selection, how_of(asked))
+        drafts = await inference.write(selection, text_options(body))
     except OverloadedError as error:
-        return ask.showcase(asked, selection, [NO_TEXT], _without(error))
-    return ask.showcase(asked, selection, candidates)
+        return inference.showcase(body, selection, [NO_TEXT], _without(error))
+    return inference.showcase(body, selection, drafts)
 
 
-async def _events(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
-    """Server-sent events: photos first, then the text as it is written, then the answer that `make_showcase` gives."""
-    before_deadline = asyncio.timeout_at(ask.state.deadline - LAST_WORDS_S)
+async def _events(inference: _Inference, body: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
+    """Server-sent events: photos, then pieces of the text, then the complete `Showcase`."""
+    before_deadline = asyncio.timeout_at(inference.state.deadline - LAST_WORDS_S)
     try:
         async with before_deadline:
-            async for one in _steps(ask, asked, selection):
+            async for one in _steps(inference, body, selection):
                 yield one
     except RefusedError as error:
-        yield ask.problem(error)
-    except Exception:  # the answer has begun: its status can't be changed any more
+        yield inference.problem(error)
+    except Exception:  # the response has started: its status can't change any more
         if before_deadline.expired():
-            yield ask.problem(
-                RefusedError(504, "the text was not written before the deadline; its work was called off")
+            yield inference.problem(
+                RefusedError(504, "the text wasn't generated before the deadline; the work was cancelled")
             )
             return
-        logger.exception("request %s failed while it was streamed", ask.request_id)
-        yield ask.problem(RefusedError(500, "something failed here; the service's log has more under this request id"))
+        logger.exception("request %s failed while it was streamed", inference.request_id)
+        yield inference.problem(RefusedError(500, "internal error; see the service's log for this request id"))
 
 
-async def _steps(ask: _Ask, asked: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
+async def _steps(inference: _Inference, body: ShowcaseRequest, selection: Selection) -> AsyncIterator[events.Event]:
     yield "photos", {"photos": [photo.model_dump() for photo in shown(selection)]}
-    how, told = how_of(asked), ""
+    options, text = text_options(body), ""
     try:
-        with ask.timed("explanation"):
-            async for piece in ask.backend.stream(selection, how, ask.bundle):
-                told += piece
+        with inference.timed("explanation"):
+            async for piece in inference.backend.stream(selection, options, inference.bundle):
+                text += piece
                 yield "text", {"piece": piece}
-            candidate = await ask.backend.finish(told, selection, how, ask.bundle)
+            draft = await inference.backend.finish(text, selection, options, inference.bundle)
     except OverloadedError as error:
-        if told:  # what was streamed can't be taken back: the stream ends with a problem
+        if text:  # already streamed to the client, so the stream must end with a problem
             raise
-        yield "showcase", ask.showcase(asked, selection, [NO_TEXT], _without(error)).model_dump()
+        yield "showcase", inference.showcase(body, selection, [NO_TEXT], _without(error)).model_dump()
         return
-    yield "showcase", ask.showcase(asked, selection, [candidate]).model_dump()
+    yield "showcase", inference.showcase(body, selection, [draft]).model_dump()
 
 
 def _without(error: OverloadedError) -> Degraded:
-    """Photos alone are better than nothing."""
+    """Count and describe a response without text."""
     metrics.DEGRADED.record()
     return Degraded(stage=error.stage, retry_after=error.retry_after)
 
 
-def how_of(asked: TextAsked) -> How:
-    fields = asked.model_dump(include=set(How.__dataclass_fields__))
-    return How(**{**fields, "include": tuple(asked.include), "exclude": tuple(asked.exclude)})
+def text_options(body: TextFields) -> TextOptions:
+    fields = body.model_dump(include=set(TextOptions.__dataclass_fields__))
+    return TextOptions(**{**fields, "include": tuple(body.include), "exclude": tuple(body.exclude)})
 
 
-def chosen(asked: PoolAsked, selection: Selection) -> dict[str, Any]:
-    """The photos, and what they were chosen by."""
-    return {"business_id": asked.business_id, "theta": selection.theta, "photos": shown(selection)}
+def chosen(body: PoolFields, selection: Selection) -> dict[str, Any]:
+    """Fields of `Shown`: the photos and the theta they were chosen with."""
+    return {"business_id": body.business_id, "theta": selection.theta, "photos": shown(selection)}
 
 
 def shown(selection: Selection) -> list[ShownPhoto]:
@@ -272,18 +277,18 @@ def shown(selection: Selection) -> list[ShownPhoto]:
     return [ShownPhoto(photo_id=name, url=f"/v1/photos/{quote(name, safe='')}", relevance=q) for name, q in rows]
 
 
-def texts(candidates: list[Candidate]) -> dict[str, Any]:
-    """The preferred text's fields, and the others as alternatives."""
-    first, *others = [_text(candidate) for candidate in candidates]
+def texts(drafts: list[Draft]) -> dict[str, Any]:
+    """The best draft's fields, and the others as `alternatives`."""
+    first, *others = [_text(draft) for draft in drafts]
     return {**dict(first), "alternatives": others}
 
 
-def _text(candidate: Candidate) -> Text:
-    sentences = [Sentence(**asdict(row), supported=row.supported) for row in candidate.sentences]
-    return Text(sentences=sentences, unsupported=candidate.unsupported, missing=candidate.missing)
+def _text(draft: Draft) -> Text:
+    sentences = [Sentence(**asdict(row), supported=row.supported) for row in draft.sentences]
+    return Text(sentences=sentences, unsupported=draft.unsupported, missing=draft.missing)
 
 
 def versions(bundle: Bundle) -> dict[str, ModelVersion]:
-    """By role; `bundle` among them where one is registered."""
+    """Model versions by role; includes `bundle` if one is registered."""
     parts = {"selector": bundle.selector, "generator": bundle.generator, "bundle": bundle.registered}
     return {role: ModelVersion(name=r.name, version=r.version, alias=r.alias) for role, r in parts.items() if r}

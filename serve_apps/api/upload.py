@@ -1,4 +1,4 @@
-"""Photos out of a multipart form: which parts there are and what they are called, before any is decoded."""
+"""Parses uploaded photos from a multipart form: parts and their ids, before any image is decoded."""
 
 from dataclasses import dataclass, field
 
@@ -14,13 +14,13 @@ from showcases.photo_files.kinds import kind_of
 from showcases.photos import PhotoError, PhotoTooLargeError, TakenPhoto, measured
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-FIELD = "photos"  # of a page's file input: then the file's name is the photo's id
+FIELD = "photos"  # field name of the web page's file input; the file name is the photo id
 HOW = "send each as -F 'ID=@file.jpg', or -F 'photos=@file.jpg;filename=ID'"
 
 
 @dataclass
 class Part:
-    """One part of a form as it is read: its header, and the pieces of its content."""
+    """One part of a form while it is parsed: header and chunks of content."""
 
     header: bytearray = field(default_factory=bytearray)
     value: bytearray = field(default_factory=bytearray)
@@ -29,7 +29,7 @@ class Part:
 
 
 class _Form:
-    """What python-multipart calls while it reads."""
+    """Callbacks for python-multipart's parser."""
 
     def __init__(self, at_most: int) -> None:
         self.parts: list[Part] = []
@@ -37,7 +37,7 @@ class _Form:
 
     def on_part_begin(self) -> None:
         if len(self.parts) == self.at_most:
-            raise RefusedError(413, f"the form has more than {self.at_most} photos, the most that one PUT takes")
+            raise RefusedError(413, f"the form has more than {self.at_most} photos, the limit of one PUT")
         self.parts.append(Part())
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -60,10 +60,10 @@ class _Form:
 
 
 def photos_of(body: bytes, content_type: str, limits: Limits) -> dict[str, bytes]:
-    """Files by photo id, each an image by its head; none where there is no body.
+    """Files by photo id, each with the header of an image; empty if the body is empty.
 
     Raises:
-        RefusedError: 422 the form can't be read, an id can't be one or comes twice; 413, 415 and 422 as
+        RefusedError: 422 if the form is malformed or an id is invalid or repeated; 413, 415 and 422 as for
             `require_image`, naming the photo.
     """
     if not body:
@@ -72,17 +72,17 @@ def photos_of(body: bytes, content_type: str, limits: Limits) -> dict[str, bytes
     for part in _parts(body, content_type, limits.upload_photos):
         name, data = _id_of(part), b"".join(part.pieces)
         if name in photos:
-            raise _invalid(f"photo {name!r} comes twice", name, "repeated")
+            raise _invalid(f"photo {name!r} occurs twice", name, "repeated")
         _require(name, data, limits)
         photos[name] = data
     return photos
 
 
-def taken(name: str, data: bytes, limits: Limits) -> TakenPhoto:
-    """One photo as it is kept: decoded once, an upright JPEG that tells nothing of where it was taken.
+def decode_photo(name: str, data: bytes, limits: Limits) -> TakenPhoto:
+    """Decode one photo into the form that is stored: an upright JPEG without metadata such as location.
 
     Raises:
-        RefusedError: 422, it does not decode.
+        RefusedError: 422 if it can't be decoded.
     """
     try:
         return take_to_show(data, limits.image_pixels)
@@ -91,13 +91,13 @@ def taken(name: str, data: bytes, limits: Limits) -> TakenPhoto:
 
 
 def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
-    """Width and height in pixels, as the head of the file tells; nothing is decoded.
+    """Width and height in pixels from the file's header; nothing is decoded.
 
     Raises:
         RefusedError: 413 too many bytes, 422 too many pixels, 415 not an image of FORMATS.
     """
     if len(data) > limits.image_bytes:
-        raise RefusedError(413, f"the image has {len(data)} bytes; at most {limits.image_bytes} are read")
+        raise RefusedError(413, f"the image has {len(data)} bytes; the limit is {limits.image_bytes}")
     try:
         return measured(data, limits.image_pixels, FORMATS)
     except PhotoTooLargeError as error:
@@ -105,7 +105,7 @@ def require_image(data: bytes, limits: Limits) -> tuple[int, int]:
     except PhotoError as error:
         kind = kind_of(data)
         reason = f": {error}" if kind in FORMATS else f", but {kind}"
-        raise RefusedError(415, f"that is no image of {', '.join(FORMATS)}{reason}") from None
+        raise RefusedError(415, f"not an image of type {', '.join(FORMATS)}{reason}") from None
 
 
 def _parts(body: bytes, content_type: str, at_most: int) -> list[Part]:
@@ -118,8 +118,8 @@ def _parts(body: bytes, content_type: str, at_most: int) -> list[Part]:
         MultipartParser(boundary, callbacks).write(body)  # type: ignore[arg-type]
     except (FormParserError, ValueError) as error:
         raise _malformed(f"the form can't be read: {error}") from None
-    if not form.whole:  # the photo that it ends in would be left out in silence
-        raise _malformed("the form has no end")
+    if not form.whole:  # a truncated last photo would be dropped silently
+        raise _malformed("the form is truncated")
     return form.parts
 
 
@@ -127,10 +127,10 @@ def _id_of(part: Part) -> str:
     options = parse_options_header(part.disposition)[1]
     name, file = (options.get(key, b"").decode("utf-8", "replace") for key in (b"name", b"filename"))
     if b"filename" not in options:
-        raise _invalid(f"the field {name!r} of the form is no file; {HOW}", name, "file_expected")
+        raise _invalid(f"the form field {name!r} is not a file; {HOW}", name, "file_expected")
     chosen = file if name == FIELD else name
     if not 1 <= len(chosen) <= MAX_ID_LENGTH or not chosen.isprintable() or "/" in chosen or set(chosen) <= {"."}:
-        why = f"{chosen[:40]!r} is no photo's id: 1 to {MAX_ID_LENGTH} printable characters, no '/'"
+        why = f"{chosen[:40]!r} is not a photo id: 1 to {MAX_ID_LENGTH} printable characters, no '/'"
         raise _invalid(why, chosen, "id_invalid")
     return chosen
 
@@ -143,7 +143,7 @@ def _require(name: str, data: bytes, limits: Limits) -> None:
 
 
 def _of_photo(refused: RefusedError, name: str) -> RefusedError:
-    """The refusal, naming the photo."""
+    """The same error, naming the photo."""
     errors = [in_body((name,), refused.code, refused.detail)]
     return RefusedError(
         refused.status, f"photo {name!r}: {refused.detail}", refused.headers, code=refused.code, errors=errors

@@ -1,7 +1,7 @@
-"""Requests that meet in a replica make a batch: what came while the last one was worked on; nobody waits.
+"""Dynamic batching: requests that arrive while a batch is computed form the next one; no request waits for others.
 
-Not `ray.serve.batch`: it puts a batch together before the model is free to take it, and so either lets every request
-wait for company or makes batches of one.
+`ray.serve.batch` assembles a batch before the model is free, so it either delays every request or makes batches of
+one.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ Result = TypeVar("Result")
 
 
 class Batches(Generic[Item, Result]):
-    """Runs one batch at a time, in a thread of its own. Requests that were given up while they waited are left out.
+    """Runs one batch at a time in its own thread. Requests cancelled while queued are dropped.
 
     Args:
-        run: blocks; as many results as items, in order, an exception for an item that failed.
+        run: blocking; returns one result per item, in order, or an exception for a failed item.
 
     Attributes:
-        max_size: items of a batch, at least 1.
+        max_size: maximum items per batch, at least 1.
     """
 
     def __init__(self, run: Callable[[list[Item]], list[Result | Exception]], max_size: int = 8) -> None:
@@ -35,16 +35,16 @@ class Batches(Generic[Item, Result]):
         """The result of one item.
 
         Raises:
-            Exception: it failed, or the whole batch did.
+            Exception: the item or its batch failed.
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))
         if self._work is None:
-            self._work = loop.create_task(self._work_off())
+            self._work = loop.create_task(self._run_queue())
         return await result
 
-    async def _work_off(self) -> None:
+    async def _run_queue(self) -> None:
         try:
             while batch := self._next():
                 found = await self._results([item for item, _ in batch])
@@ -69,7 +69,7 @@ class Batches(Generic[Item, Result]):
 
 
 def _settle(result: "asyncio.Future[Result]", value: Result | Exception) -> None:
-    if result.done():  # given up in the meantime
+    if result.done():  # cancelled meanwhile
         return
     if isinstance(value, Exception):
         result.set_exception(value)

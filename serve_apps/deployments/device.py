@@ -1,4 +1,4 @@
-"""Which device a replica's models are on."""
+"""The torch device of a replica's models."""
 
 import ray
 import torch
@@ -8,10 +8,10 @@ from showcases.errors import ConfigError
 
 
 def torch_device(wanted: Device) -> str:
-    """`cpu` or `cuda`; `auto` is the GPU that Ray gave this replica (`num_gpus`), or else the CPU.
+    """`cpu` or `cuda`; `auto` is the GPU that Ray assigned to this replica (`num_gpus`), else the CPU.
 
     Raises:
-        ConfigError: `cuda` is wanted but the replica was given no GPU, or torch can't use the one that it was given.
+        ConfigError: `cuda` without an assigned GPU, or torch can't use the GPU.
     """
     if wanted == "cpu":
         return "cpu"
@@ -19,13 +19,13 @@ def torch_device(wanted: Device) -> str:
     if not has_gpu:
         if wanted == "cuda":
             raise ConfigError(
-                "device is cuda, but Ray gave this replica no GPU: set ray_actor_options.num_gpus of Selector and "
-                "Generator above 0 (serve_apps.run: --num-gpus)"
+                "device is cuda, but Ray assigned no GPU to this replica: set ray_actor_options.num_gpus of Selector "
+                "and Generator above 0 (serve_apps.run: --num-gpus)"
             )
         return "cpu"
     if not torch.cuda.is_available():
         raise ConfigError(
-            f"Ray gave this replica a GPU, but torch {torch.__version__} can't use it: install a CUDA build of torch, "
-            "or set device to cpu and num_gpus to 0"
+            f"Ray assigned a GPU to this replica, but torch {torch.__version__} can't use it: install a CUDA build of "
+            "torch, or set device to cpu and num_gpus to 0"
         )
     return "cuda"

@@ -1,4 +1,4 @@
-"""The deployment that writes: photos and past reviews to sentences, and which photos each sentence describes."""
+"""The generator deployment: photos and past reviews to sentences, with citations of the photos they describe."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from serve_apps.args import ShowcaseArgs
 from serve_apps.deployments.batching import Batches
 from serve_apps.deployments.device import torch_device
 from serve_apps.deployments.lookup import Selection
-from serve_apps.deployments.model_cache import Loaded, each_by_its_model
+from serve_apps.deployments.model_cache import ModelCache, group_by_model
 from serve_apps.observability import metrics, replica
-from serve_apps.observability.context import Carried
+from serve_apps.observability.context import RequestContext
 from serve_apps.rollout import models
 from serve_apps.rollout.models import ModelRef
 from serve_apps.rollout.registry import weights
@@ -25,8 +25,8 @@ from showcases.gest.reading.sentences import split_sentences
 
 
 @dataclass(frozen=True)
-class How:
-    """How a text is to be; see `serve_apps.api.requests.TextAsked`."""
+class TextOptions:
+    """Options of a text; see `serve_apps.api.requests.TextFields`."""
 
     n: int = 1
     seed: int = 0
@@ -37,8 +37,8 @@ class How:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A sentence; `photos` are the ids of those that it describes, the rest as in `Citation`."""
+class CitedSentence:
+    """A sentence with the ids of the photos it describes; see `Citation`."""
 
     text: str
     photos: list[str]
@@ -46,26 +46,26 @@ class Written:
 
     @property
     def supported(self) -> bool:
-        """Whether any photo shows what it says."""
+        """Whether any photo supports it."""
         return bool(self.photos)
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One text.
+class Draft:
+    """One generated text.
 
     Attributes:
-        unsupported: sentences left out because no photo supports them.
-        missing: words asked for that it has not.
+        unsupported: number of sentences dropped because no photo supports them.
+        missing: words of `include` that the text doesn't contain.
     """
 
-    sentences: list[Written]
+    sentences: list[CitedSentence]
     unsupported: int
     missing: list[str]
 
 
 class Generator:
-    """Writes in batches off the event loop."""
+    """Generates texts in batches, off the event loop."""
 
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
@@ -73,20 +73,20 @@ class Generator:
         self.device = torch_device(args.device)
         self.encoder = models.load_encoder(args, self.device)
         self.classifier = models.load_classifier(args, self.device)
-        self.versions = Loaded(self.load)
+        self.versions = ModelCache(self.load)
         self.versions.put(model, self.load(model))
         run = replica.in_batch("write", self.write_all)
-        self._batches: Batches[tuple[GeneratorPredictor, replica.Queued[tuple[Selection, How]]], list[Candidate]] = (
-            Batches(lambda wanted: each_by_its_model(wanted, run))
-        )
+        self._batches: Batches[
+            tuple[GeneratorPredictor, replica.Queued[tuple[Selection, TextOptions]]], list[Draft]
+        ] = Batches(lambda wanted: group_by_model(wanted, run))
 
     def reconfigure(self, options: dict[str, Any]) -> None:
-        """From config.yaml."""
-        replica.give_way(options["niceness"])
+        """Apply `user_config` of config.yaml."""
+        replica.lower_priority(options["niceness"])
         self._batches.max_size = options["max_batch_size"]
 
     def load(self, model: ModelRef) -> GeneratorPredictor:
-        """A version that has written once, so that the first request finds it warm."""
+        """Load a version and warm it up with one text."""
         with weights(self.args, model) as folder:
             predictor = GeneratorPredictor(folder, device=self.device, precision=self.args.precision)
         inside = predictor.model
@@ -97,100 +97,112 @@ class Generator:
         return predictor
 
     async def ensure(self, model: ModelRef) -> None:
-        """Returns once this version is loaded and warm."""
+        """Return once this version is loaded and warm."""
         await self.versions.get(model)
 
-    async def write(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> list[Candidate]:
-        """how.n texts by this version, the preferred one first."""
-        with replica.call("write", carried, model.version):
+    async def write(
+        self, selection: Selection, options: TextOptions, model: ModelRef, context: RequestContext
+    ) -> list[Draft]:
+        """`options.n` drafts by this version, best first."""
+        with replica.call("write", context, model.version):
             predictor = await self.versions.get(model)
-            return await self._batches((predictor, replica.Queued((selection, how), carried)))
+            return await self._batches((predictor, replica.Queued((selection, options), context)))
 
-    async def stream(self, selection: Selection, how: How, model: ModelRef, carried: Carried) -> AsyncIterator[str]:
-        """One text piece by piece, sentences that may not stand among them; `finish` makes the answer of it."""
-        pieces = (await self.versions.get(model)).stream(_batch([selection], [how]))
-        with replica.call("stream", carried, model.version), replica.phase("write"):
+    async def stream(
+        self, selection: Selection, options: TextOptions, model: ModelRef, context: RequestContext
+    ) -> AsyncIterator[str]:
+        """Stream one text in pieces, including sentences that `finish` may drop."""
+        pieces = (await self.versions.get(model)).stream(_batch([selection], [options]))
+        with replica.call("stream", context, model.version), replica.phase("write"):
             while (step := await asyncio.to_thread(next, pieces, None)) is not None:
                 metrics.TOKENS.record()
                 if 0 in step:
                     yield step[0]
 
-    async def finish(self, text: str, selection: Selection, how: How, model: ModelRef, carried: Carried) -> Candidate:
-        """What becomes of a streamed text: sentences, citations, what is left out."""
-        with replica.call("finish", carried, model.version):
-            return await asyncio.to_thread(lambda: self._cited([text], [selection], [how])[0])
+    async def finish(
+        self, text: str, selection: Selection, options: TextOptions, model: ModelRef, context: RequestContext
+    ) -> Draft:
+        """The draft of a streamed text: sentences, citations and filters applied."""
+        with replica.call("finish", context, model.version):
+            return await asyncio.to_thread(lambda: self._cited([text], [selection], [options])[0])
 
-    def write_all(self, predictor: GeneratorPredictor, wanted: list[tuple[Selection, How]]) -> list[list[Candidate]]:
-        """Searched texts for all, drawn ones for those that want more; each with its citations."""
-        found: list[list[Candidate]] = [[] for _ in wanted]
-        for draw in range(max(how.n for _, how in wanted)):
-            rows = [row for row, (_, how) in enumerate(wanted) if how.n > draw]
-            selections, hows = [wanted[row][0] for row in rows], [wanted[row][1] for row in rows]
-            batch = _batch(selections, hows)
+    def write_all(
+        self, predictor: GeneratorPredictor, wanted: list[tuple[Selection, TextOptions]]
+    ) -> list[list[Draft]]:
+        """Drafts for a batch of requests: the first by beam search, further ones sampled; each with citations."""
+        found: list[list[Draft]] = [[] for _ in wanted]
+        for draw in range(max(options.n for _, options in wanted)):
+            rows = [row for row, (_, options) in enumerate(wanted) if options.n > draw]
+            selections, all_options = [wanted[row][0] for row in rows], [wanted[row][1] for row in rows]
+            batch = _batch(selections, all_options)
             with replica.phase("write"):
-                texts = _drawn(predictor, batch, hows, draw) if draw else predictor(batch)["text"].tolist()
+                texts = _drawn(predictor, batch, all_options, draw) if draw else predictor(batch)["text"].tolist()
             replica.count_tokens(predictor.model.tokenizer, texts)
-            for row, candidate in zip(rows, self._cited(texts, selections, hows), strict=True):
-                found[row].append(candidate)
-        return [preferred(several, how.tone) for several, (_, how) in zip(found, wanted, strict=True)]
+            for row, draft in zip(rows, self._cited(texts, selections, all_options), strict=True):
+                found[row].append(draft)
+        return [rank_drafts(several, options.tone) for several, (_, options) in zip(found, wanted, strict=True)]
 
-    def _cited(self, texts: list[str], selections: list[Selection], hows: list[How]) -> list[Candidate]:
+    def _cited(self, texts: list[str], selections: list[Selection], all_options: list[TextOptions]) -> list[Draft]:
         with replica.phase("cite"):
             parts = split_sentences(texts)
             return [
-                self._candidate(
-                    [one for one in said if not any(mentions(one, word) for word in how.exclude)], chosen, how
+                self._draft(
+                    [one for one in sentences if not any(mentions(one, word) for word in options.exclude)],
+                    chosen,
+                    options,
                 )
-                for said, chosen, how in zip(parts, selections, hows, strict=True)
+                for sentences, chosen, options in zip(parts, selections, all_options, strict=True)
             ]
 
-    def _candidate(self, sentences: list[str], selection: Selection, how: How) -> Candidate:
+    def _draft(self, sentences: list[str], selection: Selection, options: TextOptions) -> Draft:
         written, left_out = self._cite(sentences, selection), 0
-        if how.supported_only:
+        if options.supported_only:
             written, left_out = keep_supported(written)
         text = " ".join(row.text for row in written)
-        return Candidate(written, left_out, [word for word in how.include if not mentions(text, word)])
+        return Draft(written, left_out, [word for word in options.include if not mentions(text, word)])
 
-    def _cite(self, sentences: list[str], selection: Selection) -> list[Written]:
+    def _cite(self, sentences: list[str], selection: Selection) -> list[CitedSentence]:
         if not sentences:
             return []
         scores = self.classifier.score_all(self.encoder.encode_text(sentences), selection.vectors)  # (m, n)
         citations = cite(scores, self.classifier.threshold)
         return [
-            Written(text, [selection.photo_ids[number] for number in citation.photos], citation.score)
+            CitedSentence(text, [selection.photo_ids[number] for number in citation.photos], citation.score)
             for text, citation in zip(sentences, citations, strict=True)
         ]
 
 
-def preferred(candidates: list[Candidate], tone: Tone) -> list[Candidate]:
-    """Those that say something first, of them those with most of the words asked for, of them by tone."""
+def rank_drafts(drafts: list[Draft], tone: Tone) -> list[Draft]:
+    """Order drafts: non-empty first, then fewest missing words, then by tone."""
 
     def loudness(text: str) -> float:
         return sum(letter == "!" or letter.isupper() for letter in text) / max(len(text), 1)
 
-    def by_tone(candidate: Candidate) -> float:
-        text = " ".join(row.text for row in candidate.sentences)
+    def by_tone(draft: Draft) -> float:
+        text = " ".join(row.text for row in draft.sentences)
         ways = {"plain": loudness(text), "enthusiastic": -loudness(text), "brief": len(text), "detailed": -len(text)}
-        support = sum(row.score for row in candidate.sentences) / max(len(candidate.sentences), 1)
-        return ways.get(tone, -support if len(candidates) > 1 else 0.0)
+        support = sum(row.score for row in draft.sentences) / max(len(draft.sentences), 1)
+        return ways.get(tone, -support if len(drafts) > 1 else 0.0)
 
-    return sorted(candidates, key=lambda one: (not one.sentences, len(one.missing), by_tone(one)))
+    return sorted(drafts, key=lambda one: (not one.sentences, len(one.missing), by_tone(one)))
 
 
-def _drawn(predictor: GeneratorPredictor, batch: dict[str, np.ndarray], hows: list[How], draw: int) -> list[str]:
-    """Row by row: what is drawn hangs on the request's seed alone, not on who else is in the batch."""
-    rows = ({name: column[row : row + 1] for name, column in batch.items()} for row in range(len(hows)))
-    drawn = (predictor.drawn(row, how.seed * 1000 + draw) for row, how in zip(rows, hows, strict=True))
+def _drawn(
+    predictor: GeneratorPredictor, batch: dict[str, np.ndarray], all_options: list[TextOptions], draw: int
+) -> list[str]:
+    """Sample row by row, so that a draft depends only on its request's seed, not on the batch."""
+    rows = ({name: column[row : row + 1] for name, column in batch.items()} for row in range(len(all_options)))
+    drawn = (predictor.drawn(row, options.seed * 1000 + draw) for row, options in zip(rows, all_options, strict=True))
     return [str(row["text"][0]) for row in drawn]
 
 
-def _batch(selections: list[Selection], hows: list[How]) -> dict[str, np.ndarray]:
+def _batch(selections: list[Selection], all_options: list[TextOptions]) -> dict[str, np.ndarray]:
     images, n_images = _padded([selection.vectors for selection in selections])
     reviews, n_reviews = _padded([selection.features for selection in selections])
     batch = {"images": images, "n_images": n_images, "reviews": reviews, "n_reviews": n_reviews}
-    if any(how.exclude for how in hows):
-        batch["avoid"] = np.empty(len(hows), object)
-        batch["avoid"][:] = [list(how.exclude) for how in hows]
+    if any(options.exclude for options in all_options):
+        batch["avoid"] = np.empty(len(all_options), object)
+        batch["avoid"][:] = [list(options.exclude) for options in all_options]
     return batch
 
 

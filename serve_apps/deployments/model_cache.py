@@ -1,4 +1,4 @@
-"""A few versions of a model in memory: the next one is loaded beside those that answer, and takes over when warm."""
+"""LRU cache of model versions: a new version is loaded while the others keep serving."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,55 +10,55 @@ from serve_apps.rollout.models import ModelRef
 Model = TypeVar("Model")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-KEPT = 3  # champion, candidate, and the one that comes or goes
+DEFAULT_SIZE = 3  # champion, candidate, and one being loaded or replaced
 
 
-class Loaded(Generic[Model]):
-    """Versions by name, the one that was not asked for longest leaves.
+class ModelCache(Generic[Model]):
+    """Versions by name, evicted least recently used first.
 
-    A request holds on to the model that it was given, so one that leaves ends when its last request is done.
+    Requests hold a reference to their model, so an evicted one is freed after its last request.
 
     Args:
-        load: blocks until the version answers; called in a thread.
+        load: blocking; called in a thread.
     """
 
-    def __init__(self, load: Callable[[ModelRef], Model], kept: int = KEPT) -> None:
-        self._load, self._kept = load, kept
+    def __init__(self, load: Callable[[ModelRef], Model], size: int = DEFAULT_SIZE) -> None:
+        self._load, self._size = load, size
         self._models: OrderedDict[ModelRef, Model] = OrderedDict()
         self._loading: dict[ModelRef, asyncio.Task[Model]] = {}
 
     def put(self, ref: ModelRef, model: Model) -> Model:
-        """Keep a loaded version."""
+        """Add a loaded version."""
         key = ref.by("")
         self._models[key] = model
         self._models.move_to_end(key)
-        while len(self._models) > self._kept:
+        while len(self._models) > self._size:
             self._models.popitem(last=False)
         return model
 
-    def held(self, ref: ModelRef) -> Model:
+    def cached(self, ref: ModelRef) -> Model:
         """A version that is loaded."""
         return self._models[ref.by("")]
 
     async def get(self, ref: ModelRef) -> Model:
-        """The version, loaded once however many wait for it; whatever `load` raises, the next call tries again."""
-        key = ref.by("")  # the same weights by whatever alias
+        """The version; concurrent calls share one load, and a failed load is retried by the next call."""
+        key = ref.by("")  # same weights under any alias
         if key in self._models:
             return self.put(key, self._models[key])
         if key not in self._loading:
             self._loading[key] = asyncio.create_task(asyncio.to_thread(self._load, ref))
         task = self._loading[key]
         try:
-            return self.put(key, await asyncio.shield(task))  # a request that is given up does not stop it
+            return self.put(key, await asyncio.shield(task))  # a cancelled request doesn't cancel the load
         finally:
             if task.done() and self._loading.get(key) is task:
                 del self._loading[key]
 
 
-def each_by_its_model(
+def group_by_model(
     wanted: list[tuple[Model, Item]], run: Callable[[Model, list[Item]], list[Result]]
 ) -> list[Result | Exception]:
-    """Results in order, every model called once with its items; where a model fails, only its items do."""
+    """Results in order; each model is called once with its items, and its failure affects only those."""
     found: dict[int, Result | Exception] = {}
     for model in {id(model): model for model, _ in wanted}.values():
         rows = [row for row, (own, _) in enumerate(wanted) if own is model]

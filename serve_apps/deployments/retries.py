@@ -1,7 +1,7 @@
-"""Calls of the models' replicas: one retry if the replica is lost, a refusal if the model's queue is full.
+"""Calls to model replicas: one retry if a replica is lost, 503 if the model's queue is full.
 
-Only calls that change nothing go through here, so running one twice does no harm. Serve itself waits for a replica
-while none runs, until the request's deadline cancels the call.
+All calls are read-only, so retrying is safe. If no replica is running, Serve waits for one until the request's
+deadline cancels the call.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 async def call(stage: str, start: Callable[[], Cancellable[T]]) -> T:
-    """Returns what a replica answers.
+    """Call a replica.
 
     Args:
         stage: selector or generator.
@@ -31,7 +31,7 @@ async def call(stage: str, start: Callable[[], Cancellable[T]]) -> T:
 
     Raises:
         OverloadedError: the model's queue is full.
-        RefusedError: 503, the replica was lost, and so was that of the retry.
+        RefusedError: 503, the replica was lost, also on retry.
     """
     with _refusing(stage):
         try:
@@ -42,24 +42,24 @@ async def call(stage: str, start: Callable[[], Cancellable[T]]) -> T:
 
 
 async def stream(stage: str, start: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
-    """Yields a text piece by piece. The retry writes it anew, and what was yielded already is left out.
+    """Stream a text in pieces. A retry generates it again and skips what was already yielded.
 
     Args:
-        start: begins to write the text, the same one each time.
+        start: starts generating; deterministic.
 
     Raises:
-        As `call`.
+        See `call`.
     """
-    sent = 0  # characters
+    yielded = 0  # characters
     with _refusing(stage):
         for is_retry in (False, True):
             written = 0
             try:
                 async for piece in start():
                     written += len(piece)
-                    if written > sent:
-                        yield piece[sent - written :]
-                        sent = written
+                    if written > yielded:
+                        yield piece[yielded - written :]
+                        yielded = written
                 return
             except RayActorError as error:
                 if is_retry:
@@ -69,7 +69,7 @@ async def stream(stage: str, start: Callable[[], AsyncIterator[str]]) -> AsyncIt
 
 @contextlib.contextmanager
 def _refusing(stage: str) -> Iterator[None]:
-    """Turns Serve's errors into refusals."""
+    """Translate Serve's errors into 503 responses."""
     try:
         yield
     except BackPressureError as error:

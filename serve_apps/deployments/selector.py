@@ -1,4 +1,4 @@
-"""The deployment that knows people and photos, and selects those of a business that a person will care about."""
+"""The selector deployment: looks up people and photos, and selects photos for a person."""
 
 import asyncio
 from typing import Any
@@ -10,10 +10,10 @@ from serve_apps.deployments import uploads
 from serve_apps.deployments.batching import Batches
 from serve_apps.deployments.catalog_refresh import follow
 from serve_apps.deployments.device import torch_device
-from serve_apps.deployments.lookup import Asking, Lookup, Missing, Selection, Wish
-from serve_apps.deployments.model_cache import Loaded, each_by_its_model
+from serve_apps.deployments.lookup import Lookup, Missing, Selection, SelectionQuery, SelectorInput
+from serve_apps.deployments.model_cache import ModelCache, group_by_model
 from serve_apps.observability import replica
-from serve_apps.observability.context import Carried
+from serve_apps.observability.context import RequestContext
 from serve_apps.rollout import models
 from serve_apps.rollout.models import ModelRef
 from serve_apps.rollout.registry import weights
@@ -23,7 +23,7 @@ from showcases.selector import SelectorPredictor
 
 
 class Selector:
-    """Looks up, embeds what is new, and selects in batches off the event loop."""
+    """Looks up queries, embeds new content, and selects photos in batches, off the event loop."""
 
     def __init__(self, args: ShowcaseArgs, model: ModelRef) -> None:
         self.args = args
@@ -33,20 +33,20 @@ class Selector:
         self.device = torch_device(args.device)
         self.encoder = models.load_encoder(args, self.device)
         self.look_up = Lookup(self.catalog, self.encoder)
-        self.versions = Loaded(self.load)
+        self.versions = ModelCache(self.load)
         self.versions.put(model, self.load(model))
         run = replica.in_batch("select", self.choose)
-        self._batches: Batches[tuple[SelectorPredictor, replica.Queued[Asking]], Selection] = Batches(
-            lambda wanted: each_by_its_model(wanted, run)
+        self._batches: Batches[tuple[SelectorPredictor, replica.Queued[SelectorInput]], Selection] = Batches(
+            lambda wanted: group_by_model(wanted, run)
         )
 
     def reconfigure(self, options: dict[str, Any]) -> None:
-        """From config.yaml."""
-        replica.give_way(options["niceness"])
+        """Apply `user_config` of config.yaml."""
+        replica.lower_priority(options["niceness"])
         self._batches.max_size = options["max_batch_size"]
 
     def load(self, model: ModelRef) -> SelectorPredictor:
-        """A version that has chosen once, so that the first request finds it warm."""
+        """Load a version and warm it up with one selection."""
         with weights(self.args, model) as folder:
             predictor = SelectorPredictor(folder, k=MAX_PHOTOS, device=self.device)
         inside = predictor.model
@@ -56,19 +56,19 @@ class Selector:
         return predictor
 
     async def ensure(self, model: ModelRef) -> None:
-        """Returns once this version is loaded and warm."""
+        """Return once this version is loaded and warm."""
         await self.versions.get(model)
 
-    async def select(self, wish: Wish, model: ModelRef, carried: Carried) -> Selection | Missing:
-        """Select photos by this version."""
-        with replica.call("select", carried, model.version):
+    async def select(self, query: SelectionQuery, model: ModelRef, context: RequestContext) -> Selection | Missing:
+        """Select photos with this version."""
+        with replica.call("select", context, model.version):
             predictor = await self.versions.get(model)
             try:
                 with replica.phase("look-up"):
-                    asking = await asyncio.to_thread(self.look_up, wish, predictor.model.profile)
+                    inputs = await asyncio.to_thread(self.look_up, query, predictor.model.profile)
             except CatalogError as error:
                 return Missing(str(error), isinstance(error, NotFoundError))
-            return await self._batches((predictor, replica.Queued(asking, carried)))
+            return await self._batches((predictor, replica.Queued(inputs, context)))
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
         return await uploads.embed_reviews(self.encoder, texts)
@@ -76,16 +76,16 @@ class Selector:
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
         return await uploads.embed_photos(self.encoder, photos)
 
-    def choose(self, predictor: SelectorPredictor, asked: list[Asking]) -> list[Selection]:
-        """Choose photos for each."""
-        counts = np.array([len(one.candidates.ids) for one in asked])
-        images = np.zeros((len(asked), counts.max(), self.catalog.dim), np.float32)
-        for row, one in enumerate(asked):
+    def choose(self, predictor: SelectorPredictor, inputs: list[SelectorInput]) -> list[Selection]:
+        """Choose photos for a batch of queries."""
+        counts = np.array([len(one.candidates.ids) for one in inputs])
+        images = np.zeros((len(inputs), counts.max(), self.catalog.dim), np.float32)
+        for row, one in enumerate(inputs):
             images[row, : counts[row]] = one.candidates.vectors
-        profiles = np.stack([one.profile for one in asked])
-        thetas = np.array([np.nan if one.wish.theta is None else one.wish.theta for one in asked])
+        profiles = np.stack([one.profile for one in inputs])
+        thetas = np.array([np.nan if one.query.theta is None else one.query.theta for one in inputs])
         with replica.phase("choose"):
             result = predictor({"profile": profiles, "images": images, "n_images": counts, "theta": thetas})
         theta = predictor.model.config.theta
-        rows = zip(asked, result["chosen"], result["relevance"], strict=True)
+        rows = zip(inputs, result["chosen"], result["relevance"], strict=True)
         return [one.selection(chosen, relevance, theta) for one, chosen, relevance in rows]

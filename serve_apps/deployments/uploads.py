@@ -1,4 +1,4 @@
-"""New content on its way in, in the Selector: embedded by the encoder and the rules that embedded the catalog's."""
+"""Embeds uploaded reviews and photos in the Selector, by the same encoder and rules as the catalog."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -11,16 +11,16 @@ from showcases.storage.embeddings import EmbeddingTable, review_features
 if TYPE_CHECKING:
     from showcases.clip import ClipEncoder
 
-SENTENCES = 64  # of a forward pass
-REVIEWS, PHOTOS = 16, 16  # of one thread's turn: after each, work that nobody waits for any more ends
+SENTENCES = 64  # per forward pass
+REVIEWS, PHOTOS = 16, 16  # per thread call; cancellation takes effect between calls
 
 
 def review_vectors(encoder: "ClipEncoder", texts: list[str]) -> list[np.ndarray | None]:
-    """(d,) float32 feature of each text, by the same `review_features` as the catalog's reviews; None where a text
-    has no letter or digit."""
-    said = split_sentences(texts)
-    ids = [f"{review}:{number}" for review, sentences in enumerate(said) for number in range(len(sentences))]
-    flat = [sentence for sentences in said for sentence in sentences]
+    """(d,) float32 feature of each text, by the same `review_features` as the catalog's; None for texts without a
+    letter or digit."""
+    split = split_sentences(texts)
+    ids = [f"{review}:{number}" for review, sentences in enumerate(split) for number in range(len(sentences))]
+    flat = [sentence for sentences in split for sentence in sentences]
     pieces = [encoder.encode_text(flat[start : start + SENTENCES]) for start in range(0, len(flat), SENTENCES)]
     table = EmbeddingTable(ids, np.concatenate([np.zeros((0, encoder.dim), np.float32), *pieces]), encoder.model_id)
     features = review_features(table, [str(review) for review in range(len(texts))])
@@ -36,10 +36,10 @@ async def embed_reviews(encoder: "ClipEncoder", texts: list[str]) -> list[np.nda
 
 
 async def embed_photos(encoder: "ClipEncoder", photos: list[bytes]) -> np.ndarray:
-    """(n, d) float32 unit vectors of n JPEGs that decode, off the event loop, by the path that jobs.embed takes.
+    """(n, d) float32 unit vectors of n valid JPEGs, off the event loop, by the same code as jobs.embed.
 
     Raises:
-        ValueError: one does not decode; whoever took them in has decoded them.
+        ValueError: one can't be decoded, though the gateway decoded it before.
     """
     found = [np.zeros((0, encoder.dim), np.float32)]
     for start in range(0, len(photos), PHOTOS):

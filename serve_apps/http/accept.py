@@ -27,7 +27,7 @@ def choose(accept: Sequence[str], offered: Sequence[str]) -> str:
         return offered[0]
     ranges = [(kind.partition(";")[0].strip().lower(), q) for kind, q in parse_accept_header(value, MIMEAccept)]
     accepted, named = MIMEAccept(ranges), {kind for kind, _ in ranges}
-    best = max(offered, key=lambda kind: (accepted.quality(kind), kind in named))  # the first one among equals
+    best = max(offered, key=lambda kind: (accepted.quality(kind), kind in named))  # ties: the first
     if not accepted.quality(best):
         detail = f"Accept allows neither {' nor '.join(offered)}, the types that this route answers with"
         raise RefusedError(406, detail, VARY)

@@ -1,4 +1,4 @@
-"""What the layers of the protection share: a refusal, its answer as a problem, and reading of ASGI's scope."""
+"""Shared by the middleware: the error type, problem responses, and access to the ASGI scope."""
 
 import re
 import uuid
@@ -19,11 +19,11 @@ CLOSE = {"connection": "close"}  # the rest of the body is not read
 
 
 class RefusedError(Exception):
-    """A request that isn't served; every layer and every handler may raise it.
+    """An error response; any middleware or handler may raise it.
 
     Args:
-        code: one of `serve_apps.http.codes`; by default the status' own.
-        errors: what is wrong field by field.
+        code: one of `serve_apps.http.codes`; by default that of the status.
+        errors: errors by field.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RefusedError(Exception):
         self.code, self.errors = code or default_code(status), list(errors)
 
     def with_headers(self, headers: Headers) -> "RefusedError":
-        """The same refusal with more headers."""
+        """The same error with more headers."""
         return RefusedError(self.status, self.detail, {**self.headers, **headers}, code=self.code, errors=self.errors)
 
 
@@ -49,7 +49,7 @@ class OverloadedError(RefusedError):
 
     Args:
         stage: selector, generator or arrivals.
-        retry_after: s.
+        retry_after: seconds.
     """
 
     def __init__(self, stage: str, retry_after: int) -> None:
@@ -59,32 +59,32 @@ class OverloadedError(RefusedError):
 
 
 def header(scope: Scope, name: str) -> str | None:
-    """A header's value; where it comes twice, the first."""
+    """A header's value; the first if it is repeated."""
     wanted = name.lower().encode()
     return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == wanted), None)
 
 
 def state(scope: Scope) -> dict[str, Any]:
-    """What handlers see as `request.state`."""
-    held: dict[str, Any] = scope.setdefault("state", {})
-    return held
+    """The dict behind `request.state`."""
+    found: dict[str, Any] = scope.setdefault("state", {})
+    return found
 
 
 def identify(scope: Scope) -> str:
-    """The request's id, given or new; written back so that the layers below take the same."""
+    """The request's id, from the client or new; stored in the headers for inner layers."""
     given = header(scope, "x-request-id") or ""
     chosen = given if re.fullmatch(r"[0-9A-Za-z_-]{1,64}", given) else uuid.uuid4().hex
-    kept = [(key, value) for key, value in scope["headers"] if key.lower() != b"x-request-id"]
-    scope["headers"] = [*kept, (b"x-request-id", chosen.encode())]
+    others = [(key, value) for key, value in scope["headers"] if key.lower() != b"x-request-id"]
+    scope["headers"] = [*others, (b"x-request-id", chosen.encode())]
     state(scope)["request_id"] = chosen
     return chosen
 
 
 def declared(scope: Scope) -> int | None:
-    """Bytes of the body by its Content-Length, where there is one.
+    """Content-Length in bytes, if present.
 
     Raises:
-        RefusedError: 400, it is no number.
+        RefusedError: 400, it isn't a number.
     """
     given = header(scope, "content-length")
     if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
@@ -93,17 +93,17 @@ def declared(scope: Scope) -> int | None:
 
 
 def head_bytes(scope: Scope) -> int:
-    """Of all headers, names and values."""
+    """Size of all header names and values."""
     return sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def too_late(seconds: float) -> RefusedError:
-    """Of a body."""
-    return RefusedError(408, f"the body was not whole after {seconds:g} s", CLOSE)
+    """408: the body didn't arrive in time."""
+    return RefusedError(408, f"the body was incomplete after {seconds:g} s", CLOSE)
 
 
 def problem_of(scope: Scope, refused: RefusedError) -> Problem:
-    """RFC 9457."""
+    """The error as an RFC 9457 problem."""
     return Problem(
         title=_title(refused.status),
         status=refused.status,

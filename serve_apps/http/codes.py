@@ -1,16 +1,16 @@
-"""The codes of refusals: stable words for programs, where `detail` is for people. docs/serving.md lists them."""
+"""Stable error codes for programs; `detail` is for people. Listed in docs/serving.md."""
 
 from typing import NamedTuple
 
 
 class Code(NamedTuple):
-    """What a code stands for."""
+    """HTTP status and meaning of a code."""
 
     status: int
     meaning: str
 
 
-CODES: dict[str, Code] = {  # the first one of a status is the status' own
+CODES: dict[str, Code] = {  # the first code of a status is its default
     "bad_request": Code(400, "The request can't be read as HTTP or as a body of its kind."),
     "key_missing": Code(401, "No Authorization header was sent, and this service requires a key."),
     "key_invalid": Code(401, "The key is malformed, unknown, revoked or expired."),
@@ -21,11 +21,13 @@ CODES: dict[str, Code] = {  # the first one of a status is the status' own
     "not_acceptable": Code(406, "`Accept` excludes every type that this route can answer with."),
     "body_timeout": Code(408, "The body did not arrive completely in time."),
     "conflict": Code(409, "The request contradicts what is already stored."),
-    "precondition_failed": Code(412, "What is there has another ETag than those in `If-Match`."),
+    "precondition_failed": Code(412, "The resource's ETag doesn't match `If-Match`."),
     "precondition_unsupported": Code(412, "Conditional writes are not supported; nothing was written."),
     "body_too_large": Code(413, "The body, a photo, or the number of photos exceeds its limit."),
     "target_too_long": Code(414, "Path and query are too long."),
-    "media_type_unsupported": Code(415, "The body has the wrong Content-Type, is compressed, or a file is no photo."),
+    "media_type_unsupported": Code(
+        415, "The body has the wrong Content-Type, is compressed, or a file is not a photo."
+    ),
     "request_invalid": Code(422, "One or more fields, parameters or ids are not allowed; `errors` names each."),
     "json_malformed": Code(422, "The body is not JSON, repeats a name within an object, or is not UTF-8."),
     "json_too_complex": Code(422, "The JSON body nests too deep, has too many values, or too long a string."),
@@ -37,12 +39,12 @@ CODES: dict[str, Code] = {  # the first one of a status is the status' own
     "internal_error": Code(500, "The service failed; its log has the cause under the request id."),
     "overloaded": Code(503, "A queue is full; retry after `Retry-After`."),
     "replica_lost": Code(503, "A process died while it worked on the request; retry after `Retry-After`."),
-    "not_ready": Code(503, "The models, the catalog or the keys can't be reached at present."),
+    "not_ready": Code(503, "The models, the catalog or the keys are not available yet."),
     "deadline_exceeded": Code(504, "No answer by the deadline; the work was cancelled."),
 }
 
 
 def default_code(status: int) -> str:
-    """The code of refusals with this status that have no code of their own."""
+    """The default code of a status."""
     fallback = "internal_error" if status >= 500 else "bad_request"
     return next((name for name, code in CODES.items() if code.status == status), fallback)

@@ -1,4 +1,4 @@
-"""Compression of answers (RFC 9110, section 8.4): gzip for text from a size on; never for photos or streams."""
+"""Response compression (RFC 9110, section 8.4): gzip for text above a size; never for photos or streams."""
 
 from starlette.middleware.gzip import GZipMiddleware
 from werkzeug.http import parse_accept_header
@@ -10,10 +10,10 @@ HEADER = b"accept-encoding"
 
 
 class Compress:
-    """ASGI. Answers of at least `least_bytes` vary with Accept-Encoding, and say so, whether compressed or not.
+    """ASGI. Responses of at least `least_bytes` carry `Vary: Accept-Encoding`, compressed or not.
 
-    The middleware of Starlette leaves JPEG and event streams alone; it looks for the word gzip in the header, so what
-    a client refuses by `gzip;q=0` is decided here.
+    Starlette's middleware skips JPEG and event streams, but only searches the header for "gzip"; q-values such as
+    `gzip;q=0` are evaluated here.
     """
 
     def __init__(self, app: App, least_bytes: int) -> None:
@@ -21,9 +21,9 @@ class Compress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            kept = [(name, value) for name, value in scope["headers"] if name.lower() != HEADER]
+            others = [(name, value) for name, value in scope["headers"] if name.lower() != HEADER]
             accepts = accepts_gzip(header(scope, HEADER.decode()) or "")
-            scope = {**scope, "headers": [*kept, (HEADER, b"gzip" if accepts else b"identity")]}
+            scope = {**scope, "headers": [*others, (HEADER, b"gzip" if accepts else b"identity")]}
         await self._app(scope, receive, send)  # type: ignore[arg-type]
 
 

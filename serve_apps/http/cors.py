@@ -1,4 +1,4 @@
-"""Cross-origin requests (Fetch standard): which other sites' pages may call this service; none, unless configured."""
+"""CORS (Fetch standard): which origins' pages may call this service; none by default."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ READ = (
     "X-RateLimit-Used",
     "X-Request-ID",
 )
-PREFLIGHT_S = 600  # for which a browser remembers the answer to a preflight
+PREFLIGHT_S = 600  # how long browsers cache a preflight
 _ORIGIN = re.compile(r"https?://[^/\s?#@*,]+")
 
 
@@ -42,14 +42,14 @@ def checked_origin(origin: str) -> str:
         ValueError: it is neither.
     """
     if origin != ANY and not _ORIGIN.fullmatch(origin):
-        raise ValueError(f"{origin!r} is no origin: write scheme://host[:port] without a path, or *")
+        raise ValueError(f"{origin!r} is not an origin: use scheme://host[:port] without a path, or *")
     return origin.lower()
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """The layer that answers preflights and lets pages of these origins read answers, refusals too; none for none.
+    """The CORS middleware for these origins; empty if there are none.
 
-    Cookies are not allowed: a key travels in Authorization, which a page has to set itself.
+    Credentials (cookies) aren't allowed: pages must set the key in the Authorization header.
     """
     if not origins:
         return []

@@ -1,4 +1,4 @@
-"""Cursors of paged listings: opaque to clients; inside, the last row's place and which listing it belongs to."""
+"""Pagination cursors: opaque to clients; they encode the last row's sort key and a digest of the listing."""
 
 import base64
 import binascii
@@ -15,16 +15,16 @@ Cursor = Annotated[
     str,
     Query(
         pattern="^[A-Za-z0-9_-]*$",
-        description="`next_cursor` of the page before, with the same query; empty: the first page.",
+        description="`next_cursor` of the previous page, with the same query; empty: the first page.",
     ),
 ]
 
 
 def encode(listing: str, place: tuple[Any, ...] | None) -> str | None:
-    """A cursor; None where no page follows.
+    """A cursor; None if this is the last page.
 
     Args:
-        listing: path and query of the listing, e.g. "/v1/users?ramen"; another listing refuses the cursor.
+        listing: path and query of the listing, e.g. "/v1/users?ramen"; the cursor is only valid for the same listing.
         place: strings and whole numbers.
     """
     if place is None:
@@ -34,10 +34,10 @@ def encode(listing: str, place: tuple[Any, ...] | None) -> str | None:
 
 
 def decode(listing: str, cursor: str, *kinds: type) -> tuple[Any, ...] | None:
-    """The place in a cursor of this listing, one value of each kind; None for an empty one.
+    """The sort key in a cursor, one value of each kind; None for an empty cursor.
 
     Raises:
-        RefusedError: 422, it is no cursor of this listing.
+        RefusedError: 422, it isn't a cursor of this listing.
     """
     if not cursor:
         return None
@@ -48,9 +48,9 @@ def decode(listing: str, cursor: str, *kinds: type) -> tuple[Any, ...] | None:
         mark, place = None, []
     fits = len(place) == len(kinds) and all(type(one) is kind for one, kind in zip(place, kinds, strict=True))
     if mark != _mark(listing) or not fits:
-        said = "not one of this listing and query; leave it out to get the first page"
-        error = FieldError(location="query", pointer="/cursor", code="cursor_foreign", message=said)
-        raise RefusedError(422, f"cursor: {said}", errors=[error])
+        message = "not a cursor of this listing and query; omit it to get the first page"
+        error = FieldError(location="query", pointer="/cursor", code="cursor_foreign", message=message)
+        raise RefusedError(422, f"cursor: {message}", errors=[error])
     return tuple(place)
 
 

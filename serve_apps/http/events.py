@@ -1,4 +1,4 @@
-"""Server-sent events that ordinary line readers and proxies bear."""
+"""Server-sent events, encoded to survive line readers and buffering proxies."""
 
 import asyncio
 import contextlib
@@ -10,28 +10,28 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {
-    "Cache-Control": "no-cache, no-store, no-transform",  # a cache or compressing proxy would hold events back
-    "X-Accel-Buffering": "no",  # nginx, and proxies that copy it
+    "Cache-Control": "no-cache, no-store, no-transform",  # caches and compressing proxies would buffer events
+    "X-Accel-Buffering": "no",  # nginx and compatible proxies
 }
 Event = tuple[str, Mapping[str, Any]]  # name, data
 
 
 async def encoded(events: AsyncIterator[Event], heartbeat_s: float) -> AsyncIterator[bytes]:
-    """The events in wire form with ids 1, 2, ...; a comment after every `heartbeat_s` without an event."""
+    """The events in wire format with ids 1, 2, ...; a comment after every `heartbeat_s` without an event."""
     number = 0
     async for event in with_idle(events, heartbeat_s):
         if event is None:
             yield KEEPALIVE_COMMENT
             continue
         number += 1
-        # JSON in ASCII: U+0085, U+2028 and U+2029 end a line for str.splitlines and readers like it
+        # ASCII JSON: str.splitlines and similar readers treat U+0085, U+2028 and U+2029 as line breaks
         yield format_sse_event(event=event[0], data_str=json.dumps(event[1]), id=str(number))
 
 
 async def with_idle(events: AsyncIterator[Event], seconds: float) -> AsyncIterator[Event | None]:
     """The events, and None after every `seconds` without one.
 
-    One task runs `events` from start to end: context variables that it sets are reset in the same context.
+    A single task iterates `events`, so that context variables are set and reset in the same context.
     """
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
 

@@ -1,10 +1,10 @@
-"""HEAD is answered as GET is, without the body (RFC 9110, section 9.3.2): monitors and load balancers ask so."""
+"""Answers HEAD like GET without the body (RFC 9110, section 9.3.2), for monitors and load balancers."""
 
 from serve_apps.http.asgi import App, Message, Receive, Scope, Send
 
 
 class Head:
-    """ASGI. FastAPI's routes take GET alone."""
+    """ASGI. Needed because FastAPI's GET routes don't handle HEAD."""
 
     def __init__(self, app: App) -> None:
         self.app = app

@@ -1,6 +1,6 @@
-"""The Idempotency-Key header of writes (draft-ietf-httpapi-idempotency-key-header): a repeat gets the first answer.
+"""The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a repeated write gets the first response.
 
-Answers are stored in the workspace, so any gateway process knows them, also after a restart.
+Responses are stored in the workspace, so they survive restarts and are shared by all gateway processes.
 """
 
 import contextlib
@@ -24,28 +24,28 @@ from showcases.errors import ShowcasesError
 from showcases.storage.artifacts import Workspace
 
 logger = logging.getLogger("ray.serve")
-FOLDER = "_idempotency"  # under the workspace root, a folder a day; no step of the flow reads it
+FOLDER = "_idempotency"  # under the workspace root, one folder per day; no pipeline step reads it
 HEADER, REPLAYED = "Idempotency-Key", b"idempotent-replayed"
-RUNNING_S = 120  # after which a request without an answer counts as lost; longer than any upload and deadline
-KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'  # a string of RFC 9651 without escapes, or the same bare
+RUNNING_S = 120  # after which an unfinished request counts as lost; longer than any upload or deadline
+KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'  # an RFC 9651 string without escapes, quoted or bare
 PARAMETER = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "A key that you make anew for each write, e.g. a UUID. The same request with the same key again "
-    "gets the stored answer, with `Idempotent-Replayed: true`, and nothing is written twice.",
+    "description": "A unique key for each write, e.g. a UUID. Repeating the request with the same key returns the "
+    "stored response with `Idempotent-Replayed: true`; nothing is written twice.",
     "schema": {"type": "string", "pattern": KEY, "examples": ['"8e03978e-40d5-43dd-bc93-6894a57f9324"']},
 }
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is stored of one key of one tenant.
+    """The stored state of one tenant's key.
 
     Attributes:
         fingerprint: SHA-256 of the request.
         began: UTC, ISO 8601.
-        status: of the answer; 0 while there is none.
+        status: of the response; 0 if there is none yet.
     """
 
     fingerprint: str
@@ -59,7 +59,7 @@ class Record:
 
 
 class IdempotencyStore:
-    """One JSON object a key, under the day on which it came first; found for 24 to 48 hours."""
+    """One JSON object per key, in the folder of its first day; valid for 24 to 48 hours."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -67,22 +67,22 @@ class IdempotencyStore:
         self._swept = ""
 
     def begin(self, name: str, fingerprint: str) -> Record:
-        """The record of this key: with an answer, or without one if the caller is to make it now.
+        """The record of this key; without a response, the caller must process the request now.
 
         Raises:
-            RefusedError: 422 the key came with another request, 409 its request is still being worked on.
-            BusyError: the store's lock was not free.
+            RefusedError: 422 the key was used for another request, 409 its request is still in progress.
+            BusyError: the store's lock is taken.
         """
         now = datetime.datetime.now(datetime.UTC)
         with self._locks.hold(f"idempotency {name}"):
             found = self._find(name, now)
             if found is not None and found.fingerprint != fingerprint:
-                raise RefusedError(422, f"{HEADER}: this key came with another request before; make a new one")
+                raise RefusedError(422, f"{HEADER}: this key was used for a different request; use a new one")
             if found is not None and found.status:
                 return found
             if found is not None and (wait := RUNNING_S - found.age_s(now)) > 0:
-                said = f"{HEADER}: the first request with this key is still being worked on; try again in a moment"
-                raise RefusedError(409, said, {"retry-after": str(min(5, max(1, round(wait))))})
+                detail = f"{HEADER}: the first request with this key is still in progress; try again in a moment"
+                raise RefusedError(409, detail, {"retry-after": str(min(5, max(1, round(wait))))})
             record = Record(fingerprint, now.isoformat())
             self.write(name, record)
         self._sweep(now)
@@ -92,7 +92,7 @@ class IdempotencyStore:
         self.workspace.write_bytes(json.dumps(asdict(record)).encode(), FOLDER, record.began[:10], f"{name}.json")
 
     def forget(self, name: str, record: Record) -> None:
-        """The next request with this key is the first."""
+        """Delete the record, so that the key can be used again."""
         with contextlib.suppress(FileNotFoundError):
             self.workspace.filesystem.delete_file(self.workspace.path(FOLDER, record.began[:10], f"{name}.json"))
 
@@ -103,22 +103,22 @@ class IdempotencyStore:
         return None
 
     def _sweep(self, now: datetime.datetime) -> None:
-        """Once a day and process: remove the days that nobody looks into any more."""
+        """Once per day and process: delete expired folders."""
         today, yesterday = _days(now)
         if self._swept == today:
             return
         self._swept = today
-        with contextlib.suppress(OSError, ShowcasesError):  # another process may be at it
+        with contextlib.suppress(OSError, ShowcasesError):  # another process may delete them concurrently
             for info in self.workspace.filesystem.get_file_info(fs.FileSelector(self.workspace.path(FOLDER))):
                 if info.base_name < yesterday:
                     self.workspace.filesystem.delete_dir(info.path)
 
 
 class Idempotency:
-    """ASGI. Needs `tenant` on the request's state and the whole body in one message, as the protection leaves them.
+    """ASGI. Needs `request.state.tenant` and the whole body in one message, from the middleware around it.
 
-    Answers of 2xx are stored; any other frees the key. A request whose process died is repeated after RUNNING_S.
-    Handlers find `request.state.idempotency`: a digest of tenant, key and request.
+    2xx responses are stored; any other releases the key. If a process dies, its request can be repeated after
+    RUNNING_S. Sets `request.state.idempotency`, a digest of tenant, key and request.
     """
 
     def __init__(self, app: App, store: IdempotencyStore) -> None:
@@ -131,9 +131,9 @@ class Idempotency:
             return
         if not re.fullmatch(KEY, given):
             raise RefusedError(400, f"{HEADER}: not a string of 1 to 255 ASCII characters in double quotes")
-        held = [await receive()]
+        pending = [await receive()]
         name = _digest(str(state(scope)["tenant"]), given.strip('"'))
-        fingerprint = await run_in_threadpool(fingerprint_of, dict(scope), held[0].get("body", b""))
+        fingerprint = await run_in_threadpool(fingerprint_of, dict(scope), pending[0].get("body", b""))
         record = await run_in_threadpool(self.store.begin, name, fingerprint)
         if record.status:
             await _send(send, record.status, record.content_type, record.body.encode(), replayed=True)
@@ -141,12 +141,12 @@ class Idempotency:
         state(scope)["idempotency"] = _digest(name, fingerprint)
 
         async def replayed() -> Message:
-            return held.pop() if held else await receive()
+            return pending.pop() if pending else await receive()
 
         await self._first(scope, replayed, send, name, record)
 
     async def _first(self, scope: Scope, receive: Receive, send: Send, name: str, record: Record) -> None:
-        """Answer, and store the answer before the client has it."""
+        """Process the request, and store the response before sending it."""
         answer = _Answer()
         try:
             await self.app(scope, receive, answer)
@@ -165,12 +165,12 @@ class Idempotency:
                 return
             done = replace(record, status=answer.status, content_type=answer.content_type, body=answer.body.decode())
             await run_in_threadpool(self.store.write, name, done)
-        except (OSError, ShowcasesError):  # what was written is written: the client is told so
-            logger.exception("the answer to an %s could not be stored", HEADER)
+        except (OSError, ShowcasesError):  # the write itself succeeded, so the client still gets its response
+            logger.exception("can't store the response for an %s", HEADER)
 
 
 class _Answer:
-    """A `send` that keeps the messages."""
+    """A `send` that buffers the messages."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -204,7 +204,7 @@ async def _send(send: Send, status: int, content_type: str, body: bytes, *, repl
 
 
 def fingerprint_of(scope: Scope, body: bytes) -> str:
-    """SHA-256 of a request; of a form without its boundary, which clients draw anew each time they send it."""
+    """SHA-256 of a request, without a form's boundary, which changes on every retry."""
     kind, options = parse_options_header(header(scope, "content-type") or "")
     found = hashlib.sha256()
     for part in (scope["method"].encode(), scope["path"].encode(), scope["query_string"], kind):
@@ -216,7 +216,7 @@ def fingerprint_of(scope: Scope, body: bytes) -> str:
 
 
 def _between(body: bytes, boundary: bytes) -> Iterator[memoryview]:
-    """The parts of the body between the boundaries, not copied; all of it where there is none."""
+    """Views of the body's parts between boundaries; the whole body if there is no boundary."""
     view, start = memoryview(body), 0
     while boundary and (end := body.find(boundary, start)) >= 0:
         yield view[start:end]

@@ -1,4 +1,4 @@
-"""JSON read strictly (RFC 8259), where Python's reader takes more: NaN, UTF-16, and one name twice in an object."""
+"""Strict JSON (RFC 8259): unlike Python's parser, rejects NaN, UTF-16 and duplicate names."""
 
 import json
 from collections import Counter
@@ -9,24 +9,24 @@ from serve_apps.http.pointers import in_body
 
 
 def require_json(body: bytes) -> None:
-    """Refuse a body that isn't JSON; an empty one is left to the route, which says what it needs.
+    """Refuse a body that isn't JSON; an empty one is left to the route.
 
     Raises:
-        RefusedError: 422, with the place.
+        RefusedError: 422, with the position of the error.
     """
     if not body.strip():
         return
     try:
-        json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_not_a_number)
+        json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_names, parse_constant=_not_a_number)
     except UnicodeDecodeError as error:
         raise _malformed(f"the body is not UTF-8, at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise _malformed(f"the body is not JSON, at character {error.pos}: {error.msg}") from None
-    except ValueError:  # of int(): Python converts no more digits than that
+    except ValueError:  # from int(), which limits the digits it converts
         raise _malformed("the body has a number of more than 4300 digits") from None
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]

@@ -1,7 +1,7 @@
-"""What Serve's HTTP proxy answers by itself, as problems like all others.
+"""Turns error responses of Serve's HTTP proxy into problem responses.
 
-Serve reads `proxy_layers` from RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH when a proxy starts, see
-`serve_apps.args.SERVE_ENV`. It is the one hook into the proxy: HTTPOptions has no middlewares any more.
+Serve imports `proxy_layers` through RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH (`serve_apps.args.SERVE_ENV`) when a
+proxy starts. There is no other hook into the proxy: HTTPOptions no longer supports middlewares.
 """
 
 from starlette.middleware import Middleware
@@ -19,23 +19,23 @@ from serve_apps.http.asgi import (
     identify,
 )
 
-KEPT = (b"allow", b"retry-after", b"www-authenticate")
-SERVERS_OWN = "/-/"  # Ray Serve's paths, which tools of Ray read
+FORWARDED_HEADERS = (b"allow", b"retry-after", b"www-authenticate")
+SERVERS_OWN = "/-/"  # Ray Serve's own paths, used by Ray's tools
 PROBLEM = b"application/problem+json"
 RETRY_AFTER_S = 5
-HEAD_BYTES = 1024 * 1024  # Serve can't pass on more than 4 MiB; the gateway's own limit is lower
+HEAD_BYTES = 1024 * 1024  # Serve forwards at most 4 MiB; the gateway's own limit is lower
 
 
 def proxy_layers() -> list[Middleware]:
-    """For Serve's proxies."""
+    """Middleware for Serve's proxies."""
     return [Middleware(PlainErrors)]
 
 
 class PlainErrors:
-    """ASGI. Replaces answers of 400 and above that aren't problems; their text may be a stack trace.
+    """ASGI. Replaces error responses that aren't problems; their text may be a stack trace.
 
-    Ray 2.60 sends nothing if the gateway's replica is killed before its answer begins, which its server turns into a
-    plain 500. Here it is 503 with Retry-After: whether to send the request again is the client's decision.
+    If the gateway's replica is killed before its response starts, Ray 2.60 sends nothing and its server returns a
+    plain 500. This returns 503 with Retry-After instead and leaves the retry to the client.
     """
 
     def __init__(self, app: App) -> None:
@@ -71,8 +71,10 @@ def _is_plain_error(start: Message) -> bool:
 
 def _as_problem(scope: Scope, start: Message) -> RefusedError:
     headers = {"x-request-id": identify(scope)}
-    headers |= {name.decode(): value.decode("latin-1") for name, value in start["headers"] if name.lower() in KEPT}
-    detail = f"the server in front of the application answered {start['status']}"
+    headers |= {
+        name.decode(): value.decode("latin-1") for name, value in start["headers"] if name.lower() in FORWARDED_HEADERS
+    }
+    detail = f"the proxy returned {start['status']}"
     return RefusedError(start["status"], detail, headers)
 
 
@@ -83,5 +85,5 @@ def _too_large(scope: Scope) -> RefusedError:
 
 def _lost(scope: Scope) -> RefusedError:
     headers = {"retry-after": str(RETRY_AFTER_S), "x-request-id": identify(scope)}
-    detail = f"the gateway was lost before it answered; try again in {RETRY_AFTER_S} s"
+    detail = f"the gateway was lost before it responded; try again in {RETRY_AFTER_S} s"
     return RefusedError(503, detail, headers, code="replica_lost")

@@ -1,23 +1,23 @@
-"""Where in a request something is wrong: JSON Pointers (RFC 6901) of Pydantic's places."""
+"""Locations of errors in a request: JSON Pointers (RFC 6901) from Pydantic's `loc`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from serve_apps.http.schema import FieldError
 
-WORDS = {  # where Pydantic's own say nothing about HTTP
+WORDS = {  # in place of Pydantic's messages, which aren't about HTTP
     "extra_forbidden": "no such field exists here",
     "model_attributes_type": "the body must be a JSON object",
 }
 
 
 def in_body(place: Iterable[str | int], code: str, message: str) -> FieldError:
-    """An error at a place of the body; () is the whole."""
+    """An error at a location in the body; () is the whole body."""
     return FieldError(location="body", pointer=_pointer(place), code=code, message=message)
 
 
 def field_error(found: Mapping[str, Any]) -> FieldError:
-    """One of Pydantic's errors; `ctx["about"]` of a custom one names the field that a rule of the whole is about."""
+    """One of Pydantic's errors; `ctx["about"]` names the field for rules about several fields."""
     location, *place = found["loc"]
     place += [found["ctx"]["about"]] if "about" in found.get("ctx", {}) else []
     message = str(found["msg"]).removeprefix("Value error, ")
@@ -29,7 +29,7 @@ def field_error(found: Mapping[str, Any]) -> FieldError:
 
 
 def in_words(error: FieldError) -> str:
-    """For a problem's detail."""
+    """The error as text, for a problem's detail."""
     place = error.pointer.removeprefix("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
     return f"{place}: {error.message}" if place else error.message
 

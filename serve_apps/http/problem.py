@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problems: one form for every error, a message that says what to do, never a stack trace."""
+"""Exception handlers: every error becomes an RFC 9457 problem with an actionable message, never a stack trace."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,11 +13,11 @@ from showcases.catalog import BusyError, CatalogError, IdTakenError, NotFoundErr
 
 
 def install(api: FastAPI) -> None:
-    """Give every error the form of a `Problem`; the request's id is there already (`serve_apps.access.front`)."""
+    """Register handlers that turn every error into a `Problem`."""
     api.exception_handler(NotFoundError)(_answer(404))
     api.exception_handler(IdTakenError)(_answer(409))
     api.exception_handler(BusyError)(_answer(503, {"Retry-After": "2"}))
-    api.exception_handler(CatalogError)(_answer(422))  # an id that can't be one
+    api.exception_handler(CatalogError)(_answer(422))  # an invalid id
     api.exception_handler(RequestValidationError)(_invalid)
     api.exception_handler(HTTPException)(_http)
     api.exception_handler(RefusedError)(_refused)
@@ -26,7 +26,7 @@ def install(api: FastAPI) -> None:
 def problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, code: str | None = None
 ) -> Response:
-    """An application/problem+json answer."""
+    """An application/problem+json response."""
     return _refused(request, RefusedError(status, detail, dict(headers or {}), code=code))
 
 
@@ -45,20 +45,20 @@ def _answer(status: int, headers: Mapping[str, str] | None = None) -> Callable[[
 
 
 def _invalid(request: Request, error: Exception) -> Response:
-    """One readable line for each thing that is wrong, with the place it is at; the same as `errors` for programs."""
+    """Validation errors: readable in `detail`, by field in `errors`."""
     assert isinstance(error, RequestValidationError)
     errors = [field_error(found) for found in error.errors()]
     return _refused(request, RefusedError(422, "; ".join(map(in_words, errors)), errors=errors))
 
 
 def _http(request: Request, error: Exception) -> Response:
-    """What Starlette raises. No route takes OPTIONS: it is answered here, with the methods of the path's routes."""
+    """Starlette's errors. Also answers OPTIONS, which no route handles, with the path's methods."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         allow = {"Allow": _allowed(request)}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=allow)
-        detail = f"{request.method} does not work here; this path takes {allow['Allow']}"
+        detail = f"{request.method} is not allowed; this path supports {allow['Allow']}"
         return problem(request, 405, detail, allow)
     if error.status_code == 404 and error.detail == "Not Found":
         return problem(request, 404, "no such path; /docs lists them", error.headers, "path_unknown")
@@ -66,7 +66,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of every route at this path; the error has those of the first one alone. HEAD comes with GET."""
+    """Methods of all routes at this path (Starlette's error has only the first route's); GET implies HEAD."""
     routes: list[BaseRoute] = request.app.router.routes
     here = [one for one in routes if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in here for method in route.methods or ()} | {"OPTIONS"}

@@ -1,4 +1,4 @@
-"""The form of every refusal: a problem (RFC 9457), with what is wrong field by field."""
+"""Schema of error responses: a problem (RFC 9457) with errors by field."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,13 +11,13 @@ RequestId = Annotated[str, Field(examples=[REQUEST])]
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong, and where."""
+    """An error and its location."""
 
     location: Literal["body", "query", "path", "header", "cookie"]
     pointer: str = Field(
-        description="JSON Pointer (RFC 6901) into the body, empty for the whole; elsewhere `/` and the name."
+        description="JSON Pointer (RFC 6901) into the body, empty for the whole body; else `/` and the name."
     )
-    code: str = Field(description="For programs; the same for the same mistake.")
+    code: str = Field(description="Stable code for programs.")
     message: str
 
 
@@ -26,12 +26,12 @@ def _codes(schema: dict[str, Any]) -> None:
 
 
 class Problem(BaseModel):
-    """Why a request was refused (RFC 9457, application/problem+json)."""
+    """An error response (RFC 9457, application/problem+json)."""
 
     type: str = "about:blank"
     title: str
     status: int
-    code: str = Field(description="Which kind of refusal, for programs.", json_schema_extra=_codes)
+    code: str = Field(description="Stable code for programs.", json_schema_extra=_codes)
     detail: str
-    errors: list[FieldError] = Field(description="What is wrong field by field; empty where no field is at fault.")
+    errors: list[FieldError] = Field(description="Errors by field; empty if no field is at fault.")
     request_id: RequestId

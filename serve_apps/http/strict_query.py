@@ -1,4 +1,4 @@
-"""Query strings as OpenAPI declares them: a parameter that is unknown or comes twice is refused, not ignored."""
+"""Strict query strings: unknown or repeated parameters are errors."""
 
 import re
 from typing import Annotated, Any
@@ -10,10 +10,10 @@ from pydantic_core import PydanticCustomError
 
 
 async def require_declared_query(request: Request) -> None:
-    """A dependency of every route that OpenAPI shows; pages take whatever their links bring.
+    """Dependency of every documented route; web pages accept any query.
 
     Raises:
-        RequestValidationError: one error for each such parameter.
+        RequestValidationError: one error per invalid parameter.
     """
     if not request.scope["query_string"]:
         return
@@ -23,7 +23,7 @@ async def require_declared_query(request: Request) -> None:
     errors = []
     for name in request.query_params:
         if name not in declared:
-            known = f"it takes {', '.join(sorted(declared))}" if declared else "it takes none"
+            known = f"it accepts {', '.join(sorted(declared))}" if declared else "it accepts none"
             errors.append(_error(name, "extra_forbidden", f"this operation has no such query parameter; {known}"))
         elif len(request.query_params.getlist(name)) > 1 and declared[name].get("type") != "array":
             errors.append(_error(name, "repeated", "give this query parameter once"))
@@ -45,7 +45,7 @@ def _error(name: str, kind: str, message: str) -> dict[str, Any]:
 
 
 def _digits(given: Any) -> Any:
-    """Pydantic would take 3.0, 1_0 and blanks around a number, too."""
+    """Stricter than Pydantic, which also accepts 3.0, 1_0 and surrounding blanks."""
     if isinstance(given, str) and not re.fullmatch(r"-?[0-9]{1,18}", given):
         raise PydanticCustomError("int_parsing", "Input should be a whole number in digits")
     return given

@@ -1,4 +1,4 @@
-"""Validators (RFC 9110, sections 8.8, 13 and 14): an ETag on every whole answer to GET, 304 to clients that have it."""
+"""ETags (RFC 9110, sections 8.8, 13 and 14): on every complete response to GET, 304 to clients that have it."""
 
 import base64
 import hashlib
@@ -7,20 +7,20 @@ import re
 from serve_apps.http.asgi import App, Message, Receive, RefusedError, Scope, Send, problem_body, problem_headers
 
 OMITTED = (b"content-type", b"content-length", b"content-encoding", b"content-language")  # of a 304, section 15.4.5
-CONDITIONS = (b"if-match", b"if-none-match")  # those by date have nothing to compare with: no answer has Last-Modified
+CONDITIONS = (b"if-match", b"if-none-match")  # no dates: no response has Last-Modified
 WRITES = ("PUT", "POST", "PATCH", "DELETE")
 UNSUPPORTED = "conditional writes are not supported, so nothing was written; send it without If-Match and If-None-Match"
-CHANGED = "what is there has another ETag than those in If-Match; get it again"
-REVALIDATED = b"private, no-cache"  # what a route says nothing about may depend on the key, and change
+CHANGED = "the resource's ETag doesn't match If-Match; get it again"
+REVALIDATED = b"private, no-cache"  # default: responses may depend on the key, and change
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 class Validators:
-    """ASGI. Judges conditional requests; ranges are not served, which `Accept-Ranges: none` says.
+    """ASGI. Evaluates conditional requests; ranges are not supported (`Accept-Ranges: none`).
 
-    ETags are weak: a layer around this one may compress the answer. If-None-Match is compared weakly, If-Match
-    strongly, so that of a GET only `If-Match: *` holds. Answers marked no-store, and those sent in pieces (streams),
-    get no ETag. HEAD comes here as GET (`serve_apps.http.heads`).
+    ETags are weak, since an outer layer may compress the response. If-None-Match is compared weakly, If-Match
+    strongly, so only `If-Match: *` succeeds for GET. Responses with no-store, and streams, get no ETag. HEAD arrives
+    here as GET (`serve_apps.http.heads`).
     """
 
     def __init__(self, app: App) -> None:
@@ -37,7 +37,7 @@ class Validators:
 
 
 class _Answer:
-    """A `send` that waits for the whole body of a 200 before its head goes out."""
+    """A `send` that delays the headers of a 200 until the body is complete."""
 
     def __init__(self, scope: Scope, send: Send, conditions: dict[bytes, str]) -> None:
         self.scope, self.send, self.conditions = scope, send, conditions
@@ -50,17 +50,17 @@ class _Answer:
         start, self.start = self.start, None
         if start is not None:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                start, message = self._judged(start, message)
+                start, message = self._evaluated(start, message)
             await self.send(start)
         await self.send(message)
 
-    def _judged(self, start: Message, body: Message) -> tuple[Message, Message]:
-        """Head and body as the conditions want them: whole, 304 or 412."""
+    def _evaluated(self, start: Message, body: Message) -> tuple[Message, Message]:
+        """Headers and body after evaluating the conditions: unchanged, 304 or 412."""
         tag = etag(body.get("body", b""))
         if self.conditions.get(b"if-match", "*").strip() != "*":
-            said = problem_body(self.scope, RefusedError(412, CHANGED))
-            headers = [*problem_headers({}), (b"content-length", str(len(said)).encode())]
-            return {**start, "status": 412, "headers": headers}, {**body, "body": said}
+            problem = problem_body(self.scope, RefusedError(412, CHANGED))
+            headers = [*problem_headers({}), (b"content-length", str(len(problem)).encode())]
+            return {**start, "status": 412, "headers": headers}, {**body, "body": problem}
         headers = [*start["headers"], (b"etag", tag.encode()), (b"accept-ranges", b"none")]
         if not any(name.lower() == b"cache-control" for name, _ in headers):
             headers.append((b"cache-control", REVALIDATED))
@@ -84,7 +84,7 @@ def matches(if_none_match: str, tag: str) -> bool:
 
 
 def _conditions(scope: Scope) -> dict[bytes, str]:
-    """Values of the conditional headers; of one that is sent several times, joined."""
+    """Values of the conditional headers; repeated ones are joined."""
     found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if (key := name.lower()) in CONDITIONS:

@@ -1,6 +1,6 @@
-"""What goes with a request from process to process: its id, and the span that it is in (W3C Trace Context).
+"""The context of a request across processes: its id and current span (W3C Trace Context).
 
-A plain dict, passed as an argument: Ray carries neither for us, and a batch belongs to many requests at once.
+A plain dict passed as an argument, since Ray propagates neither, and a batch belongs to many requests.
 """
 
 import contextlib
@@ -9,25 +9,25 @@ from contextvars import ContextVar
 
 from serve_apps.observability import logs
 
-Carried = dict[str, str]  # request_id; traceparent and tracestate where it is traced
-_carried: ContextVar[Carried | None] = ContextVar("showcases_carried", default=None)
+RequestContext = dict[str, str]  # request_id; traceparent and tracestate if traced
+_context: ContextVar[RequestContext | None] = ContextVar("showcases_context", default=None)
 
 
-def carried() -> Carried:
-    """Of the request that is answered here; never written to."""
-    return _carried.get() or {}
+def current_context() -> RequestContext:
+    """Context of the current request; must not be modified."""
+    return _context.get() or {}
 
 
 @contextlib.contextmanager
-def carrying(told: Carried) -> Iterator[None]:
-    """Inside the block this is what is carried, and log records name its request.
+def use_context(context: RequestContext) -> Iterator[None]:
+    """Set the current context inside the block; log records contain its request id.
 
-    Put back as it was, not by a token: a stream that is given up is closed in another context.
+    Restored by value and not by token, since a cancelled stream is closed in another context.
     """
-    before = _carried.get()
-    _carried.set(told)
+    before = _context.get()
+    _context.set(context)
     try:
-        with logs.request(told.get("request_id", "-")):
+        with logs.request(context.get("request_id", "-")):
             yield
     finally:
-        _carried.set(before)
+        _context.set(before)

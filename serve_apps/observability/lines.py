@@ -1,4 +1,4 @@
-"""Log lines of every deployment: JSON, one object a line, or Serve's own text; in Serve's log files."""
+"""Log format of every deployment: JSON lines or Serve's text, in Serve's log files."""
 
 import asyncio
 import datetime
@@ -14,7 +14,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class JsonLines(logging.Formatter):
-    """One object a record. Records were masked when they were made (`serve_apps.observability.logs`)."""
+    """One JSON object per record. Secrets are masked earlier, in `serve_apps.observability.logs`."""
 
     def __init__(self, deployment: str, replica: str) -> None:
         super().__init__()
@@ -28,36 +28,36 @@ class JsonLines(logging.Formatter):
             **self._whose,
             "request_id": getattr(record, "http_request_id", "-"),
             "message": record.getMessage(),
-            **getattr(record, "told", {}),
+            **getattr(record, "fields", {}),
         }
         if error := record.exc_text or (record.exc_info and self.formatException(record.exc_info)):
             line["error"] = error
-        return json.dumps(line, default=str)  # in ASCII: U+2028 would end the line for many readers
+        return json.dumps(line, default=str)  # ASCII: many readers treat U+2028 as a line break
 
 
-def extra(told: dict[str, Any]) -> dict[str, Any]:
-    """`extra` of a log call: fields of its own for JSON lines."""
-    return {"told": told}
+def extra(fields: dict[str, Any]) -> dict[str, Any]:
+    """`extra` of a log call: additional fields of the JSON line."""
+    return {"fields": fields}
 
 
-def after_answer(tell: Callable[[], None]) -> None:
-    """Call it once what is on its way to a client is sent: nobody should wait for a line in a log.
+def after_answer(log: Callable[[], None]) -> None:
+    """Call `log` after the response is sent, so that clients don't wait for logging.
 
-    It runs in the event loop's next round, in the context of now; without a loop, at once.
+    Runs in the event loop's next iteration with the current context; immediately if there is no loop.
     """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        tell()
+        log()
         return
-    loop.call_soon(tell)
+    loop.call_soon(log)
 
 
 def install(form: Literal["json", "text"], deployment: str) -> None:
-    """Mask, and write lines so, in this process; the terminal keeps to warnings where there is a file.
+    """Configure masking and the log format in this process; if there is a log file, the terminal gets only warnings.
 
-    Serve gives its logger a stream and a file (behind a MemoryHandler) before it makes a replica. Where it has not,
-    there is no replica and whoever started the process decides.
+    Serve adds a stream and a file handler (behind a MemoryHandler) to its logger before it creates a replica. Without
+    them this process is not a replica, and its handlers stay unchanged.
     """
     logs.install()
     files = [one.target for one in logger.handlers if isinstance(one, MemoryHandler) and one.target is not None]

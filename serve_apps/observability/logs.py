@@ -1,7 +1,7 @@
-"""Log records without secrets, and with the id of the request that they belong to.
+"""Masks secrets in log records and adds the request id.
 
-A filter on a logger misses its children's records, one on a handler misses handlers that come later: Ray, uvicorn and
-FastAPI bring their own. So records are masked where all of them are made, by the record factory.
+Logger filters miss child loggers' records, and handler filters miss handlers added later by Ray, uvicorn or FastAPI.
+Therefore masking happens in the record factory.
 """
 
 import contextlib
@@ -14,8 +14,11 @@ from typing import Any
 MASK = "[masked]"
 _request: ContextVar[str] = ContextVar("showcases_request", default="-")
 _PATTERNS = (
-    (re.compile(r"(?<=[\w/%-])\?[\w%.~+-]+=[^\s'\"<>)\]]*"), f"?{MASK}"),  # queries hold ids and what people search
-    (re.compile(r"\bsc_([0-9a-z]{12})_[0-9A-Za-z]*"), rf"sc_\1_{MASK}"),  # cut or mistyped ones too; the id may stand
+    (re.compile(r"(?<=[\w/%-])\?[\w%.~+-]+=[^\s'\"<>)\]]*"), f"?{MASK}"),  # queries contain ids and search terms
+    (
+        re.compile(r"\bsc_([0-9a-z]{12})_[0-9A-Za-z]*"),
+        rf"sc_\1_{MASK}",
+    ),  # also truncated or mistyped keys; the id isn't secret
     (re.compile(r"(?i)(authorization\W{1,12}?)(?:(?:bearer|basic)\s+)?[^\s'\",)\]}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+(?!realm=)[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
     (re.compile(r"(?i)(query_string\W{1,6}b?)(['\"]).*?\2"), rf"\1\2{MASK}\2"),
@@ -31,43 +34,43 @@ def mask(text: str) -> str:
 
 @contextlib.contextmanager
 def request(request_id: str) -> Iterator[str]:
-    """Records made inside the block carry the id, in tasks and threads started there too."""
+    """Add the request id to records of the block, including tasks and threads started there."""
     before = _request.get()
     _request.set(request_id)
     try:
         yield request_id
     finally:
-        _request.set(before)  # not by its token: a stream that is given up is closed in another context
+        _request.set(before)  # by value, not token: a cancelled stream is closed in another context
 
 
 def mask_record(record: logging.LogRecord) -> None:
-    """Mask message and stack trace, in place, and name the request as `http_request_id`."""
+    """Mask message and stack trace in place, and set `http_request_id`."""
     if isinstance(record.args, Mapping):
         record.args = {name: _masked(value) for name, value in record.args.items()}
     elif record.args:
-        record.args = tuple(_masked(value) for value in record.args)  # as many: uvicorn's formatter takes them apart
+        record.args = tuple(_masked(value) for value in record.args)  # same length: uvicorn's formatter unpacks them
     try:
         text = record.getMessage()
-    except Exception:  # a wrong format: logging itself would print message and arguments, secrets and all
+    except Exception:  # bad format: logging would print the raw message and arguments
         text, record.args = f"{record.msg} (its arguments do not fit)", ()
         record.msg = mask(text)
     if mask(text) != text:
         record.msg, record.args = mask(text), ()
     if record.exc_info and record.exc_info[0] is not None:
         record.exc_text = mask(logging.Formatter().formatException(record.exc_info))
-        record.exc_info = None  # a formatter prints exc_text, or would make its own text of this
+        record.exc_info = None  # formatters use exc_text if exc_info is None
     if not hasattr(record, "http_request_id"):
-        record.http_request_id = _request.get()  # not request_id: Ray adds one, and logging allows no second
+        record.http_request_id = _request.get()  # request_id is already used by Ray
 
 
 def _masked(value: object) -> object:
-    """The value itself where it shows no secret, so that %d and the like work on."""
+    """The value, masked only if it contains a secret, so that %d and the like still work."""
     shown = str(value)
     return value if mask(shown) == shown else mask(shown)
 
 
 def install() -> None:
-    """Mask every record of this process from now on; again does nothing."""
+    """Install masking for this process; idempotent."""
     made = logging.getLogRecordFactory()
     if getattr(made, "masks", False):
         return

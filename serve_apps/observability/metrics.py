@@ -1,11 +1,10 @@
-"""The service's own metrics, by Ray's: every node of a cluster exports what its processes record, at one port.
+"""The service's metrics, exported by Ray: one port per node for all its processes.
 
-Not prometheus_client, which would want a port for every replica: a replica's place and number change, a node's port
-stays, and Serve's metrics (batches, routers, replicas) come along at the same place. Ray puts `ray_` before each name
-and adds `deployment`, `replica` and `application`. It works without a dashboard; without Ray it records nothing.
+prometheus_client would need a port per replica, and replicas move; a node's port is fixed and also serves Serve's own
+metrics. Ray prefixes names with `ray_` and adds the labels `deployment`, `replica` and `application`. Works without a
+dashboard; without Ray nothing is recorded.
 
-Ray rounds: a histogram's `_sum` is made of the middles of its buckets. Where a mean matters there is a counter of the
-values besides.
+Ray computes a histogram's `_sum` from bucket midpoints. Where an exact mean matters, there is also a counter.
 """
 
 import functools
@@ -22,22 +21,22 @@ SHARES = tuple(number / 20 for number in range(1, 21))
 class Metric:
     """
     Attributes:
-        boundaries: upper ends of a histogram's buckets.
+        boundaries: upper bounds of a histogram's buckets.
     """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
-    told: str
+    description: str
     labels: tuple[str, ...] = ()
     boundaries: tuple[float, ...] = ()
 
     @property
     def exported(self) -> str:
-        """Its name as scraped; a histogram's has _bucket, _sum or _count behind it."""
+        """Name as scraped; histograms add _bucket, _sum and _count."""
         return f"ray_{self.name}_total" if self.kind == "counter" else f"ray_{self.name}"
 
     def record(self, value: float = 1.0, /, **labels: str) -> None:
-        """Add to a counter, set a gauge, or observe one value of a histogram; every label has to be given."""
+        """Increment a counter, set a gauge, or observe a histogram value; all labels are required."""
         instrument = _instrument(self)
         if self.kind == "histogram":
             instrument.observe(value, labels)
@@ -47,51 +46,49 @@ class Metric:
             instrument.inc(value, labels)
 
     def start(self, **labels: str) -> None:
-        """Export a counter as 0: what a series is born with is no increase to `rate`, the first event would be lost."""
+        """Export a counter as 0; else `rate` would miss the first event of a new series."""
         export_zero(_instrument(self), labels)
 
 
 @functools.cache
 def _instrument(metric: Metric) -> Any:
-    """Made at first use: only inside a replica does Serve know what to label it with."""
+    """Created on first use, since Serve's labels are only known inside a replica."""
     from ray.serve import metrics
 
     if metric.kind == "histogram":
         histogram: Any = metrics.Histogram
-        return histogram(metric.name, metric.told, list(metric.boundaries), metric.labels)
+        return histogram(metric.name, metric.description, list(metric.boundaries), metric.labels)
     kind: Any = metrics.Gauge if metric.kind == "gauge" else metrics.Counter
-    return kind(metric.name, metric.told, metric.labels)
+    return kind(metric.name, metric.description, metric.labels)
 
 
 REQUESTS = Metric("showcases_requests", "counter", "Requests answered", ("method", "route", "status"))
 REQUEST_SECONDS = Metric(
-    "showcases_request_seconds", "histogram", "From a request's head to the end of its answer", ("route",), SECONDS
+    "showcases_request_seconds", "histogram", "From a request's headers to the end of its response", ("route",), SECONDS
 )
 STAGE_SECONDS = Metric(
     "showcases_stage_seconds",
     "histogram",
-    "A model's part, with queue and hops",
+    "Duration of a model call, including queueing",
     ("stage",),
     SECONDS,
 )
-PHASE_SECONDS = Metric(
-    "showcases_phase_seconds", "histogram", "Inside a model's replica, of a batch", ("phase",), SECONDS
-)
-REFUSALS = Metric("showcases_refusals", "counter", "Requests, or parts of them, refused", ("stage", "reason"))
+PHASE_SECONDS = Metric("showcases_phase_seconds", "histogram", "Phase of a batch inside a replica", ("phase",), SECONDS)
+REFUSALS = Metric("showcases_refusals", "counter", "Refused requests, by stage", ("stage", "reason"))
 DEGRADED = Metric("showcases_degraded", "counter", "Showcases answered without text")
 BATCHES = Metric("showcases_batches", "counter", "Batches computed", ("batch",))
 BATCHED = Metric("showcases_batched", "counter", "Requests in those batches", ("batch",))
 BATCH_WAIT_SECONDS = Metric(
-    "showcases_batch_wait_seconds", "histogram", "In a replica, until its batch begins", ("batch",), SECONDS
+    "showcases_batch_wait_seconds", "histogram", "Wait in a replica until the batch starts", ("batch",), SECONDS
 )
 BATCH_SECONDS = Metric("showcases_batch_seconds", "histogram", "Computing a batch", ("batch",), SECONDS)
-TOKENS = Metric("showcases_tokens", "counter", "Tokens of the texts written")
+TOKENS = Metric("showcases_tokens", "counter", "Generated tokens")
 ALIGN = Metric("showcases_align", "histogram", "CLIP-Align of a text, 0 to 1", ("model", "version", "alias"), SHARES)
 ALIGN_SUM = Metric("showcases_align_values", "counter", "Sum of the texts' CLIP-Align", ("model", "version", "alias"))
-CALLS = Metric("showcases_model_calls", "counter", "Calls of a pair's models", ("model", "version", "alias", "outcome"))
-MODEL = Metric("showcases_model_info", "gauge", "1 for each model that answers", ("role", "model", "version", "alias"))
-SWITCHES = Metric("showcases_switches", "counter", "Times that another version took a role", ("role",))
-ROLLBACKS = Metric("showcases_rollbacks", "counter", "Candidates taken back")
-CATALOG = Metric("showcases_catalog_info", "gauge", "1 for the version that is read", ("version",))
+CALLS = Metric("showcases_model_calls", "counter", "Model calls", ("model", "version", "alias", "outcome"))
+MODEL = Metric("showcases_model_info", "gauge", "1 for each serving model", ("role", "model", "version", "alias"))
+SWITCHES = Metric("showcases_switches", "counter", "Switches of champion or candidate", ("role",))
+ROLLBACKS = Metric("showcases_rollbacks", "counter", "Rolled back candidates")
+CATALOG = Metric("showcases_catalog_info", "gauge", "1 for the version in use", ("version",))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,4 +1,4 @@
-"""The layer around all others: one span, one log line and two metrics of every request, refused ones too."""
+"""Outermost middleware: a span, a log line and two metrics per request, including refused ones."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from starlette.routing import Route
 
 from serve_apps.http.asgi import App, Message, Receive, Scope, Send, header, identify, state
 from serve_apps.observability import lines, metrics, traces
-from serve_apps.observability.context import Carried, carrying
+from serve_apps.observability.context import RequestContext, use_context
 from serve_apps.observability.samples import sampling
 
 logger = logging.getLogger("ray.serve")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 UNMATCHED = "unmatched"
-GONE = 499  # nginx's word for a client that left before it had an answer
+GONE = 499  # nginx's code for a client that disconnected early
 
 
 class Routes:
-    """Templates of paths: a label that is a raw path would make a series of every id that anybody asks for."""
+    """Maps paths to route templates, which bounds the cardinality of the `route` label."""
 
     def __init__(self, api: FastAPI) -> None:
         known = [(route.path, route.path_regex) for route in api.router.routes if isinstance(route, Route)]
@@ -38,7 +38,7 @@ class Routes:
 
 
 class Observe:
-    """ASGI."""
+    """ASGI. Observes requests, and samples gauges during the application's lifespan."""
 
     def __init__(self, app: App, api: FastAPI, backend: Any) -> None:
         self.app, self.backend = app, backend
@@ -63,18 +63,18 @@ class Observe:
                 status = message["status"]
             await send(message)
 
-        told = _incoming(scope)
-        about = {"http.request.method": method, "http.route": route, "showcases.request_id": told["request_id"]}
-        with carrying(told), traces.span(f"{method} {route}", server=True, **about) as found:
+        context = _incoming(scope)
+        about = {"http.request.method": method, "http.route": route, "showcases.request_id": context["request_id"]}
+        with use_context(context), traces.span(f"{method} {route}", server=True, **about) as found:
             try:
                 await self.app(scope, receive, noticing)
             finally:
                 found["http.response.status_code"] = status
                 took = time.perf_counter() - began
-                lines.after_answer(partial(_tell, scope, method, route, status, took))
+                lines.after_answer(partial(_record, scope, method, route, status, took))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The time from start to end, in which gauges are sampled."""
+        """Sample gauges during the application's lifespan."""
         task = asyncio.create_task(sampling(self.backend))
         try:
             await self.app(scope, receive, send)
@@ -82,27 +82,27 @@ class Observe:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            traces.close()  # no thread is to be had any more
+            traces.close()  # threads can't be started later
 
 
-def _incoming(scope: Scope) -> Carried:
+def _incoming(scope: Scope) -> RequestContext:
     """The request's id, and the caller's span if it has one."""
-    told = {"request_id": identify(scope)}
+    context = {"request_id": identify(scope)}
     for name in ("traceparent", "tracestate"):
         if given := header(scope, name):
-            told[name] = given
-    return told
+            context[name] = given
+    return context
 
 
-def _tell(scope: Scope, method: str, route: str, status: int, seconds: float) -> None:
+def _record(scope: Scope, method: str, route: str, status: int, seconds: float) -> None:
     metrics.REQUESTS.record(method=method, route=route, status=str(status))
     metrics.REQUEST_SECONDS.record(seconds, route=route)
-    held = state(scope)
-    told: dict[str, Any] = {"method": method, "route": route, "status": status}
-    told |= {"duration_ms": round(1000 * seconds, 2), "tenant": held.get("tenant"), "key_id": held.get("key_id")}
-    if (ask := held.get("ask")) is not None:
-        told["stages_ms"] = {name: round(1000 * took, 2) for name, took in ask.took.items()}
-        bundle = ask.bundle
+    values = state(scope)
+    fields: dict[str, Any] = {"method": method, "route": route, "status": status}
+    fields |= {"duration_ms": round(1000 * seconds, 2), "tenant": values.get("tenant"), "key_id": values.get("key_id")}
+    if (inference := values.get("inference")) is not None:
+        fields["stages_ms"] = {name: round(1000 * took, 2) for name, took in inference.took.items()}
+        bundle = inference.bundle
         parts = {"selector": bundle.selector, "generator": bundle.generator, "bundle": bundle.registered}
-        told["models"] = {role: f"{one.name}:{one.version}@{one.alias}" for role, one in parts.items() if one}
-    logger.info("%s %s %d in %.1f ms", method, route, status, 1000 * seconds, extra=lines.extra(told))
+        fields["models"] = {role: f"{one.name}:{one.version}@{one.alias}" for role, one in parts.items() if one}
+    logger.info("%s %s %d in %.1f ms", method, route, status, 1000 * seconds, extra=lines.extra(fields))

@@ -1,4 +1,4 @@
-"""What has no event of its own: which models and which catalog answer."""
+"""Gauges: which models and which catalog version are in use."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ QUEUES = ("selector", "generator", "arrivals")
 
 
 async def sampling(backend: Any) -> None:
-    """For ever: Ray forgets a gauge that is not set anew within some 20 s."""
+    """Sample forever, since Ray drops a gauge that isn't set for about 20 s."""
     begin()
     while True:
         try:
             sample(backend)
-        except Exception:  # a metric is no reason to stop
+        except Exception:  # must not end the loop
             logger.exception("metrics could not be sampled")
         await asyncio.sleep(EVERY_S)
 
 
 def begin() -> None:
-    """Counters of what should be rare stand at 0 from the start."""
+    """Export counters of rare events as 0 from the start."""
     metrics.DEGRADED.start()
     for queue in QUEUES:
         metrics.REFUSALS.start(stage=queue, reason="full")

@@ -1,7 +1,7 @@
-"""OpenTelemetry spans, sent by OTLP over HTTP; where no endpoint is configured nothing is loaded and nothing kept.
+"""OpenTelemetry spans, exported by OTLP over HTTP; nothing is imported if no endpoint is configured.
 
-Parents are told by `Carried`, never by OpenTelemetry's own context: spans of one request lie in several processes, and
-those of one batch in several requests.
+Parent spans come from `RequestContext` and not from OpenTelemetry's context, since a request spans several processes
+and a batch several requests.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serve_apps.observability.config import OperationsConfig
-from serve_apps.observability.context import Carried, carried, carrying
+from serve_apps.observability.context import RequestContext, current_context, use_context
 
 SEND_EVERY_MS = 1000
 SEND_TIMEOUT_S = 5
@@ -19,21 +19,21 @@ _tracing: "Tracing | None" = None
 
 
 def install(config: OperationsConfig, deployment: str) -> None:
-    """Trace in this process from now on, or no more."""
+    """Enable or disable tracing in this process."""
     global _tracing
     close()
     _tracing = Tracing(config.otlp_endpoint, config.traced_share, deployment) if config.otlp_endpoint else None
 
 
 def close() -> None:
-    """Send what was not sent yet."""
+    """Flush pending spans."""
     if _tracing is not None:
         _tracing.provider.shutdown()
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a batch; times in ns since the epoch."""
+    """A phase of a batch; times in ns since the epoch."""
 
     name: str
     began: int
@@ -42,18 +42,18 @@ class Phase:
 
 @contextlib.contextmanager
 def span(name: str, server: bool = False, **attributes: str) -> Iterator[dict[str, Any]]:
-    """A span under what is carried, which carries itself inside the block; what is put in the dict is told of it.
+    """A child span of the current context, current inside the block; entries of the dict become attributes.
 
     Args:
-        server: it answers a request of somebody else.
+        server: whether it handles an incoming request.
     """
     if _tracing is None:
         yield {}
         return
     found: dict[str, Any] = {}
-    started = _tracing.start(name, carried(), server, attributes)
+    started = _tracing.start(name, current_context(), server, attributes)
     try:
-        with carrying(_tracing.told_of(started, carried())):
+        with use_context(_tracing.context_inside(started, current_context())):
             yield found
     except BaseException as error:
         _tracing.failed(started, error)
@@ -65,14 +65,14 @@ def span(name: str, server: bool = False, **attributes: str) -> Iterator[dict[st
         started.end()
 
 
-def tell_batch(requests: Sequence[Carried], phases: Sequence[Phase], whole: Phase) -> None:
-    """Spans of a batch that is done: each of its phases in every request's trace, and itself, linked with all."""
+def record_batch(requests: Sequence[RequestContext], phases: Sequence[Phase], whole: Phase) -> None:
+    """Record a finished batch: a span for itself, linked with a span per phase in every request's trace."""
     if _tracing is not None:
-        _tracing.tell_batch(requests, phases, whole)
+        _tracing.record_batch(requests, phases, whole)
 
 
 class Tracing:
-    """Of one process."""
+    """Tracing of one process."""
 
     def __init__(self, endpoint: str, share: float, deployment: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -89,27 +89,27 @@ class Tracing:
         self.tracer = self.provider.get_tracer("serve_apps")
         self.propagator = TraceContextTextMapPropagator()
 
-    def start(self, name: str, under: Carried, server: bool, attributes: dict[str, str]) -> Any:
+    def start(self, name: str, under: RequestContext, server: bool, attributes: dict[str, str]) -> Any:
         from opentelemetry.trace import SpanKind
 
         kind = SpanKind.SERVER if server else SpanKind.INTERNAL
         return self.tracer.start_span(name, self.propagator.extract(under), kind, attributes)
 
-    def told_of(self, started: Any, before: Carried) -> Carried:
-        """What is carried inside a span."""
+    def context_inside(self, started: Any, before: RequestContext) -> RequestContext:
+        """The context inside a span."""
         from opentelemetry.trace import set_span_in_context
 
-        told = dict(before)
-        self.propagator.inject(told, set_span_in_context(started))
-        return told
+        context = dict(before)
+        self.propagator.inject(context, set_span_in_context(started))
+        return context
 
     def failed(self, started: Any, error: BaseException | None) -> None:
-        """By the error's type alone: messages may hold what people wrote."""
+        """Mark a span as failed with the error's type; messages may contain user content."""
         from opentelemetry.trace import Status, StatusCode
 
         started.set_status(Status(StatusCode.ERROR, type(error).__name__ if error else None))
 
-    def tell_batch(self, requests: Sequence[Carried], phases: Sequence[Phase], whole: Phase) -> None:
+    def record_batch(self, requests: Sequence[RequestContext], phases: Sequence[Phase], whole: Phase) -> None:
         from opentelemetry.trace import Link, get_current_span
 
         contexts = [self.propagator.extract(one) for one in requests]

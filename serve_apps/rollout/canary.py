@@ -1,4 +1,4 @@
-"""Who is answered by the candidate, and when the candidate has shown that it is worse: plain arithmetic."""
+"""Canary rules: which users get the candidate, and when it counts as worse."""
 
 import hashlib
 import math
@@ -6,20 +6,20 @@ from collections import deque
 
 from serve_apps.args import RolloutConfig
 
-SURE = 3.0  # standard errors: a mean is looked at after every answer, and chance must not end a good candidate
+SURE = 3.0  # standard errors; strict, because the test repeats after every call
 
 
 def takes_candidate(key: str, version: str, share: float) -> bool:
-    """Whether this user (or request) is answered by the candidate: always the same for one version.
+    """Whether this user (or request) gets the candidate; stable for one version.
 
-    By SHA-256, so that every gateway decides alike; with the version, so that the next candidate meets other people.
+    By SHA-256, so that all gateways agree; includes the version, so that each candidate gets a different sample.
     """
     digest = hashlib.sha256(f"{version}\n{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 class Window:
-    """The newest calls of one version: whether they failed, and the CLIP-Align of the texts among them."""
+    """The most recent calls of one version: failures, and CLIP-Align of the texts."""
 
     def __init__(self, size: int) -> None:
         self._failed: deque[bool] = deque(maxlen=size)
@@ -28,8 +28,8 @@ class Window:
     def add(self, failed: bool, align: float | None = None) -> None:
         """
         Args:
-            align: of the text, where one was written: mean over its sentences of Phi's highest probability over the
-                photos, 0 to 1.
+            align: CLIP-Align of the text, if the call wrote one: mean over its sentences of Phi's highest probability
+                over the photos, 0 to 1.
         """
         self._failed.append(failed)
         if align is not None:
@@ -45,33 +45,33 @@ class Window:
 
     @property
     def errors(self) -> float:
-        """Share of calls that failed, 0 where there are none."""
+        """Error rate; 0 without calls."""
         return sum(self._failed) / max(self.calls, 1)
 
     @property
     def errors_variance(self) -> float:
-        """Of that share, by the rule of succession: none of a few calls may still mean that one in many fails."""
+        """Variance of the error rate, by the rule of succession, so that it isn't 0 after a few successes."""
         share = (sum(self._failed) + 1) / (self.calls + 2)
         return share * (1 - share) / (self.calls + 2)
 
     @property
     def align(self) -> float:
-        """Mean CLIP-Align, NaN where there are no texts."""
+        """Mean CLIP-Align; NaN without texts."""
         return sum(self._aligned) / self.texts if self.texts else math.nan
 
     @property
     def align_variance(self) -> float:
-        """Of the mean CLIP-Align; there are at least two texts."""
+        """Variance of the mean CLIP-Align; needs at least two texts."""
         mean = self.align
         squares = sum((value - mean) ** 2 for value in self._aligned)
         return squares / (self.texts - 1) / self.texts
 
 
 def verdict(champion: Window, candidate: Window, config: RolloutConfig) -> str | None:
-    """Why the candidate has to go, None while nothing speaks against it.
+    """Why the candidate must be rolled back; None if it is fine so far.
 
-    It goes where its errors are too many, or its CLIP-Align too low, by SURE standard errors of the difference to what
-    is allowed. What is allowed hangs on the champion's: what ails both is not the candidate's doing.
+    It is rolled back if its error rate or CLIP-Align is worse than allowed by SURE standard errors of the difference.
+    Limits are relative to the champion, so that failures of both don't count against the candidate.
     """
     return _too_many_errors(champion, candidate, config) or _too_little_align(champion, candidate, config)
 
@@ -82,8 +82,8 @@ def _too_many_errors(champion: Window, candidate: Window, config: RolloutConfig)
     if candidate.calls < config.candidate_least or candidate.errors <= allowed + chance:
         return None
     return (
-        f"{candidate.errors:.1%} of its last {candidate.calls} calls failed, of the champion's last {champion.calls} "
-        f"{champion.errors:.1%}; {allowed:.1%} are allowed, and {chance:.1%} for chance"
+        f"{candidate.errors:.1%} of its last {candidate.calls} calls failed, against {champion.errors:.1%} of "
+        f"the champion's last {champion.calls}; allowed: {allowed:.1%} plus {chance:.1%} for chance"
     )
 
 
@@ -95,6 +95,7 @@ def _too_little_align(champion: Window, candidate: Window, config: RolloutConfig
     if candidate.align >= allowed - chance:
         return None
     return (
-        f"the mean CLIP-Align of its last {candidate.texts} texts is {candidate.align:.3f}, of the champion's last "
-        f"{champion.texts} {champion.align:.3f}; {allowed:.3f} is allowed, and {chance:.3f} less for chance"
+        f"the mean CLIP-Align of its last {candidate.texts} texts is {candidate.align:.3f}, against "
+        f"{champion.align:.3f} of the champion's last {champion.texts}; allowed: {allowed:.3f} minus {chance:.3f} for "
+        "chance"
     )

@@ -1,6 +1,6 @@
-"""Which bundle answers whom, now: follows the registry in the background, and drops a candidate that does worse.
+"""The bundles in use: polls the registry in the background, and rolls back a candidate that does worse.
 
-No request ever waits for the registry: a new champion is loaded and warm before the first request is given to it.
+Requests never wait for the registry: a new champion is loaded and warm before it gets its first request.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class Aliases(Protocol):
-    """Where champion and candidate are named; see `serve_apps.rollout.registry.Registry`."""
+    """Source of the champion and candidate aliases; see `serve_apps.rollout.registry.Registry`."""
 
     def look(self) -> Found: ...
 
@@ -27,12 +27,12 @@ class Aliases(Protocol):
 
 
 class Champions:
-    """The present champion and candidate, and how both do.
+    """The current champion and candidate, and their recent results.
 
     Args:
-        champion: loaded already.
-        warm: loads a bundle on every replica and has it answer once.
-        keep: writes down what is served, blocking; if it fails that is logged, no more.
+        champion: already loaded.
+        warm: loads and warms up a bundle on every replica.
+        keep: persists the served bundle, blocking; failures are only logged.
     """
 
     def __init__(
@@ -48,19 +48,19 @@ class Champions:
         self.candidate: Bundle | None = None
         self._aliases, self._warm, self._keep = aliases, warm, keep
         self._windows = Window(config.window), Window(config.window)  # of champion and candidate
-        self._said: dict[str, str] = {}
+        self._last_messages: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answering(self, key: str) -> Bundle:
-        """The bundle that answers this user or request."""
+        """The bundle for this user or request."""
         candidate = self.candidate
         if candidate is None or candidate.registered is None:
             return self.champion
         taken = takes_candidate(key, candidate.registered.version, self.config.candidate_share)
         return candidate if taken else self.champion
 
-    def tell(self, bundle: Bundle, failed: bool, align: float | None = None) -> None:
-        """What came of one call of a model of this bundle; it may end the candidate."""
+    def record_call(self, bundle: Bundle, failed: bool, align: float | None = None) -> None:
+        """Record the result of a model call; may roll back the candidate."""
         _count(bundle, failed, align)
         if bundle == self.champion:
             self._windows[0].add(failed, align)
@@ -71,18 +71,18 @@ class Champions:
                 self._roll_back(bundle, reason)
 
     async def watch(self) -> None:
-        """Look at the registry every `reload_s`, for ever."""
+        """Poll the registry every `reload_s`, forever."""
         await self._remember()
         while True:
             await asyncio.sleep(self.config.reload_s)
             await self.follow()
 
     async def follow(self) -> None:
-        """Look once, and switch to what is named now; whatever goes wrong, what is loaded goes on."""
+        """Poll once and switch to the current aliases; on any failure the loaded bundles stay."""
         try:
             found = await asyncio.to_thread(self._aliases.look)
-        except Exception as error:  # MLflow may fail in any way it likes
-            self._say("registry", f"{error}; going on with {self.champion}")
+        except Exception as error:  # any failure of MLflow
+            self._say("registry", f"{error}; still using {self.champion}")
             return
         self._say("registry", "")
         self._say("candidate", found.refused or "")
@@ -101,7 +101,7 @@ class Champions:
             self.candidate = named
         elif await self._ready("candidate", named):
             share = f"{self.config.candidate_share:.1%}"
-            logger.warning("candidate is now %s, it answers %s of requests", named, share)
+            logger.warning("candidate is now %s, serving %s of requests", named, share)
             self._windows = self._fresh()
             self.candidate = named
             metrics.SWITCHES.record(role="candidate")
@@ -113,38 +113,38 @@ class Champions:
         try:
             await self._warm(bundle)
         except Exception as error:
-            self._say(role, f"{bundle} can't be loaded as {role}: {error}; going on with {self.champion}")
+            self._say(role, f"{bundle} can't be loaded as {role}: {error}; still using {self.champion}")
             return False
         self._say(role, "")
         return True
 
     def _roll_back(self, candidate: Bundle, reason: str) -> None:
         assert candidate.registered is not None
-        logger.warning("candidate %s goes back, all requests to %s: %s", candidate, self.champion, reason)
+        logger.warning("candidate %s is rolled back, all requests go to %s: %s", candidate, self.champion, reason)
         self.rolled_back[candidate.registered.version] = reason
         metrics.ROLLBACKS.record()
         self.candidate = None
         task = asyncio.get_running_loop().create_task(self._tag(candidate.registered, reason))
-        self._tasks.add(task)  # the loop itself holds tasks only weakly
+        self._tasks.add(task)  # the loop holds tasks only weakly
         task.add_done_callback(self._tasks.discard)
 
     async def _tag(self, ref: ModelRef, reason: str) -> None:
         try:
             await asyncio.to_thread(self._aliases.remember_rollback, ref, reason)
         except Exception as error:
-            logger.warning("%s was rolled back, which MLflow could not be told: %s", ref, error)
+            logger.warning("can't record the rollback of %s in MLflow: %s", ref, error)
 
     async def _remember(self) -> None:
         try:
             await asyncio.to_thread(self._keep, self.champion)
         except Exception as error:
-            logger.warning("what is served could not be written down: %s", error)
+            logger.warning("can't save the served bundle: %s", error)
 
     def _say(self, topic: str, message: str) -> None:
-        """Log it, unless that was the last word on it."""
-        if message and self._said.get(topic) != message:
+        """Log a message unless it repeats the last one on this topic."""
+        if message and self._last_messages.get(topic) != message:
             logger.warning("%s", message)
-        self._said[topic] = message
+        self._last_messages[topic] = message
 
 
 def _count(bundle: Bundle, failed: bool, align: float | None) -> None:
@@ -153,7 +153,7 @@ def _count(bundle: Bundle, failed: bool, align: float | None) -> None:
     metrics.CALLS.record(**labels, outcome="failed" if failed else "ok")
     if align is not None:
         metrics.ALIGN.record(align, **labels)
-        if align > 0:  # a counter takes no 0
+        if align > 0:  # Ray's counters reject 0
             metrics.ALIGN_SUM.record(align, **labels)
 
 

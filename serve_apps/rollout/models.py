@@ -1,4 +1,4 @@
-"""From the registry to folders: versions of models, pinned, and the parts of a workspace that they must fit."""
+"""Pinned model versions and their files, and the workspace artifacts that they must match."""
 
 import contextlib
 import json
@@ -24,11 +24,11 @@ from showcases.errors import ModelError
 from showcases.storage.embeddings import require_one_space
 from showcases.tracking_db import sqlite_file
 
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for no such model, no such alias
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for an unknown model or alias
 
 
 class RegistryAwayError(ModelError):
-    """MLflow does not answer: what is registered can't be known."""
+    """MLflow doesn't respond."""
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,34 @@ class ModelRef:
     registry_uri: str
 
     def by(self, alias: str) -> "ModelRef":
-        """The same version, chosen by another alias."""
+        """The same version under another alias."""
         return replace(self, alias=alias)
 
     def download(self, to: Path | None = None) -> Path:
-        """Its folder on this machine: the artifact folder itself where that is local.
+        """Its folder on this machine; a local artifact folder is used in place.
 
         Args:
-            to: an empty folder for what comes from elsewhere; without it MLflow makes one, which stays.
+            to: empty folder to download to; by default MLflow creates one and doesn't delete it.
         """
         return self._artifact(self.source, to)
 
     def read(self, file: str) -> str:
-        """A text file of its folder, without the weights.
+        """A text file of its folder, without downloading the weights.
 
         Raises:
-            ModelError: it can't be had.
+            ModelError: it can't be read.
         """
         try:
             with tempfile.TemporaryDirectory() as folder:
                 return self._artifact(f"{self.source}/{file}", Path(folder)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
-            raise ModelError(f"{self}: {self.source}/{file} can't be had: {error}") from error
+            raise ModelError(f"{self}: can't read {self.source}/{file}: {error}") from error
 
     def embedding_space(self) -> str:
         """From its config.json.
 
         Raises:
-            ModelError: the artifact can't be had, or has no such file.
+            ModelError: the file is missing or can't be read.
         """
         try:
             return str(json.loads(self.read("config.json"))["embedding_space"])
@@ -78,7 +78,7 @@ class ModelRef:
 
     def _artifact(self, uri: str, to: Path | None) -> Path:
         local = to is None or urlparse(uri).scheme in ("", "file")
-        _be_brief()
+        _limit_retries()
         return Path(
             mlflow.artifacts.download_artifacts(
                 artifact_uri=uri, dst_path=None if local else str(to), tracking_uri=self.registry_uri
@@ -91,10 +91,10 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The pair that is served, and the space in which all parts meet.
+    """A selector, a generator, and their embedding space.
 
     Attributes:
-        registered: the bundle's own version; none where the two models' own aliases made the pair.
+        registered: the bundle's version; None if the pair comes from the two models' own aliases.
     """
 
     selector: ModelRef
@@ -109,7 +109,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a pair must fit: embedding spaces of what stands in the workspace, and digests of the manifests."""
+    """What a pair must match: embedding spaces of the workspace's artifacts, and digests of their manifests."""
 
     catalog: str
     encoder: str
@@ -122,7 +122,7 @@ class Parts:
         """
         Raises:
             CatalogError: there is no catalog.
-            ArtifactError: there is no encoder, or no classifier.
+            ArtifactError: the encoder or the classifier is missing.
         """
         digests = [
             open_catalog(args).embedding_space,
@@ -132,17 +132,17 @@ class Parts:
         return Parts(*digests, *(args.workspace.require(name).digest for name in ("clip", "classifier")))
 
     def joined(self, selector: ModelRef, generator: ModelRef) -> Bundle:
-        """The pair, checked.
+        """The pair as a bundle, after checking the embedding spaces.
 
         Raises:
-            ModelError: it was trained in another embedding space.
+            ModelError: a model was trained in another embedding space.
         """
         spaces = {"the catalog": self.catalog, "the encoder": self.encoder, "the classifier": self.classifier}
         pair = {str(ref): ref.embedding_space() for ref in (selector, generator)}
         return Bundle(selector, generator, require_one_space(spaces | pair, SERVED_TOGETHER))
 
     def joined_by(self, spec: BundleSpec, registered: ModelRef) -> Bundle:
-        """The pair of a registered bundle, checked.
+        """The pair of a registered bundle, after checking its parts.
 
         Raises:
             ModelError: it was made with other parts, or does not exist.
@@ -156,17 +156,17 @@ class Parts:
 def client(registry_uri: str) -> MlflowClient:
     """
     Raises:
-        RegistryAwayError: its file is not there; MLflow would make an empty one.
+        RegistryAwayError: the sqlite file is missing; MLflow would create an empty one.
     """
-    _be_brief()
+    _limit_retries()
     file = sqlite_file(registry_uri)
     if file is not None and not file.exists():
         raise RegistryAwayError(f"{registry_uri}: no such file; jobs.pipeline trains and registers models")
     return MlflowClient(registry_uri, registry_uri)
 
 
-def _be_brief() -> None:
-    """A server that is away is found out in seconds, MLflow's own patience is minutes; and no progress bars."""
+def _limit_retries() -> None:
+    """Fail in seconds if MLflow is down (its default is minutes), and disable progress bars."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -177,13 +177,13 @@ def find(name: str, alias: str, registry_uri: str) -> ModelRef:
 
     Raises:
         ModelError: there is none.
-        RegistryAwayError: MLflow does not answer.
+        RegistryAwayError: MLflow doesn't respond.
     """
     missing = (
         f"no version of {name} has the alias {alias} in the registry; jobs.train_selector and jobs.train_generator "
         "register the models, run jobs.pipeline"
     )
-    with _asking(registry_uri, missing):
+    with _translated_errors(registry_uri, missing):
         return _ref(client(registry_uri).get_model_version_by_alias(name, alias), alias, registry_uri)
 
 
@@ -192,20 +192,20 @@ def find_version(name: str, version: str, registry_uri: str) -> ModelRef:
 
     Raises:
         ModelError: there is none.
-        RegistryAwayError: MLflow does not answer.
+        RegistryAwayError: MLflow doesn't respond.
     """
-    with _asking(registry_uri, f"no version {version} of {name}"):
+    with _translated_errors(registry_uri, f"no version {version} of {name}"):
         return _ref(client(registry_uri).get_model_version(name, version), "", registry_uri)
 
 
 @contextlib.contextmanager
-def _asking(registry_uri: str, missing: str) -> Iterator[None]:
-    """What MLflow's refusals mean: that something is `missing`, or that MLflow is away."""
+def _translated_errors(registry_uri: str, missing: str) -> Iterator[None]:
+    """Translate MLflow's errors: something is `missing`, or MLflow doesn't respond."""
     try:
         yield
     except MlflowException as error:
         if error.error_code not in ABSENT:
-            raise RegistryAwayError(f"{registry_uri}: MLflow does not answer: {error}") from error
+            raise RegistryAwayError(f"{registry_uri}: MLflow doesn't respond: {error}") from error
         raise ModelError(f"{registry_uri}: {missing} ({error})") from error
 
 

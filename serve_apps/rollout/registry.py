@@ -1,4 +1,4 @@
-"""What the registry says is to be served; and what was served last, for when the registry is away."""
+"""Resolves the bundles to serve from the registry, with a fallback to the last served one if it is down."""
 
 import contextlib
 import json
@@ -16,18 +16,18 @@ from showcases.bundle import BUNDLE_FILE, BundleSpec
 from showcases.errors import ModelError
 
 logger = logging.getLogger("ray.serve")
-LAST_SERVED = "_served"  # folder under the workspace root; no step of the flow reads it
+LAST_SERVED = "_served"  # folder under the workspace root; no pipeline step reads it
 LAST_FILE = "last.json"
-ROLLED_BACK = "rolled_back"  # tag of a bundle's version: why it may not be a candidate any more
-SERVED_BY_MLFLOW = ("mlflow-artifacts:", "http:", "https:", "runs:", "models:")  # artifacts that are away with it
+ROLLED_BACK = "rolled_back"  # tag of a bundle's version: reason of its rollback
+SERVED_BY_MLFLOW = ("mlflow-artifacts:", "http:", "https:", "runs:", "models:")  # unavailable if MLflow is down
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the aliases say.
+    """The bundles that the aliases refer to.
 
     Attributes:
-        refused: why the candidate that the alias names can't be taken.
+        refused: why the candidate can't be used.
     """
 
     champion: Bundle
@@ -36,22 +36,22 @@ class Found:
 
 
 class Registry:
-    """Reads aliases; every method blocks.
+    """Reads aliases; all methods block.
 
     Args:
-        parts: what a pair must fit: those that are loaded, whatever stands in the workspace by now.
+        parts: the loaded artifacts that a pair must match, even if the workspace has changed since.
     """
 
     def __init__(self, args: ShowcaseArgs, parts: Parts) -> None:
         self._args, self._parts = args, parts
-        self._made: dict[tuple[ModelRef, ...], Bundle] = {}  # versions never change: what was checked stays so
+        self._made: dict[tuple[ModelRef, ...], Bundle] = {}  # versions are immutable, so check each once
 
     def look(self) -> Found:
-        """Champion and candidate, checked.
+        """Champion and candidate, after checking that they match `parts`.
 
         Raises:
-            RegistryAwayError: MLflow does not answer.
-            ModelError: there is no champion, or it does not fit.
+            RegistryAwayError: MLflow doesn't respond.
+            ModelError: there is no champion, or it doesn't match.
         """
         name, alias = self._args.rollout.bundle, self._args.alias
         aliases = self._aliases(name)
@@ -68,21 +68,21 @@ class Registry:
             return Found(champion, None, str(error))
 
     def remember_rollback(self, bundle: ModelRef, reason: str) -> None:
-        """Write it to the version's tags, so that no other gateway and no later start takes it for a candidate."""
+        """Tag the version, so that no gateway uses it as a candidate again."""
         client(bundle.registry_uri).set_model_version_tag(bundle.name, bundle.version, ROLLED_BACK, reason)
 
     def _aliases(self, name: str) -> dict[str, str]:
-        """Versions by alias; empty where nothing is registered by this name."""
+        """Versions by alias; empty if the model isn't registered."""
         uri = self._args.registry_uri
         try:
             return {alias: str(version) for alias, version in client(uri).get_registered_model(name).aliases.items()}
         except MlflowException as error:
             if error.error_code in ABSENT:
                 return {}
-            raise RegistryAwayError(f"{uri}: MLflow does not answer: {error}") from error
+            raise RegistryAwayError(f"{uri}: MLflow doesn't respond: {error}") from error
 
     def _own_aliases(self) -> Bundle:
-        """The two models by their own aliases, as long as no bundle has been promoted."""
+        """The two models by their own aliases, if no bundle has been promoted."""
         uri, alias = self._args.registry_uri, self._args.alias
         pair = find(self._args.selector, alias, uri), find(self._args.generator, alias, uri)
         if pair not in self._made:
@@ -105,46 +105,46 @@ class Registry:
 
 
 def resolve(args: ShowcaseArgs, parts: Parts | None = None) -> Bundle:
-    """The champion, checked; the one that was served last where MLflow is away.
+    """The champion; the last served bundle if MLflow is down.
 
     Raises:
-        ModelError: a model is missing, or the parts do not belong together.
+        ModelError: a model is missing, or the parts don't match.
         CatalogError: there is no catalog.
     """
     parts = parts or Parts.of(args)
     try:
         return Registry(args, parts).look().champion
     except RegistryAwayError as error:
-        kept = last_served(args, parts)
-        if kept is None:
+        previous = last_served(args, parts)
+        if previous is None:
             raise
-        logger.warning("%s; going on with what was served last: %s", error, kept)
-        return kept
+        logger.warning("%s; serving the last bundle instead: %s", error, previous)
+        return previous
 
 
 def keep_served(args: ShowcaseArgs, parts: Parts, bundle: Bundle) -> None:
-    """Write down what is served, with copies of weights that only MLflow's server has.
+    """Save which bundle is served, with copies of weights that only MLflow's server has.
 
-    In the workspace, not on this machine's disk: the next start may be on another one.
+    Saved in the workspace, since the next start may be on another machine.
     """
     workspace, pair = args.workspace, (bundle.selector, bundle.generator)
-    held = _copies(args)
+    existing = _copies(args)
     copies = {_copy_name(ref): ref.source for ref in pair if ref.source.startswith(SERVED_BY_MLFLOW)}
     for ref in pair:
-        if _copy_name(ref) in copies and held.get(_copy_name(ref)) != ref.source:
+        if _copy_name(ref) in copies and existing.get(_copy_name(ref)) != ref.source:
             with tempfile.TemporaryDirectory() as folder:
                 workspace.upload(ref.download(Path(folder)), LAST_SERVED, _copy_name(ref))
-    told = {"bundle": asdict(bundle), "parts": asdict(parts), "copies": copies}
-    workspace.write_bytes(json.dumps(told, indent=2).encode(), LAST_SERVED, LAST_FILE)
+    record = {"bundle": asdict(bundle), "parts": asdict(parts), "copies": copies}
+    workspace.write_bytes(json.dumps(record, indent=2).encode(), LAST_SERVED, LAST_FILE)
     workspace.keep_only(LAST_SERVED, copies)
 
 
 def last_served(args: ShowcaseArgs, parts: Parts) -> Bundle | None:
-    """What `keep_served` wrote, if it was made of the same parts for the same registry."""
-    told = _last(args)
-    if told is None or told["parts"] != asdict(parts):
+    """The bundle saved by `keep_served`, if parts and registry are the same."""
+    record = _last(args)
+    if record is None or record["parts"] != asdict(parts):
         return None
-    plain = told["bundle"]
+    plain = record["bundle"]
     refs = {role: ModelRef(**plain[role]) for role in ("selector", "generator", "registered") if plain[role]}
     if refs["selector"].registry_uri != args.registry_uri or refs["selector"].alias != args.alias:
         return None
@@ -159,16 +159,16 @@ def _last(args: ShowcaseArgs) -> dict | None:
 
 
 def _copies(args: ShowcaseArgs) -> dict[str, str]:
-    """Sources of the versions whose files lie in the workspace, by the copy's folder."""
-    told = _last(args)
-    return dict(told["copies"]) if told else {}
+    """Sources of the versions copied to the workspace, by folder."""
+    record = _last(args)
+    return dict(record["copies"]) if record else {}
 
 
 @contextlib.contextmanager
 def weights(args: ShowcaseArgs, ref: ModelRef) -> Iterator[Path]:
-    """Folder of a version's files inside the block: the workspace's copy if there is one, or else from MLflow.
+    """Folder of a version's files inside the block: the workspace's copy if there is one, else from MLflow.
 
-    The copy first: a version never changes, and a server that is away would be waited for.
+    The copy comes first, since versions are immutable and MLflow may be slow or down.
     """
     with tempfile.TemporaryDirectory() as temporary:
         if ref.source.startswith(SERVED_BY_MLFLOW) and _copies(args).get(_copy_name(ref)) == ref.source:

@@ -15,7 +15,7 @@ const EXAMPLES = {
 };
 const now = { asking: null, others: null, body: null, seed: 0, theta: null }; // theta null: the model's own
 
-// --- what is asked ------------------------------------------------------------------------------------------------
+// --- the request --- ---------------------------------------------------------------------------------------------
 
 function wish() {
   const body = { ...person(), business_id: chosen("business"), k: Number($("k").value), ...text() };
@@ -62,7 +62,7 @@ async function ask(body) {
     showcase: (answer) => finish(shown, answer, body),
   };
   try {
-    for await (const [name, data] of asked(body, mine.signal)) {
+    for await (const [name, data] of streamShowcase(body, mine.signal)) {
       if (mine.signal.aborted) return;
       steps[name](data);
     }
@@ -73,7 +73,7 @@ async function ask(body) {
   }
 }
 
-async function* asked(body, signal) {
+async function* streamShowcase(body, signal) {
   if (!body.n) return yield* stream(PATH, body, "showcase", signal);
   const answer = await post(PATH, body, signal);
   yield* [["photos", answer], ["showcase", answer]];
@@ -151,11 +151,11 @@ function turn(theta) {
   $("theta-reset").disabled = theta === null;
 }
 
-function stand(value, told) { // the dial, wherever it was turned from
+function stand(value, label) { // sets the dial
   const dial = $("theta");
   dial.value = value;
-  dial.setAttribute("aria-valuetext", told);
-  $("theta-now").textContent = told;
+  dial.setAttribute("aria-valuetext", label);
+  $("theta-now").textContent = label;
 }
 
 function dial() {
@@ -177,7 +177,7 @@ function somebodyNew() {
     $("new").hidden = chosen("kind") !== "new";
   };
   for (const radio of document.querySelectorAll('input[name="kind"]')) radio.addEventListener("change", change);
-  change(); // the browser may have kept it over a reload
+  change(); // the browser may restore it on reload
 }
 
 async function start() {

@@ -54,7 +54,7 @@ const latest = {};
 
 export const chosen = (group) => document.querySelector(`input[name="${group}"]:checked`)?.value;
 
-// Fill a list with what the query finds, page by page; `refused` takes what a key would mend.
+// Fill a list with the query's results, page by page; `refused` handles errors that a key would fix.
 async function fill(name, refused, query = "", want = chosen(lists[name].group)) {
   const { path, card, group, key } = lists[name];
   const turn = (latest[name] = (latest[name] || 0) + 1);

@@ -1,4 +1,4 @@
-// Swagger UI on this service's own document; nothing is asked of another site.
+// Swagger UI on this service's own document; no requests to other sites.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#docs",

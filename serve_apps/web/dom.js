@@ -17,7 +17,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// For screen readers; polite, and told what is done rather than every word of it.
+// For screen readers: announces progress, not every word.
 export function announce(text) {
   $("status").textContent = text;
 }

@@ -103,8 +103,8 @@ async function keepEdit(desk, area, key = newKey()) {
     return;
   }
   const again = () => keepEdit(desk, area, area.value.trim() === edited ? key : newKey());
-  const kept = await send(desk, text, { edited_text: edited }, "Thank you: your words are kept.", again, key);
-  if (!kept) return;
+  const saved = await send(desk, text, { edited_text: edited }, "Thank you: your words are kept.", again, key);
+  if (!saved) return;
   text.edited = edited;
   renderOthers(desk);
   if (text !== desk.texts[desk.at]) return; // another was chosen meanwhile
@@ -134,7 +134,7 @@ function keepRating(desk, value, text = desk.texts[desk.at], key = newKey()) {
   return send(desk, text, { rating: value }, `Thank you: ${value} of 5 is kept.`, again, key);
 }
 
-// Whether the service kept it; `key` is the same for every try.
+// Whether the service stored it; `key` is the same for every retry.
 async function send(desk, text, opinion, thanks, again, key) {
   const { body, photos } = desk.shown;
   settle(desk.box);

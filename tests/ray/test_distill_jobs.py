@@ -42,7 +42,7 @@ def test_people_teach_the_classifier_that_scores_every_pair(ray_cluster, workspa
     assert annotations.metrics["source"] == "people" and 0.7 < annotations.metrics["krippendorff_alpha"] < 1
     metrics = workspace.require("classifier").metrics
     assert metrics["auc"] > 0.9 and metrics["n"] == annotations.rows["test"] and metrics["source"] == "people"
-    assert "labels by people" in capsys.readouterr().out
+    assert "human labels" in capsys.readouterr().out
 
     table = workspace.read_table("alignments")
     folder = workspace.download("classifier", Path(workspace.root) / "local")
@@ -64,7 +64,7 @@ def test_without_labels_they_are_weak_and_it_says_so(ray_cluster, workspace, con
     execute(annotate.STEP, workspace, config)
     execute(distill.STEP, workspace, config)
     printed = capsys.readouterr().out
-    assert "no person labelled them" in printed and "weak labels that no person made" in printed
+    assert "no labels configured" in printed and "weak labels, not human ones" in printed
     assert workspace.require("classifier").metrics["source"] == "weak"
     tasks = json.loads(workspace.read_bytes("annotations", "tasks.json"))
     assert len(tasks) == 358 and tasks[0]["data"]["sentence"].startswith("On topic")
@@ -78,7 +78,7 @@ def test_labels_of_another_corpus_are_refused(ray_cluster, workspace, config, tm
 
     path = Path(config.corpus.labels)
     path.write_text(path.read_text().replace('"review_id": "u', '"review_id": "other'))
-    with pytest.raises(CorpusError, match="none of its 360 labelled pairs"):
+    with pytest.raises(CorpusError, match="none of the 360 labelled pairs"):
         execute(annotate.STEP, workspace, config)
     assert workspace.manifest("annotations") is None
 

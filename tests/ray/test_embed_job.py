@@ -99,7 +99,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_with_the_dtype_it_had(
         np.testing.assert_allclose(again[0][name], vector, atol=2e-2)
     metrics = done.require("image_embeddings").metrics
     assert metrics["dtype"] == other and metrics["rows"] <= 2 * 16 * 2  # two units, with duplicates
-    assert "stand, going on from there" in capsys.readouterr().out
+    assert "already done, resuming" in capsys.readouterr().out
     assert not execute(embed.STEP, done, config_of(done))
 
 

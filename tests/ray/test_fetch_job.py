@@ -109,7 +109,7 @@ def test_the_command_line_says_where_photos_come_from_and_what_is_fetched_again(
         "ggpht.com",
     )
     assert fetch_images.statuses_to_retry("failed, expired") == ["failed", "expired"]
-    with pytest.raises(ConfigError, match="gone can't be fetched again; any of expired, not_found, corrupt"):
+    with pytest.raises(ConfigError, match="gone can't be refetched; use any of expired, not_found, corrupt"):
         fetch_images.statuses_to_retry("gone")
 
 
@@ -129,7 +129,7 @@ def test_only_rows_that_no_shard_holds_are_fetched(
     written = {path: Path(path).stat().st_mtime_ns for path in shards[1:]}
     unfinish(workspace, "images")
     assert execute(fetch_images.STEP, workspace, config)
-    assert "photos stand, going on from there" in capsys.readouterr().out
+    assert "photos already done, resuming" in capsys.readouterr().out
     assert {path: Path(path).stat().st_mtime_ns for path in shards[1:]} == written
     assert sorted(workspace.read_table("images", ["photo_id", "status"]).to_pylist(), key=str) == expected
     assert workspace.require("images").metrics["rows"] <= 40

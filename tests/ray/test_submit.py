@@ -18,7 +18,7 @@ import pytest
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from jobs import submit
-from jobs.submission.follow import Follower, exit_code, worth_another_try
+from jobs.submission.follow import Follower, exit_code, is_retryable
 from showcases.storage.artifacts import Workspace
 from tests.cut_line import Line
 from tests.docs.shell import commands_of, replaced
@@ -151,9 +151,9 @@ def test_a_cut_line_costs_nothing_of_the_log(head: str, tmp_path: Path, capsys: 
         fault.join()
     said = capsys.readouterr()
     assert [text for text in said.out.splitlines() if text.startswith("line")] == [f"line {n}" for n in range(1, 5)]
-    assert "line to the cluster is cut" in said.err
+    assert "connection to the cluster lost" in said.err
     assert exit_code(info) == 3
-    assert not worth_another_try(info)
+    assert not is_retryable(info)
 
 
 @pytest.mark.slow

@@ -242,7 +242,7 @@ def test_an_interrupted_sweep_is_not_taken_for_a_finished_one(
         main(options)
     thread.join()
     assert stopped.value.code == (143 if sent == signal.SIGTERM else 130)
-    said = "what is finished is kept" if sent == signal.SIGTERM else "(2 of 3 trials were still to end)"
+    said = "run the same command again to resume" if sent == signal.SIGTERM else "(2 of 3 trials were still to end)"
     assert said in capfd.readouterr().err
     _, parent, trials = runs_of(workspace, "default")
     statuses = {name.rpartition("/")[2]: run.info.status for name, run in trials.items()}

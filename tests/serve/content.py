@@ -14,8 +14,8 @@ from PIL import Image
 from serve_apps.access.config import AccessConfig
 from serve_apps.api.app import create_api
 from serve_apps.deployments import uploads
-from serve_apps.deployments.generator import Candidate, How, Written
-from serve_apps.deployments.lookup import Lookup, Selection, Wish
+from serve_apps.deployments.generator import CitedSentence, Draft, TextOptions
+from serve_apps.deployments.lookup import Lookup, Selection, SelectionQuery
 from serve_apps.http.idempotency import IdempotencyStore
 from serve_apps.rollout.models import Bundle, ModelRef
 from showcases.catalog import Catalog
@@ -51,7 +51,7 @@ class Models:
         self.look_up = Lookup(Catalog.open(uri), encoder)  # a replica's own
         self.feedback: Any = SimpleNamespace()
         self.idempotency = IdempotencyStore(Workspace(str(Path(uri).parent)))
-        self.wishes: list[Wish] = []
+        self.queries: list[SelectionQuery] = []
 
     async def embed_reviews(self, texts: list[str]) -> list[np.ndarray | None]:
         return await uploads.embed_reviews(self.encoder, texts)
@@ -59,19 +59,19 @@ class Models:
     async def embed_photos(self, photos: list[bytes]) -> np.ndarray:
         return await uploads.embed_photos(self.encoder, photos)
 
-    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
-        self.wishes.append(wish)
-        asking = self.look_up(wish, "img+text")
+    async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection:
+        self.queries.append(query)
+        asking = self.look_up(query, "img+text")
         rows = np.arange(len(asking.candidates.ids))
         return asking.selection(rows, np.ones(len(rows)), theta=3.0)
 
-    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
-        return [Candidate([Written("The soup.", selection.photo_ids[:1], 0.9)], 0, [])] * how.n
+    async def write(self, selection: Selection, how: TextOptions, bundle: Bundle) -> list[Draft]:
+        return [Draft([CitedSentence("The soup.", selection.photo_ids[:1], 0.9)], 0, [])] * how.n
 
-    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
+    async def finish(self, text: str, selection: Selection, how: TextOptions, bundle: Bundle) -> Draft:
         return (await self.write(selection, how, bundle))[0]
 
-    async def stream(self, selection: Selection, how: How, bundle: Bundle) -> Any:
+    async def stream(self, selection: Selection, how: TextOptions, bundle: Bundle) -> Any:
         yield "The soup."
 
     async def models_ready(self) -> bool:

@@ -255,5 +255,5 @@ def test_a_second_service_on_the_same_cluster_is_refused(service: str, tiny_work
     with pytest.raises(ConfigError, match="runs on this cluster already"), serving(args, port=0):
         pass
     port = int(service.rpartition(":")[2])
-    with pytest.raises(ConfigError, match="can't be listened on"), serving(args, port=port):
+    with pytest.raises(ConfigError, match="is not available"), serving(args, port=port):
         pass

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serve_apps.args import ShowcaseArgs
-from serve_apps.deployments.generator import Candidate, Written, preferred
+from serve_apps.deployments.generator import CitedSentence, Draft, rank_drafts
 from serve_apps.rollout import models
 from showcases.generator.rules import mentions
 from showcases.selector import SelectorPredictor
@@ -106,17 +106,17 @@ def test_candidates_are_drawn_by_seed_and_words_are_kept_out(client: httpx.Clien
 
 
 def test_preference_is_by_words_then_tone() -> None:
-    def candidate(text: str, score: float, missing: int = 0) -> Candidate:
-        return Candidate([Written(text, [], score)] if text else [], 0, ["x"] * missing)
+    def candidate(text: str, score: float, missing: int = 0) -> Draft:
+        return Draft([CitedSentence(text, [], score)] if text else [], 0, ["x"] * missing)
 
     loud, calm, long = candidate("WOW! Great!!", 0.2), candidate("It was fine.", 0.9), candidate("Fine. " * 9, 0.5)
     silent, lacking = candidate("", 0.0), candidate("Ok.", 1.0, missing=1)
     every = [silent, lacking, loud, calm, long]
-    first = {tone: preferred(every, tone)[0] for tone in ("own", "plain", "enthusiastic", "brief", "detailed")}
+    first = {tone: rank_drafts(every, tone)[0] for tone in ("own", "plain", "enthusiastic", "brief", "detailed")}
     assert first == {"own": calm, "plain": calm, "enthusiastic": loud, "brief": loud, "detailed": long} or first[
         "plain"
     ] in (calm, long)
-    assert preferred(every, "own")[-2:] == [lacking, silent]
+    assert rank_drafts(every, "own")[-2:] == [lacking, silent]
 
 
 def events(answer: httpx.Response) -> Iterator[tuple[str, dict]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from serve_apps.access.config import AccessConfig
-from serve_apps.access.protect import announcement
+from serve_apps.access.protect import startup_warnings
 from serve_apps.args import ShowcaseArgs
 from tests.serve.access.helpers import ask, create, id_of, make_api, request
 
@@ -11,10 +11,10 @@ from tests.serve.access.helpers import ask, create, id_of, make_api, request
 def test_an_open_service_serves_everybody_and_says_so_where_others_reach_it() -> None:
     [answer] = ask(make_api(AccessConfig()), ("GET", "/v1/photos/p"))
     assert answer.json()["tenant"] == "local" and answer.json()["key_id"] is None
-    assert announcement(AccessConfig()) == announcement(AccessConfig(host="localhost")) == []
-    [line] = announcement(AccessConfig(host="0.0.0.0"))
-    assert "everybody who reaches 0.0.0.0" in line
-    [line] = announcement(AccessConfig(keys="somewhere"), keys=0)
+    assert startup_warnings(AccessConfig()) == startup_warnings(AccessConfig(host="localhost")) == []
+    [line] = startup_warnings(AccessConfig(host="0.0.0.0"))
+    assert "everyone who can reach 0.0.0.0" in line
+    [line] = startup_warnings(AccessConfig(keys="somewhere"), keys=0)
     assert "no keys yet" in line
 
 
@@ -25,10 +25,10 @@ def test_refusals_by_scope_and_key(tmp_path: Path, capsys) -> None:
     feedback = {"json": {"liked": True}}
     for token, method, place, options, status, says in (
         (None, "GET", "/healthz", {}, 200, ""),
-        (None, "GET", "/v1/photos/p", {}, 401, "a key is needed"),
-        (reader[:-1] + "~", "GET", "/v1/photos/p", {}, 401, "isn't a whole key"),
+        (None, "GET", "/v1/photos/p", {}, 401, "an API key is required"),
+        (reader[:-1] + "~", "GET", "/v1/photos/p", {}, 401, "the key is malformed"),
         (unknown, "GET", "/v1/photos/p", {}, 401, "isn't known"),
-        (reader.replace(id_of(reader), id_of(writer)), "GET", "/v1/photos/p", {}, 401, "isn't a whole key"),
+        (reader.replace(id_of(reader), id_of(writer)), "GET", "/v1/photos/p", {}, 401, "the key is malformed"),
         (expired, "GET", "/v1/photos/p", {}, 401, "has expired"),
         (reader, "GET", "/v1/photos/p", {}, 200, ""),
         (reader, "POST", "/v1/showcases", {"json": {}}, 200, ""),

@@ -38,9 +38,9 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
     ("options", "status", "says"),
     [
         ({"content": b"[" + b" " * 998 + b"]", "headers": JSON}, 200, '"body":1000'),
-        ({"content": b"[" + b" " * 999 + b"]", "headers": JSON}, 413, "more than 1000 bytes"),
+        ({"content": b"[" + b" " * 999 + b"]", "headers": JSON}, 413, "exceeds the limit of 1000 bytes"),
         ({"content": chunks(b"[", b" " * 500, b" " * 498 + b"]"), "headers": JSON}, 200, '"body":1000'),
-        ({"content": chunks(b"[", b" " * 500, b" " * 500), "headers": JSON}, 413, "more than 1000 bytes"),
+        ({"content": chunks(b"[", b" " * 500, b" " * 500), "headers": JSON}, 413, "exceeds the limit of 1000 bytes"),
         ({"content": b"{}", "headers": {"content-type": "Application/JSON; charset=utf-8"}}, 200, ""),
         ({"content": b"{}"}, 415, "of no declared type"),
         ({"content": chunks(b"{}"), "headers": {"content-type": "text/plain"}}, 415, "the body is text/plain"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serve_apps.access.config import AccessConfig, Limits
-from serve_apps.access.deadline import Deadline, asked_seconds, cancelling
+from serve_apps.access.deadline import Deadline, cancelling, requested_seconds
 from serve_apps.http.asgi import RefusedError
 from tests.serve.access.helpers import ask, make_api, request
 from tests.waiting import other_tasks_end
@@ -24,14 +24,14 @@ def scope(prefer: str = "") -> dict[str, Any]:
      ("Wait = 3; foo", 3), ("wait=soon", 30)],
 )  # fmt: skip
 def test_what_a_client_may_ask_for(prefer: str, seconds: float) -> None:
-    assert asked_seconds(scope(prefer), 30) == seconds
+    assert requested_seconds(scope(prefer), 30) == seconds
 
 
 def test_at_the_deadline_the_work_is_cancelled_and_504_answered() -> None:
     api = make_api(AccessConfig())
     [answer] = ask(api, request(None, "GET", "/v1/sleeps", headers={"prefer": "wait=0.05"}))
     assert answer.status_code == 504 and answer.headers["content-type"] == "application/problem+json"
-    assert "no answer within 0.05 s" in answer.json()["detail"] and api.state.cancelled
+    assert "no response within 0.05 s" in answer.json()["detail"] and api.state.cancelled
     capped = make_api(AccessConfig(limits=Limits(deadline_s=0.05)))
     [answer] = ask(capped, request(None, "GET", "/v1/sleeps", headers={"prefer": "wait=50"}))
     assert answer.status_code == 504 and capped.state.cancelled

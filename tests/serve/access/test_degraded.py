@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from serve_apps.api.app import create_api
-from serve_apps.deployments.generator import Candidate, How, Written
-from serve_apps.deployments.lookup import Selection, Wish
+from serve_apps.deployments.generator import CitedSentence, Draft, TextOptions
+from serve_apps.deployments.lookup import Selection, SelectionQuery
 from serve_apps.http.asgi import OverloadedError
 from serve_apps.rollout.models import Bundle, ModelRef
 from showcases.catalog import NotFoundError
@@ -31,19 +31,19 @@ class Models:
         self.feedback = self.idempotency = SimpleNamespace()
         self.full = False
 
-    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+    async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection:
         return Selection(["p1"], [1.0], np.zeros((1, 2)), np.zeros((0, 2)), 1, 0, 0, 3.0)
 
-    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
+    async def write(self, selection: Selection, how: TextOptions, bundle: Bundle) -> list[Draft]:
         self.require_room()
-        return [Candidate([Written("The soup.", ["p1"], 0.9)], 0, [])]
+        return [Draft([CitedSentence("The soup.", ["p1"], 0.9)], 0, [])]
 
-    async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
+    async def stream(self, selection: Selection, how: TextOptions, bundle: Bundle) -> AsyncIterator[str]:
         self.require_room()
         yield "The soup."
 
-    async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
-        return Candidate([Written(text, ["p1"], 0.9)], 0, [])
+    async def finish(self, text: str, selection: Selection, how: TextOptions, bundle: Bundle) -> Draft:
+        return Draft([CitedSentence(text, ["p1"], 0.9)], 0, [])
 
     def require_room(self) -> None:
         if self.full:
@@ -86,11 +86,11 @@ class Failing(Models):
         )
         self.champions = SimpleNamespace(answering=lambda key: self.candidate, champion=self.champion)
 
-    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+    async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection:
         self.require("select", bundle)
-        return await super().select(wish, bundle)
+        return await super().select(query, bundle)
 
-    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
+    async def write(self, selection: Selection, how: TextOptions, bundle: Bundle) -> list[Draft]:
         self.require("write", bundle)
         return await super().write(selection, how, bundle)
 
@@ -116,7 +116,7 @@ def test_where_the_candidate_fails_the_champion_answers_it_all(at: str) -> None:
 
 def test_what_is_refused_is_refused_before_a_stream_begins() -> None:
     class Knowing(Models):
-        async def select(self, wish: Wish, bundle: Bundle) -> Selection:
+        async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection:
             raise NotFoundError("no business 'b' in the catalog")
 
     async def scene() -> None:
@@ -132,7 +132,7 @@ def test_a_stream_that_can_not_be_finished_ends_with_a_problem() -> None:
     """What was streamed already can't be taken back, so it is not a showcase without text."""
 
     class FullAtTheEnd(Models):
-        async def finish(self, text: str, selection: Selection, how: How, bundle: Bundle) -> Candidate:
+        async def finish(self, text: str, selection: Selection, how: TextOptions, bundle: Bundle) -> Draft:
             raise OverloadedError("generator", 7)
 
     async def scene() -> None:

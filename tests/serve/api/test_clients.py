@@ -135,7 +135,7 @@ def test_a_site_can_read_refusals_and_their_headers(open_to_a_site: FastAPI) -> 
 
 @pytest.mark.parametrize("origin", ["app.example.org", "https://app.example.org/", "https://*.example.org", "null", ""])
 def test_what_is_no_origin_is_refused_at_the_start(origin: str) -> None:
-    with pytest.raises(ValidationError, match="is no origin: write scheme://host"):
+    with pytest.raises(ValidationError, match="is not an origin: use scheme://host"):
         AccessConfig(cors_origins=(origin,))
 
 

@@ -69,7 +69,7 @@ def test_of_two_businesses_that_get_one_photo_id_at_once_one_does(client: httpx.
     assert "idempotent-replayed" not in first.headers and second.headers["idempotent-replayed"] == "true"
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     other = client.put(places[0], files=form({"keyed": jpeg(1)}), headers=keyed)
-    assert other.status_code == 422 and "this key came with another request" in other.json()["detail"]
+    assert other.status_code == 422 and "this key was used for a different request" in other.json()["detail"]
     packed = client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
     assert packed.headers["content-encoding"] == "gzip" and "Accept-Encoding" in packed.headers["vary"]
 

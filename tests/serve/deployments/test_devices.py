@@ -28,7 +28,7 @@ try:
     with serving(args, port=0, num_gpus=0.75):
         raise AssertionError("1.5 GPUs were found")
 except ConfigError as error:
-    assert "1.5 GPUs in all, this cluster has 1" in str(error)
+    assert "1.5 GPUs in total, this cluster has 1" in str(error)
 before = gpus()
 with serving(args, port=0, num_gpus=0.25) as url:
     print("taken", before - gpus())

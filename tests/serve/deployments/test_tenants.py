@@ -66,9 +66,9 @@ ROUTES = [
 def test_every_route(clients: dict[str, Client], method: str, path: str, body: dict[str, Any]) -> None:
     options = {"json": body} if body else {}
     models = clients["acme"].api.state.models
-    models.wishes.clear()
+    models.queries.clear()
     assert clients["acme"](method, path, **options).status_code == 200
-    assert all(wish.tenant == "acme" for wish in models.wishes) and len(models.wishes) == bool(body)
+    assert all(query.tenant == "acme" for query in models.queries) and len(models.queries) == bool(body)
     foreign = clients["other"](method, path, **options)
     unknown = clients["other"](method, path.replace("own-", "no-such-"), **_renamed(options))
     assert foreign.status_code == unknown.status_code == 404

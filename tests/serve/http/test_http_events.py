@@ -13,7 +13,7 @@ import pytest
 from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.api.app import create_api
 from serve_apps.api.feedback import FeedbackStore
-from serve_apps.deployments.generator import Candidate, How, Written
+from serve_apps.deployments.generator import CitedSentence, Draft, TextOptions
 from serve_apps.deployments.lookup import Selection
 from serve_apps.http import events
 from serve_apps.rollout.models import Bundle
@@ -49,10 +49,10 @@ class Odd(Models):
         self.feedback = FeedbackStore(Workspace(str(root)))
         self.go, self.cancelled = asyncio.Event(), False
 
-    async def write(self, selection: Selection, how: How, bundle: Bundle) -> list[Candidate]:
-        return [Candidate([Written(ODD.replace("\ud800", ""), selection.photo_ids[:1], 0.9)], 0, [])] * how.n
+    async def write(self, selection: Selection, how: TextOptions, bundle: Bundle) -> list[Draft]:
+        return [Draft([CitedSentence(ODD.replace("\ud800", ""), selection.photo_ids[:1], 0.9)], 0, [])] * how.n
 
-    async def stream(self, selection: Selection, how: How, bundle: Bundle) -> AsyncIterator[str]:
+    async def stream(self, selection: Selection, how: TextOptions, bundle: Bundle) -> AsyncIterator[str]:
         yield ODD
         try:
             await self.go.wait()
@@ -148,7 +148,7 @@ def test_what_ends_events_ends_the_stream_and_who_leaves_ends_the_events() -> No
 def test_what_a_stream_can_not_give_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
     models = Odd(tmp_path)
     answer = asyncio.run(streamed(models, Limits(), **more))
-    assert answer.status_code == 422 and answer.headers["vary"] == "Accept" and not models.wishes
+    assert answer.status_code == 422 and answer.headers["vary"] == "Accept" and not models.queries
     [error] = answer.json()["errors"]
     assert (error["location"], error["pointer"], error["code"]) == ("body", "/n", "stream_single_text")
     models.go.set()

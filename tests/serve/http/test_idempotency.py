@@ -83,7 +83,7 @@ def test_another_request_with_the_same_key_is_refused(root: Path, encoder: Any) 
         ("POST", "/v1/feedback", SAID),
     ):
         answer = client(method, path, json=body)
-        assert answer.status_code == 422 and "this key came with another request" in answer.json()["detail"]
+        assert answer.status_code == 422 and "this key was used for a different request" in answer.json()["detail"]
     assert client("GET", "/v1/users/one/reviews").json()["total"] == 1
     assert client("GET", "/v1/users/two/reviews").status_code == 404
 
@@ -150,7 +150,7 @@ def test_while_the_first_is_worked_on_the_second_is_refused(root: Path, encoder:
 
     first, second = asyncio.run(scene())
     assert first.status_code == 201 and second.status_code == 409
-    assert int(second.headers["retry-after"]) >= 1 and "still being worked on" in second.json()["detail"]
+    assert int(second.headers["retry-after"]) >= 1 and "still in progress" in second.json()["detail"]
     again = other.sending(idempotency_key='"k-8"')("POST", "/v1/feedback", json=SAID)
     assert again.status_code == 201 and again.text == first.text
 

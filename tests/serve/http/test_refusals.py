@@ -18,7 +18,7 @@ from serve_apps.access.config import AccessConfig, Limits
 from serve_apps.access.tokens import key_id_of
 from serve_apps.api.app import create_api
 from serve_apps.api.feedback import FeedbackStore
-from serve_apps.deployments.lookup import Selection, Wish
+from serve_apps.deployments.lookup import Selection, SelectionQuery
 from serve_apps.http.asgi import OverloadedError, RefusedError
 from serve_apps.http.codes import CODES
 from serve_apps.http.plain_errors import PlainErrors
@@ -33,12 +33,12 @@ LIMITS = Limits(json_bytes=20_000, body_s=0.2, image_bytes=50_000, image_pixels=
 
 
 class Failing(Models):
-    """Fails as the keywords of a wish say."""
+    """Fails as the keywords of a query say."""
 
     ready = True
 
-    async def select(self, wish: Wish, bundle: Bundle) -> Selection:
-        match (wish.keywords or [""])[0]:
+    async def select(self, query: SelectionQuery, bundle: Bundle) -> Selection:
+        match (query.keywords or [""])[0]:
             case "crash":
                 raise RuntimeError("secret of the inside")
             case "lost":
@@ -47,7 +47,7 @@ class Failing(Models):
                 raise OverloadedError("selector", 5)
             case "sleep":
                 await asyncio.sleep(60)
-        return await super().select(wish, bundle)
+        return await super().select(query, bundle)
 
     async def models_ready(self) -> bool:
         return self.ready

@@ -14,7 +14,7 @@ import pytest
 from serve_apps.api.app import create_api
 from serve_apps.observability import lines, logs, metrics, replica, samples, traces
 from serve_apps.observability.config import OperationsConfig
-from serve_apps.observability.context import carried, carrying
+from serve_apps.observability.context import current_context, use_context
 from serve_apps.observability.lines import JsonLines
 from serve_apps.observability.observe import Routes
 from tests.serve.access.test_degraded import WISH, Models
@@ -173,11 +173,11 @@ def test_a_batch_tells_of_all_its_requests_and_carries_none_of_them(recorded: Re
     def run(factor: int, items: list[int]) -> list[int]:
         with replica.phase("choose"):
             logging.getLogger("ray.serve").warning("slow")
-            assert "traceparent" not in carried()
+            assert "traceparent" not in current_context()
             return [factor * item for item in items]
 
     queued = [replica.Queued(item, {"request_id": f"r-{item}"}) for item in (1, 2, 3)]
-    with carrying({"request_id": "r-1", "traceparent": "of the first"}):  # as Serve runs it
+    with use_context({"request_id": "r-1", "traceparent": "of the first"}):  # as Serve runs it
         assert replica.in_batch("select", run)(10, queued) == [10, 20, 30]
     assert told[-1]["request_id"] == "r-1,r-2,r-3"
     assert recorded.values["showcases_batched", "select"] == [3] and recorded.values["showcases_batches", "select"] == [
@@ -195,7 +195,7 @@ def test_spans_of_a_batch_go_to_the_requests_that_are_traced() -> None:
     try:
         whole = traces.Phase("select batch", 1_000, 9_000)
         phases = [traces.Phase("look-up", 1_000, 4_000), traces.Phase("choose", 5_000, 9_000)]
-        traces.tell_batch(parents, phases, whole)
+        traces.record_batch(parents, phases, whole)
         traces.install(OperationsConfig(), "Selector")  # sends what was kept
     finally:
         server.shutdown()
@@ -218,4 +218,4 @@ def test_a_span_that_fails_says_so_by_its_type_alone() -> None:
         server.shutdown()
         server.server_close()
     [span] = receiver.spans
-    assert span.failed and SECRET not in str(span) and carried() == {}
+    assert span.failed and SECRET not in str(span) and current_context() == {}

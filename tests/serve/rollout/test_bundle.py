@@ -137,7 +137,7 @@ def test_only_pairs_that_fit_are_promoted(
         raise ModelError("not good enough")
 
     with pytest.raises(ModelError, match="not good enough"):
-        promote.promote(config, judge=strict)
+        promote.promote(config, gate=strict)
     for wanted, message in (
         (["--selector", "9"], "has no version 9"),
         (["--bundle", "9"], "no version 9 of showcases-b"),
@@ -206,7 +206,7 @@ def test_with_mlflow_away_what_was_served_last_is_served_again(own: ShowcaseArgs
         resolve(own, replace(parts, clip_digest="f" * 64))
     away.rename(Path(own.root, "mlflow.db"))
     server = own.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})  # nobody listens there
-    with pytest.raises(RegistryAwayError, match="does not answer"):
+    with pytest.raises(RegistryAwayError, match="doesn't respond"):
         resolve(server, parts)
 
 

@@ -38,8 +38,8 @@ def test_quantiles_are_values_that_were_seen() -> None:
 
 
 def test_counts_by_status() -> None:
-    told = statuses([answer(200), answer(200, degraded=True), answer(503), answer(0)])
-    assert told == "broken: 1, 200: 2 (1 degraded), 503: 1"
+    text = statuses([answer(200), answer(200, degraded=True), answer(503), answer(0)])
+    assert text == "broken: 1, 200: 2 (1 degraded), 503: 1"
 
 
 def test_a_request_counts_for_the_kills_that_it_was_under_way_at() -> None:

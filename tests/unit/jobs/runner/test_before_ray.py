@@ -124,22 +124,22 @@ def test_each_name_is_looked_at(tmp_path: Path) -> None:
     assert [p for p in problems(base) if "java" not in p] == []
     generator = replace(base.train_generator.model, pretrained=str(tmp_path))
     cases = {
-        "is no architecture of timm; near: resnet50": {"train_clip": {"backbone": "resnet_50"}},
+        "is not a timm architecture; similar: resnet50": {"train_clip": {"backbone": "resnet_50"}},
         "weights.safetensors: no such file": {"train_clip": {"backbone_weights": f"{tmp_path}/weights.safetensors"}},
         "is neither an installed spaCy pipeline nor a folder": {"evaluate": {"spacy_model": "nowhere"}},
-        "is no file here and no tag of ViT-B-32; those are openai": {
+        "is neither a file nor a tag of ViT-B-32; available: openai": {
             "clip": {"model": "ViT-B-32", "pretrained": "opanai"}
         },
-        "is no architecture of open_clip; near: ViT-B-32": {"clip": {"model": "ViT-B-23", "pretrained": "openai"}},
-        f"{tmp_path}: this folder has no config.json": {"train_generator": {"model": generator}},
-        "this folder has no config.json": {"evaluate": {"bertscore_model": str(tmp_path)}},
+        "is not an open_clip architecture; similar: ViT-B-32": {"clip": {"model": "ViT-B-23", "pretrained": "openai"}},
+        f"{tmp_path}: the folder has no config.json": {"train_generator": {"model": generator}},
+        "the folder has no config.json": {"evaluate": {"bertscore_model": str(tmp_path)}},
     }
     for words, sections in cases.items():
         assert any(words in problem for problem in problems(with_sections(base, **sections))), words
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"<html>")
     [found] = [p for p in problems(with_sections(base, train_clip={"backbone_weights": str(junk)})) if "junk" in p]
-    assert "no safetensors file that can be read" in found
+    assert "not a readable safetensors file" in found
 
 
 def test_a_model_without_weights_is_refused_at_once() -> None:
@@ -164,7 +164,7 @@ def test_a_whole_gpt2_passes_and_one_without_weights_does_not(tmp_path: Path) ->
     assert "has no model.safetensors nor pytorch_model.bin" in str(need.problem())
     assert replace(need, weights=False).problem() is None
     (folder / "config.json").write_text("<html>")
-    assert "no config and tokenizer of a GPT-2" in str(replace(need, weights=False).problem())
+    assert "not a loadable GPT-2 config and tokenizer" in str(replace(need, weights=False).problem())
 
 
 def test_a_step_that_will_be_skipped_needs_nothing(tmp_path: Path) -> None:

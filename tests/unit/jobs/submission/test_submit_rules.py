@@ -16,7 +16,7 @@ from jobs import submit
 from jobs.runner import exits
 from jobs.runner.exits import exit_on_error
 from jobs.submission import package
-from jobs.submission.follow import exit_code, worth_another_try
+from jobs.submission.follow import exit_code, is_retryable
 from showcases.errors import ConfigError
 
 
@@ -42,7 +42,7 @@ def ended(status: JobStatus, code: int | None = None, error: JobErrorType | None
     ],
 )
 def test_how_it_ended_says_whether_to_try_again(info: types.SimpleNamespace, code: int, again: bool) -> None:
-    assert (exit_code(info), worth_another_try(info)) == (code, again)  # type: ignore[arg-type]
+    assert (exit_code(info), is_retryable(info)) == (code, again)  # type: ignore[arg-type]
 
 
 def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +50,7 @@ def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own(capsys: pytest.Capt
         raise NodeDiedError("gone")
     assert ended.value.code == exits.LOST
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: a process or a node that this worked with is gone (NodeDiedError: ")
+    assert line.startswith("error: a process or node was lost (NodeDiedError: ")
 
 
 @pytest.mark.parametrize(

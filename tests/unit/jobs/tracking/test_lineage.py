@@ -57,7 +57,7 @@ def test_a_model_leads_to_its_config_and_to_the_corpus(
     assert (found["run"]["commit"] or "") == head
     assert found["run"]["config"]["seed"] == "3" and "train_selector.loop.lr" in found["run"]["config"]
     dataset = found["data"]["gest_s1"]
-    assert dataset["sha256"] == workspace.require("gest_s1").digest and dataset["state"] == lineage.STANDS
+    assert dataset["sha256"] == workspace.require("gest_s1").digest and dataset["state"] == lineage.CURRENT
     assert dataset["from"]["reviews"]["from"]["corpus"] == {"sha256": CORPUS}
     text = told(config, capsys, "--version", "1")
     assert f"gest_s1: {dataset['sha256'][:12]}, stands" in text and f"corpus: {CORPUS[:12]}" in text

@@ -93,7 +93,7 @@ def test_sigterm_closes_the_runs_and_exits_with_143(config: PipelineConfig, at_w
     out, err = at_work.communicate(timeout=60)
     assert at_work.returncode == 128 + signal.SIGTERM, err
     last = err.splitlines()[-1]
-    assert last == "SIGTERM: ending; what is finished is kept, and the same command resumes the rest"
+    assert last == "SIGTERM: stopping; run the same command again to resume"
     assert statuses(config) == dict.fromkeys(NAMES, "KILLED")
     runs = runs_of(config)
     assert all(0 <= run.info.end_time / 1000 - asked < 40 for run in runs.values())
@@ -128,7 +128,7 @@ def test_the_next_run_closes_those_of_a_killed_process_and_no_others(
     with tracking.step_run("next", config, {}, None):
         assert statuses(config) == dict.fromkeys(NAMES, "KILLED") | {"meanwhile": "FINISHED", "next": "RUNNING"}
     said = capsys.readouterr().out
-    assert "closed as KILLED, as their process is gone: " in said and all(name in said for name in NAMES)
+    assert "closed as KILLED, since their process is dead: " in said and all(name in said for name in NAMES)
 
 
 def test_a_sweep_that_is_resumed_keeps_its_run(config: PipelineConfig, at_work: "subprocess.Popen[str]") -> None:

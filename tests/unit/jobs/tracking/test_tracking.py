@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from jobs import resend
 from jobs.runner.config import PipelineConfig
-from jobs.tracking import leftovers, spool
+from jobs.tracking import pending, spool
 from jobs.tracking import tracker as tracking
 from jobs.tracking.config import TrackingConfig
 from jobs.tracking.spool import OPS, SPOOLS
@@ -70,7 +70,7 @@ def test_through_a_failing_server_everything_arrives_once(
     train(config)
     assert proxy.injected.total() >= 4, proxy.injected
     proxy.spoil({})
-    assert leftovers.send_left(Workspace(config.root))[1] == 0
+    assert pending.send_pending(Workspace(config.root))[1] == 0
     assert_all_arrived(config, upstream)
 
 
@@ -157,11 +157,11 @@ def test_what_a_killed_worker_had_noted_is_sent_by_the_next_step(
         assert worker.stdout is not None
         assert any(line == "noted\n" for line in worker.stdout)
         wait_until(lambda: kept_losses(config) == [0.0, 1.0, 2.0, 3.0, 4.0])
-        assert leftovers.waiting(Workspace(config.root)) == []  # it is at work on it
+        assert pending.pending_spools(Workspace(config.root)) == []  # it is at work on it
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
         proxy.spoil({})
-    assert leftovers.send_left(Workspace(config.root)) == (1, 0)
+    assert pending.send_pending(Workspace(config.root)) == (1, 0)
     history = MlflowClient(upstream).get_metric_history(tracker.run_id, "loss")
     assert sorted(metric.value for metric in history) == [0.0, 1.0, 2.0, 3.0, 4.0]
 
