@@ -83,7 +83,7 @@ def _at_once(settled: Plan) -> int:
     return trainings_at_once(settled.config.cluster, ray.cluster_resources(), own)
 
 
-def _settings(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
+def _plain_settings(settled: Plan, inputs: dict[str, str]) -> dict[str, Any]:
     """All that a sweep's figures depend on, plain."""
     own = {name: value for name, value in asdict(settled.sweep).items() if name not in (*MANNERS, "search")}
     ranges = {name: asdict(option) for name, option in settled.options.items()}
@@ -111,7 +111,7 @@ def _before(settled: Plan, workspace: Workspace, inputs: dict[str, str]) -> str 
         return None
     if not settled.sweep.resume:
         raise ConfigError(f"{where}: resume it with --resume true, set another --name, or replace it with --force true")
-    wanted = _settings(settled, inputs)
+    wanted = _plain_settings(settled, inputs)
     other = [name for name in wanted if wanted[name] != existing["asked"][name]]
     if other:
         raise ConfigError(f"{where}, from other {', '.join(other)}: use its original options, or a new --name")
@@ -124,7 +124,7 @@ def _replaced(settled: Plan) -> Place:
 
 
 def _begin(settled: Plan, workspace: Workspace, inputs: dict[str, str], run: str) -> None:
-    workspace.write_json({"run": run, "asked": _settings(settled, inputs)}, *settled.place, SWEEP_FILE)
+    workspace.write_json({"run": run, "asked": _plain_settings(settled, inputs)}, *settled.place, SWEEP_FILE)
 
 
 def _finished(settled: Plan, workspace: Workspace) -> list[Outcome] | None:

@@ -18,7 +18,7 @@ from tuning.options import SweepConfig
 from tuning.outcomes import Outcome, as_csv, as_text, best_yaml, front, in_order, rows, whole
 from tuning.pictures import importances, study_of
 from tuning.points import drawn
-from tuning.results import result_files, told
+from tuning.results import describe, result_files
 
 
 def swept(settled: Plan, figures: list[dict[str, float]]) -> list[Outcome]:
@@ -60,7 +60,7 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert [outcome.number for outcome in front(settled, outcomes)] == [0, 1, 3, 4]
     best = in_order(settled, outcomes)
     assert [outcome.number for outcome in best] == [0, 4, 1, 2, 3]  # products .018 .018 .014 .012 .009
-    assert "paper, trial-04, trial-01, trial-03" in told(settled, best)[-1]
+    assert "paper, trial-04, trial-01, trial-03" in describe(settled, best)[-1]
 
 
 def test_best_config_is_taken_by_the_job_as_it_is(tmp_path: Path) -> None:
@@ -130,12 +130,12 @@ def test_what_was_stopped_early_is_compared_with_nothing() -> None:
         row["option"]: float(row["share"]) for row in csv.DictReader(io.StringIO(files["importance.csv"].decode()))
     }
     assert max(shares, key=shares.__getitem__) == "tau" and shares["lambda_image"] < 0.1, shares
-    assert "13 of them ended after fewer epochs" in " ".join(told(settled, best)) and len(shares) == len(names)
+    assert "13 of them ended after fewer epochs" in " ".join(describe(settled, best)) and len(shares) == len(names)
     assert len(whole(best)) == 27 and "trial-02" in files["trials.csv"].decode()
     assert [trial.value for trial in study_of(settled, best).trials] == [
         outcome.figures[score] for outcome in sorted(made, key=lambda outcome: outcome.number) if outcome.epochs == 4
     ]
-    assert "fewer epochs" not in " ".join(told(settled, in_order(settled, outcomes)))
+    assert "fewer epochs" not in " ".join(describe(settled, in_order(settled, outcomes)))
 
 
 @pytest.mark.parametrize("many", [False, True])
