@@ -180,5 +180,5 @@ def test_too_many_failures_stop_the_step_but_keep_what_was_fetched(
     mended = replace(half, fetch_images=replace(half.fetch_images, retry="corrupt, failed"))
     assert execute(fetch_images.STEP, workspace, mended)
     assert workspace.require("images").metrics["rows"] >= len(names) // 2
-    with pytest.raises(ConfigError, match="--retry ok: ok can't be fetched again"):
+    with pytest.raises(ConfigError, match="--retry ok: ok can't be refetched"):
         execute(fetch_images.STEP, workspace, replace(half, fetch_images=replace(half.fetch_images, retry="ok")))

@@ -209,7 +209,7 @@ def test_import_s2_writes_over_no_other_corpus_and_wants_its_own_form(
     workspace = Workspace(config.root)
     execute(ingest.STEP, workspace, config)
     filtered = replace(config, corpus=CorpusConfig(reviews=str(filtered_file(tmp_path, tiny_corpus))))
-    with pytest.raises(ConfigError, match=r"made there by jobs\.ingest"):
+    with pytest.raises(ConfigError, match=r"was written by jobs\.ingest"):
         execute(import_s2.STEP, workspace, filtered)
     assert workspace.manifest("reviews") is not None
     with pytest.raises(ConfigError, match="--reviews"):

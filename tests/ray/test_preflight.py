@@ -39,7 +39,7 @@ def nodes(ray_cluster: str) -> list[dict[str, Any]]:
         (ClusterConfig(workers=2, cpus_per_worker=16), [CPUS, CPUS], None),
         (ClusterConfig(workers=3, cpus_per_worker=16), [CPUS, CPUS], "room for 2"),
         (ClusterConfig(workers=1, cpus_per_worker=32), [CPUS, CPUS], "room for 0"),  # a worker is on one node
-        (ClusterConfig(gpu=True), [CPUS], "Leave out --cluster.gpu"),
+        (ClusterConfig(gpu=True), [CPUS], "Omit --cluster.gpu"),
         (ClusterConfig(gpu=True), [CPUS, GPUS], None),
         (ClusterConfig(gpu=True, workers=2), [GPUS], "cluster.workers 2: 2 x 1 GPU"),
         (ClusterConfig(gpu=True, encoders=2), [GPUS], "cluster.encoders 2: 2 x 1 GPU"),
@@ -54,7 +54,7 @@ def test_what_never_fits_is_refused(
     with pytest.raises(ConfigError, match=told):
         preflight.check_resources(asked, nodes, may_grow=False)
     preflight.check_resources(asked, nodes, may_grow=True)
-    assert "waiting for its autoscaler" in capsys.readouterr().out
+    assert "waiting for the autoscaler" in capsys.readouterr().out
 
 
 def test_a_cluster_grows_where_ray_has_labelled_its_nodes() -> None:

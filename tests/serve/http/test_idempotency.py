@@ -125,10 +125,10 @@ class Slow(FeedbackStore):
 
     begun, go_on = threading.Event(), threading.Event()
 
-    def keep(self, *args: Any) -> str:
+    def save(self, *args: Any) -> str:
         self.begun.set()
         assert self.go_on.wait(30)
-        return super().keep(*args)
+        return super().save(*args)
 
 
 def test_while_the_first_is_worked_on_the_second_is_refused(root: Path, encoder: Any) -> None:

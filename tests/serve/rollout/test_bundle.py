@@ -176,7 +176,7 @@ def test_a_worse_model_is_not_promoted_unless_it_is_forced(
             promote.main(newer)
         return capsys.readouterr().err
 
-    assert f"{name} version 2 has no scores" in refused() and resolve(own).generator.version == "1"
+    assert f"{name} version 2 has no test scores" in refused() and resolve(own).generator.version == "1"
     right = np.random.default_rng(0).integers(4, 9, 40)
     keep_scores(config, name, "1", right)
     keep_scores(config, name, "2", right - 1)  # each text has a right word less: no doubt about it

@@ -166,4 +166,4 @@ def test_nobody_answered_twice(tmp_path: Path) -> None:
     )
     agreement = from_votes(read_exports([path])[0], [REVIEW], seed=0).agreement
     assert agreement.krippendorff_alpha is agreement.fleiss_kappa is agreement.percent_agreement is None
-    assert "nothing is known" in agreement.lines()[0]
+    assert "agreement: unknown" in agreement.lines()[0]

@@ -228,7 +228,7 @@ def test_a_person_is_one_by_id_by_email_and_by_object(tmp_path: Path) -> None:
         (b"", r"empty.*as JSON"),
         (b"\xff\xfe\xfd", "not a Label Studio|UTF-16"),
         (b"id,image,choice\n1,2,match\n", "not as CSV"),
-        (json.dumps([exported(sentence="half \ud83d")]).encode(), "task 0: data.sentence holds half of a surr"),
+        (json.dumps([exported(sentence="half \ud83d")]).encode(), "task 0: data.sentence contains a lone surr"),
         (json.dumps([exported(review_id=7)]).encode(), "task 0: data.review_id is a number"),
         (json.dumps([exported(photo={}, image="http://[x")]).encode(), "names the photo"),
     ],

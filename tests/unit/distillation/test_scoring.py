@@ -158,5 +158,5 @@ def test_dealing_out_on_s3_is_the_same(s3_server) -> None:
     shuffle.clear()
     shuffle.clear()
     assert shuffle.names() == set()
-    with pytest.raises(ArtifactError, match="gone"):
+    with pytest.raises(ArtifactError, match="is missing"):
         shuffle.fetch(["s.arrow"], 0)

@@ -60,7 +60,7 @@ def test_a_pipeline_with_tags_names_the_keywords(tmp_path: Path) -> None:
         {"nouns": {"kyoto"}, "adjectives": set(), "adverbs": set()},
     ]
     assert all_parts(found) == [{"slowly", "soft", "noodles"}, {"kyoto"}]
-    for name, says in (("blank", "no parts of speech"), ("missing", "neither an installed")):
+    for name, says in (("blank", "no part-of-speech tagger"), ("missing", "neither an installed")):
         with pytest.raises(ConfigError, match=says):
             TaggedWords(str(tmp_path / name))
 

@@ -80,7 +80,7 @@ def test_a_dead_endpoint_ends_in_an_error(free_ports: list[int]) -> None:
 
 def test_what_is_broken_in_itself_is_said(behind: Workspace) -> None:
     behind.write_bytes(b'{"artifact": "gest', "gest_ft", "manifest.json")
-    with pytest.raises(ArtifactError, match=r"gest_ft/manifest\.json: no manifest .* jobs\.build_gest"):
+    with pytest.raises(ArtifactError, match=r"gest_ft/manifest\.json: invalid manifest .* jobs\.build_gest"):
         behind.manifest("gest_ft")
     reads = iter([b"half", b"", json.dumps({"whole": True})])
     assert retry_read(lambda: json.loads(next(reads))) == {"whole": True}

@@ -222,7 +222,7 @@ def test_other_files_are_refused(study: Study, tmp_path: Path, text: str, messag
 
 def test_answers_of_another_study_are_refused(study: Study, tmp_path: Path) -> None:
     other = plan(make_subjects(20), MODELS, StudyConfig(seed=9))
-    with pytest.raises(StudyError, match=r"key\.json of the same export"):
+    with pytest.raises(StudyError, match=r"use that export's key\.json"):
         collect(study, [export_file(tmp_path, other, 1, careful(prefers_ours))])
 
 

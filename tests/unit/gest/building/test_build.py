@@ -56,7 +56,7 @@ def test_rules_of_s1_s2_and_ft(corpus: tuple[pa.Table, pa.Table, pa.Table, Embed
     assert gest.ft.to_pylist() == [{"review_id": "u2_b1", "text": "Only review here."}]
     assert gest.left_out == {
         "s1: reviews of users with one review": 1,
-        "s1: reviews without a photo that can be had": 1,
+        "s1: reviews without an available photo": 1,
         "s2: reviews no sentence of which matches a photo": 1,
     }
 

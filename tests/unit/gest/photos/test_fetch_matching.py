@@ -132,7 +132,7 @@ def test_what_is_not_there_is_not_expired_and_the_nearest_names_are_said(layout:
         "here": "ok", "IMG_0041": "not_found", "p7": "not_found", "zzzzzzzzzzzz": "not_found", "note": "not_found",
     }  # fmt: skip
     assert "nearest: IMG_0041-small.jpg" in rows["IMG_0041"]["error"] and "nearest: P7.JPEG" in rows["p7"]["error"]
-    assert "there is e.g." in rows["zzzzzzzzzzzz"]["error"] and "note.txt alone" in rows["note"]["error"]
+    assert "there is e.g." in rows["zzzzzzzzzzzz"]["error"] and "found only note.txt" in rows["note"]["error"]
     assert any("3 photos are not in" in note and "nearest: IMG_0041-small.jpg" in note for note in notes)
 
 

@@ -58,7 +58,7 @@ def test_ray_is_not_started_where_its_sockets_would_have_too_long_a_path(
     short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(short_folder / ("x" * 60)))
-    with pytest.raises(ConfigError, match=r"too long for Ray.* 107 are allowed. Set RAY_TMPDIR"):
+    with pytest.raises(ConfigError, match=r"too long for Ray.* limit is 107. Set RAY_TMPDIR"):
         cluster.check_start(ClusterConfig())
     (short_folder / "ray").write_bytes(b"")
     monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
@@ -102,7 +102,7 @@ def problems(config: PipelineConfig) -> list[str]:
 def test_the_papers_config_names_all_that_is_missing_at_once(repository: Path, tmp_path: Path) -> None:
     config = parse(["--config", str(repository / PAPER), "--root", str(tmp_path / "w")], "test")
     config = replace(config, cluster=ClusterConfig())
-    with pytest.raises(ConfigError, match="nothing has begun") as caught:
+    with pytest.raises(ConfigError, match="nothing was started") as caught:
         preflight.check_before_ray(config, STEPS)
     said = str(caught.value)
     for words in (
@@ -206,7 +206,7 @@ def test_room_is_checked_by_what_will_be_written(tmp_path: Path) -> None:
     [room] = needs.photo_needs(config)
     assert isinstance(room, requirements.Room)
     assert (room.need_bytes, room.problem()) == (1000, None)
-    assert "take about 1073741824.0 GiB" in str(replace(room, need_bytes=2**60).problem())
+    assert "need about 1073741824.0 GiB" in str(replace(room, need_bytes=2**60).problem())
     assert replace(room, need_bytes=2**60, root="s3://bucket").problem() is None
 
 

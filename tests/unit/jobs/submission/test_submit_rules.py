@@ -56,7 +56,7 @@ def test_a_step_that_lost_a_node_ends_with_a_code_of_its_own(capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("root", "nodes", "shared", "told"),
     [
-        ("workspace", 1, True, "removes after the job"),
+        ("workspace", 1, True, "deletes after the job"),
         ("/mnt/work", 1, False, None),
         ("/mnt/work", 3, False, "3 nodes"),
         ("/mnt/work", 3, True, None),
@@ -128,11 +128,11 @@ def test_too_much_is_refused_with_the_largest_folders(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("kept/\n")
     environment = {"working_dir": str(tmp_path), "excludes": []}
     assert package.sizes(environment)["photos/more"] == 3000
-    with pytest.raises(ConfigError, match=r"The largest: photos/more/"):
+    with pytest.raises(ConfigError, match=r"Largest: photos/more/"):
         package.check_size(environment, limit=3000)
     package.check_size(environment, limit=4000)  # what git ignores is not sent
 
 
 def test_there_must_be_a_checkout(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no checkout"):
+    with pytest.raises(ConfigError, match="not a checkout"):
         package.runtime_env(tmp_path)

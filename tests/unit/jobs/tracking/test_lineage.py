@@ -60,7 +60,7 @@ def test_a_model_leads_to_its_config_and_to_the_corpus(
     assert dataset["sha256"] == workspace.require("gest_s1").digest and dataset["state"] == lineage.CURRENT
     assert dataset["from"]["reviews"]["from"]["corpus"] == {"sha256": CORPUS}
     text = told(config, capsys, "--version", "1")
-    assert f"gest_s1: {dataset['sha256'][:12]}, stands" in text and f"corpus: {CORPUS[:12]}" in text
+    assert f"gest_s1: {dataset['sha256'][:12]}, current" in text and f"corpus: {CORPUS[:12]}" in text
 
 
 def test_mlflow_shows_inputs_seed_and_versions(config: PipelineConfig) -> None:

@@ -187,7 +187,7 @@ def test_what_mlflow_refuses_is_said_and_the_rest_arrives(
     with tracking.step_run("train", config, {}, None) as tracker:
         tracker.log_metrics({"no\nsuch name": 1.0, "loss": 2.0})
     assert MlflowClient(upstream).get_run(tracker.run_id).data.metrics == {"loss": 2.0}
-    assert "MLflow refuses metric no\nsuch name" in capsys.readouterr().out
+    assert "MLflow rejects metric no\nsuch name" in capsys.readouterr().out
 
 
 def test_a_failed_run_says_why(config: PipelineConfig, upstream: str) -> None:
