@@ -5,7 +5,7 @@ What each example adds to a metric is resampled, not its text, so a thousand dra
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -201,7 +201,8 @@ def _statistic(given: "Statistic | HasStatistic | np.ndarray") -> Statistic:
     if isinstance(given, np.ndarray):
         counted = ~np.isnan(given)
         return Sums(np.stack([np.where(counted, given, 0.0), counted], axis=1), ratio)
-    own: Statistic | None = getattr(given, "statistic", given)  # type: ignore[assignment]
-    if own is None:
+    itself: Any = given  # a statistic has no attribute `statistic`
+    statistic: Statistic | None = getattr(given, "statistic", itself)
+    if statistic is None:
         raise ValueError("a figure without a statistic can't be resampled")
-    return own
+    return statistic
